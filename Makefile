@@ -1,0 +1,35 @@
+# make demo   the whole grid on synthetic data, in minutes
+# make test   linters, types, layers, tests
+# Needs Python 3.11, git and make; everything else goes into .venv.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: help demo test check bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: .venv/.complete
+	$(BIN)/python -m grid.launch --all
+
+check: .venv/.complete
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+test: check
+	$(BIN)/python -m pytest
+
+bench: .venv/.complete
+	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done
+
+clean:
+	rm -rf .venv runs build *.egg-info

@@ -1,0 +1,213 @@
+"""The figures of a report, drawn with matplotlib and returned as SVG text that follows the page's light or dark theme.
+
+Series legend: a series is a panel (a scenario under a protocol), told apart by colour and by marker; the palette is Okabe and
+Ito's, which colour-blind readers can tell apart. Text in the SVG stays text. All accuracies drawn are in percent.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grid.metrics import auroc
+from grid.tables import in_order
+
+SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+INK, RULE = "#121314", "#c9cacb"  # these and the colours of SERIES are replaced in the page by the theme's own
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "text.parse_math": False,  # names come from outside: a dollar sign is a dollar sign
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+FPR = np.linspace(0, 1, 101)
+N_BINS = 10
+
+
+def to_svg(fig: Figure, name: str) -> str:
+    """The figure as an <svg> element whose ids begin with `name`, so that many can stand in one page."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    for i, (colour, _) in enumerate(SERIES):
+        text = text.replace(colour.lower(), f"var(--series-{i})")
+    return text.replace(INK, "currentColor").replace(RULE, "var(--rule)")
+
+
+def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float]) -> Figure:
+    """Figure 3: mean accuracy with its SD over folds, a line a modality row, with the paper's value as a hollow diamond.
+
+    `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is each series' majority share (0 to 1).
+    """
+    rows = in_order(table["modality"].astype(str), ())
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(4.9, 0.75 + 0.22 * len(rows) * max(len(series), 2))
+        offsets = (np.arange(len(series)) - (len(series) - 1) / 2) * min(0.36, 0.8 / len(series))
+        for i, ((scenario, protocol, title), dy) in enumerate(zip(series, offsets, strict=True)):
+            colour, marker = SERIES[i % len(SERIES)]
+            mine = table[(table["scenario"] == scenario) & (table["protocol"] == protocol)]
+            y = np.array([rows.index(str(name)) for name in mine["modality"]]) + dy
+            spread = mine["accuracy_sd"].fillna(0)
+            style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
+            ax.errorbar(mine["accuracy_mean"], y, xerr=spread, label=title, **style)
+            ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
+        for share in sorted({round(100 * c, 1) for c in chance}):
+            ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))
+        extra = [Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="chance")]
+        if table["paper_accuracy"].notna().any():
+            extra.append(Line2D([], [], color=INK, marker="D", mfc="none", ls="", ms=5.5, label="paper"))
+        handles = [*ax.get_legend_handles_labels()[0], *extra]
+        fig.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.4, columnspacing=1.2)
+        drawn = [table["accuracy_mean"] - table["accuracy_sd"].fillna(0), table["paper_accuracy"]]
+        lowest = min(100 * min(chance), *(x.min() for x in drawn if x.notna().any()))
+        ax.set(xlim=(max(0, 10 * np.floor((lowest - 2) / 10)), 100.5), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy (%)")
+        ax.set_yticks(range(len(rows)), rows)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", color=RULE, lw=0.5)
+        ax.set_axisbelow(True)
+    return fig
+
+
+def save_figure3(fig: Figure, folder: Path) -> None:
+    """Write figure3.svg and figure3.png (200 dpi) on white."""
+    with matplotlib.rc_context(STYLE):
+        for suffix, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 200})):
+            fig.savefig(folder / f"figure3.{suffix}", facecolor="white", **options)
+
+
+def roc_band(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float, float] | None:
+    """ROC of one row averaged over folds at the false alarm rates FPR: mean and SD of the hit rate, mean and SD of AUROC.
+
+    Folds that test one class only are left out; None if no fold is left. The SD is 0 where there is one fold.
+    """
+    hits, areas = [], []
+    for _, part in predictions.groupby("fold", observed=True):
+        y_N, p_N = part["y_true"].to_numpy(), part["p_pain"].to_numpy()
+        if y_N.min() == y_N.max():
+            continue
+        order = np.argsort(-p_N, kind="stable")
+        last_of_tie = np.append(np.flatnonzero(np.diff(p_N[order])), len(p_N) - 1)
+        tp, fp = (np.cumsum(y_N[order] == value)[last_of_tie] for value in (1, 0))
+        hits.append(np.interp(FPR, np.append(0, fp / fp[-1]), np.append(0, tp / tp[-1])))
+        areas.append(auroc(y_N, p_N))
+    if not hits:
+        return None
+    ddof = int(len(hits) > 1)
+    return np.mean(hits, axis=0), np.std(hits, axis=0, ddof=ddof), float(np.mean(areas)), float(np.std(areas, ddof=ddof))
+
+
+def roc_figure(row: str, series: Mapping[str, pd.DataFrame]) -> Figure:
+    """ROC of one modality row: `series` is title -> its predictions. The band is one SD over folds."""
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(2.1, 2.25)
+        ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
+        for i, part in enumerate(series.values()):
+            band = roc_band(part)
+            if band is None:
+                continue
+            mean, sd, area, area_sd = band
+            colour = SERIES[i % len(SERIES)][0]
+            ax.fill_between(FPR, np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), color=colour, alpha=0.18, lw=0)
+            ax.plot(FPR, mean, color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
+            ax.text(0.98, 0.04 + 0.1 * i, f"AUROC {area:.3f} ± {area_sd:.3f}", color=colour, ha="right", fontsize=7.5)
+        ax.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="1 − specificity", ylabel="sensitivity", title=row, aspect="equal")
+        _unit_ticks(ax)
+    return fig
+
+
+def calibration(predictions: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """Ten equal bins of the predicted probability: mean predicted, share of pain, n; and the expected calibration error."""
+    p_N, y_N = predictions["p_pain"].to_numpy(), predictions["y_true"].to_numpy()
+    bins = np.minimum((p_N * N_BINS).astype(int), N_BINS - 1)
+    table = pd.DataFrame({"bin": bins, "predicted": p_N, "observed": y_N, "n": 1})
+    table = table.groupby("bin").agg({"predicted": "mean", "observed": "mean", "n": "sum"})
+    return table, float((table["n"] / len(p_N) * (table["predicted"] - table["observed"]).abs()).sum())
+
+
+def calibration_figure(row: str, series: Mapping[str, pd.DataFrame]) -> Figure:
+    """Calibration of one modality row, folds pooled. The area of a mark grows with the number of predictions in its bin."""
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(2.1, 2.25)
+        ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
+        for i, part in enumerate(series.values()):
+            table, error = calibration(part)
+            colour, marker = SERIES[i % len(SERIES)]
+            ax.plot(table["predicted"], table["observed"], color=colour, lw=0.9, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
+            ax.scatter(
+                table["predicted"], table["observed"], s=6 + 90 * table["n"] / len(part), color=colour, marker=marker, lw=0
+            )
+            ax.text(0.98, 0.04 + 0.1 * i, f"ECE {error:.3f}", color=colour, ha="right", fontsize=7.5)
+        labels: Any = {"xlabel": "predicted probability of pain", "ylabel": "observed share of pain"}
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=row, aspect="equal", **labels)
+        _unit_ticks(ax)
+    return fig
+
+
+def subject_figure(by_subject: pd.DataFrame) -> Figure:
+    """A strip a modality row and a column a subject, sorted by mean accuracy; `by_subject` holds fractions, NaN left blank."""
+    order = by_subject.mean(axis=1).sort_values(kind="stable").index
+    values = 100 * by_subject.loc[order].to_numpy(dtype=float).T
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(4.9, 1.0 + 0.2 * len(values))
+        mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap="cividis", vmin=40, vmax=100, lw=0)
+        ax.set_yticks(np.arange(len(values)) + 0.5, [str(name) for name in by_subject.columns])
+        ax.invert_yaxis()
+        ax.set_xlabel(f"{len(order)} subjects, from the least to the best recognised on average")
+        ax.set_xticks([])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        bar = fig.colorbar(mesh, ax=ax, extend="min", fraction=0.04, pad=0.02)
+        bar.set_label("accuracy (%)")
+        bar.outline.set_visible(False)
+    return fig
+
+
+def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
+    """Training accuracy (%) of one sub-network by epoch, mean over folds, with the range of the folds as a band."""
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(2.1, 1.8)
+        for i, part in enumerate(series.values()):
+            by_epoch = 100 * part.groupby("epoch")["accuracy"].agg(["mean", "min", "max"])
+            colour = SERIES[i % len(SERIES)][0]
+            ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.18, lw=0)
+            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, lw=1.3, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
+        ax.set(ylim=(None, 101), xlabel="epoch", ylabel="training accuracy (%)", title=stage)
+        ax.grid(axis="y", color=RULE, lw=0.5)
+    return fig
+
+
+def _axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    fig = Figure(figsize=(width_in, height_in), layout="constrained")
+    return fig, fig.add_subplot()
+
+
+def _unit_ticks(ax: Axes) -> None:
+    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])

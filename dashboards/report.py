@@ -1,0 +1,253 @@
+"""The report of one run: `python -m dashboards.report DIR` reads a result folder and writes DIR/report.html.
+
+The page is one file without scripts, fonts or anything from a network; figure3.svg and figure3.png are saved beside it, and
+table2.csv and table2.tex. What a result folder holds is said in `dashboards/results.py`. The exit status is 2 and one
+message says why where DIR is none. Everything that comes from the folder is escaped; the SVG is ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dashboards import figures, wording
+from dashboards.results import Panel, Results, read_results
+from dataprep.types import DataError
+from grid.metrics import confusion
+from grid.stats import bootstrap_interval, compare_rows
+from grid.tables import identity_check, in_order, paper_table3, table2, write_table2
+
+SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
+GROUPS = (
+    ("women", "sex == 'w'"),
+    ("men", "sex == 'm'"),
+    ("up to 35 years", "age <= 35"),
+    ("36–50 years", "35 < age <= 50"),
+    ("over 50 years", "age > 50"),
+)
+LISTED_AT_MOST = 500
+
+
+def write_report(folder: Path) -> Path:
+    """Write report.html, figure3.svg, figure3.png, table2.csv and table2.tex into a result folder; returns the page's path.
+
+    Raises DataError where `folder` is no result folder.
+    """
+    results = read_results(folder)
+    table = table2(results.scores, results.predictions)
+    page = folder / "report.html"
+    write_table2(table, folder)
+    if results.panels:
+        figures.save_figure3(_figure3(results, table), folder)
+    draft = page.with_suffix(".html.part")
+    draft.write_text(render(results, table), encoding="utf-8")
+    os.replace(draft, page)
+    return page
+
+
+def render(results: Results, table: pd.DataFrame) -> str:
+    """The page as text. `table` is Table 2 of these results."""
+    templates = Path(__file__).parent / "templates"
+    environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {"signed": wording.signed, "number": wording.number, "duration": wording.duration}
+    environment.filters["plural"] = wording.plural
+    environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
+    people = _people(results)
+    identity = identity_check(table)
+    panels = [_panel(panel, table, identity, people) for panel in results.panels]
+    return environment.get_template("report.html").render(
+        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
+        banners=wording.banners(results),
+        summary=wording.summary(results),
+        classes=results.class_names,
+        panels=panels,
+        figure3=_svg(_figure3(results, table), "figure3") if results.panels else None,
+        table3=_table3(results, table),
+        roc=_multiples(results, figures.roc_figure, "roc"),
+        calibration=_multiples(results, figures.calibration_figure, "calibration"),
+        curves=_curves(results),
+        series=[panel.title for panel in results.panels],
+        age_sentences=_age_sentences(results.panels, people),
+        failures=_listed(results.failures, ["status", "reason"]),
+        quarantine=_listed(results.quarantine, ["part", "reason"]),
+        provenance=_provenance(results),
+        stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
+        experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
+        alpha=wording.ALPHA,
+    )
+
+
+def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd.DataFrame) -> dict[str, Any]:
+    """All that the template says about one panel."""
+    mine = (table["scenario"] == panel.scenario) & (table["protocol"] == panel.protocol)
+    pairs = _records(compare_rows(panel.predictions))
+    for pair in pairs:
+        pair |= {"claim": wording.claimable(pair), "text": wording.comparison_text(pair)}
+    units = panel.predictions.groupby("modality", observed=True).size()
+    return {
+        "title": panel.title,
+        "protocol": wording.protocol_text(panel.protocol),
+        "rows": panel.rows,
+        "units": {str(name): int(n) for name, n in units.items()},
+        "n_subjects": len(panel.by_subject),
+        "table2": _records(table[mine]),
+        "identity": _records(identity[mine]),
+        "paper": bool(table.loc[mine, "paper_accuracy"].notna().any()),
+        "chance": panel.chance,
+        "confusions": [(row, _confusion(panel.of_row(row))) for row in panel.rows],
+        "heat": _svg(figures.subject_figure(panel.by_subject), f"subjects-{_slug(panel.title)}"),
+        "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
+        "groups": _groups(panel, people),
+        "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
+        "nested": [pair["text"] for pair in pairs if wording.is_nested(pair)],
+        "others": [pair["text"] for pair in pairs if not wording.is_nested(pair)],
+    }
+
+
+def _confusion(predictions: pd.DataFrame) -> list[list[tuple[int, float]]]:
+    """Counts and shares of the true class: [[true negatives, false positives], [false negatives, true positives]]."""
+    tn, fp, fn, tp = confusion(predictions["y_true"].to_numpy(), predictions["p_pain"].to_numpy())
+    return [[(n, n / max(sum(pair), 1)) for n in pair] for pair in ((tn, fp), (fn, tp))]
+
+
+def _people(results: Results) -> pd.DataFrame:
+    """Sex and age of the subjects whose name tells them, indexed by subject."""
+    found = {str(name): SUBJECT_NAME.fullmatch(str(name)) for name in results.predictions["subject_name"].unique()}
+    rows = {name: {"sex": match["sex"], "age": float(match["age"])} for name, match in found.items() if match}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
+
+
+def _groups(panel: Panel, people: pd.DataFrame) -> dict[str, Any] | None:
+    """Accuracy (percent) by sex and age with a 95 % bootstrap interval; None where no subject's name tells them."""
+    known = people.reindex([name for name in panel.by_subject.index if name in people.index])
+    members = [(label, known.query(rule).index) for label, rule in GROUPS] if len(known) else []
+    members = [(label, names) for label, names in members if len(names)]
+    if not members:
+        return None
+    rows = [
+        (row, [bootstrap_interval(100 * panel.by_subject.loc[names, row]) for _, names in members]) for row in panel.rows
+    ]
+    unknown = len(panel.by_subject) - len(known)
+    return {"heads": [(label, len(names)) for label, names in members], "rows": rows, "unknown": unknown}
+
+
+def _age_sentences(panels: Sequence[Panel], people: pd.DataFrame) -> list[str]:
+    pairs = [(a, b) for a in panels for b in panels if a.protocol == b.protocol]
+    sentences = [wording.age_text(a, b, people) for a, b in pairs] if len(people) else []
+    return [text for text in sentences if text]
+
+
+def _figure3(results: Results, table: pd.DataFrame) -> Any:
+    series = [(panel.scenario, panel.protocol, panel.title) for panel in results.panels]
+    return figures.accuracy_figure(table, series, [panel.chance for panel in results.panels])
+
+
+def _multiples(results: Results, draw: Any, name: str) -> list[Markup]:
+    """One small figure a modality row, each with every panel that has the row (an empty series keeps the colours aligned)."""
+    rows = in_order([row for panel in results.panels for row in panel.rows], ())
+    found = []
+    for i, row in enumerate(rows):
+        series = {panel.title: panel.of_row(row) for panel in results.panels}
+        found.append(_svg(draw(row, series), f"{name}-{i}"))
+    return found
+
+
+def _curves(results: Results) -> list[Markup]:
+    found = []
+    for i, (stage, part) in enumerate(results.curves.groupby("stage", sort=False, observed=True)):
+        series = {panel.title: part[part["scenario"] == panel.scenario] for panel in results.panels}
+        found.append(_svg(figures.curves_figure(str(stage), series), f"curves-{i}"))
+    return found
+
+
+def _table3(results: Results, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The published studies with this run's rows after those of their modality; empty where no scenario is the paper's."""
+    if table["paper_accuracy"].isna().all():
+        return []
+    mine = table[table["paper_accuracy"].notna()]
+    rows = _records(paper_table3())
+    out: list[dict[str, Any]] = []
+    for modality in in_order([row["modality"] for row in rows], ()):
+        out += [{**row, "ours": False} for row in rows if row["modality"] == modality]
+        for protocol, part in mine[mine["modality"] == modality].groupby("protocol", observed=True):
+            accuracy = part.set_index("scenario")["accuracy_mean"]
+            ours = {
+                "study": "this run, synthetic data" if results.get("data", "synthetic") else "this run",
+                "modality": modality,
+                "method": wording.protocol_text(str(protocol)),
+                "ours": True,
+            }
+            ours["validation"] = wording.plural(int(part["folds"].max()), "fold")
+            out.append(
+                {**ours, "accuracy_67": accuracy.get("expressive67", np.nan), "accuracy_87": accuracy.get("all87", np.nan)}
+            )
+    return out
+
+
+def _listed(table: pd.DataFrame, by: list[str]) -> dict[str, Any]:
+    """A table of refusals: how many of each kind, commonest first, and the rows themselves up to LISTED_AT_MOST."""
+    counts = table.groupby(by, sort=False).size().sort_values(ascending=False, kind="stable").reset_index(name="n")
+    kinds = list(counts.itertuples(index=False, name=None))
+    listed = table.head(LISTED_AT_MOST)
+    return {"n": len(table), "kinds": kinds, "columns": list(table.columns), "rows": listed.to_numpy().tolist()}
+
+
+def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(heading, [(key, value)]) from run.json; what is missing is said to be not recorded."""
+
+    def pairs(value: Any) -> list[tuple[str, str]]:
+        if not isinstance(value, dict) or not value:
+            return [("", wording.NOT_RECORDED)]
+        return [(str(k), wording.number(v) if isinstance(v, int | str | None) else json.dumps(v)) for k, v in value.items()]
+
+    run = {key: results.get(key) for key in ("command", "started", "seconds", "commit", "protocol", "folds")}
+    run["seconds"] = wording.duration(run["seconds"])
+    scenarios = results.get("scenarios")
+    blocks = [("Run", pairs(run)), ("Data", pairs(results.get("data")))]
+    blocks += [
+        (f"Scenario {name}", pairs(value)) for name, value in (scenarios.items() if isinstance(scenarios, dict) else ())
+    ]
+    blocks += [(key.capitalize(), pairs(results.get(key))) for key in ("trunk", "signals", "hardware", "versions")]
+    return [("Face network" if name == "Trunk" else name, rows) for name, rows in blocks]
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _svg(fig: Any, name: str) -> Markup:
+    return Markup(figures.to_svg(fig, name))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "-", text, flags=re.ASCII).strip("-").lower() or "panel"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns 0, or 2 where the folder is no result folder."""
+    parser = argparse.ArgumentParser(prog="python -m dashboards.report", description="Write the report of a result folder.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
+    folder = parser.parse_args(argv).folder
+    try:
+        page = write_report(folder)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
+
+A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv and curves.parquet.
+Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
+Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dataprep.types import DataError
+from grid.cells import PAPER_ROWS
+from grid.metrics import METRICS
+from grid.stats import mean_accuracy
+from grid.tables import CELL, SCENARIOS, SCORE_COLUMNS, in_order, scores_table
+
+REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
+PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
+FAILURE_COLUMNS = [*CELL, "status", "reason"]
+QUARANTINE_COLUMNS = ["trial_id", "subject", "part", "file", "reason"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One scenario under one protocol. `predictions` and `scores` hold its rows of the tables, in canonical order."""
+
+    scenario: str
+    protocol: str
+    title: str
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+
+    @cached_property
+    def by_subject(self) -> pd.DataFrame:
+        """Accuracy, a subject a row and a modality row a column."""
+        return mean_accuracy(self.predictions)
+
+    @property
+    def rows(self) -> list[str]:
+        """The modality rows that have predictions."""
+        return list(self.by_subject.columns)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always naming the more frequent class, a fraction."""
+        share = float(self.predictions["y_true"].mean())
+        return max(share, 1 - share)
+
+    def of_row(self, modality: str) -> pd.DataFrame:
+        """The predictions of one modality row."""
+        return self.predictions[self.predictions["modality"] == modality]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report is made from. `disagreements`: cells whose scores.csv differs from what the predictions give."""
+
+    folder: Path
+    run: Mapping[str, Any]
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+    failures: pd.DataFrame
+    quarantine: pd.DataFrame
+    curves: pd.DataFrame
+    disagreements: int
+    panels: tuple[Panel, ...]
+
+    def get(self, *keys: str) -> Any:
+        """A value inside run.json, None where any of the keys is missing."""
+        found: Any = self.run
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+    @property
+    def class_names(self) -> tuple[str, str]:
+        """What label 0 and label 1 are called (run.json, data.class_names: a list of two), no pain and pain by default."""
+        names = self.get("data", "class_names")
+        return (str(names[0]), str(names[1])) if isinstance(names, list) and len(names) == 2 else ("no pain", "pain")
+
+
+def read_results(folder: Path) -> Results:
+    """Read and check a result folder. Raises DataError, naming the file, for a folder that is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected a result folder with {', '.join(REQUIRED)}")
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{folder}: no result folder, {', '.join(missing)} not found; expected {', '.join(REQUIRED)}")
+    run = _read_json(folder / "run.json")
+    predictions = _predictions(folder / "predictions.parquet")
+    written = _table(folder / "scores.csv", SCORE_COLUMNS)
+    try:
+        wanted = [(str(m), str(s), str(p), int(f)) for m, s, p, f in written[CELL].itertuples(index=False)]
+        scores = scores_table(predictions, cells=wanted)
+    except ValueError as error:
+        raise DataError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
+    return Results(
+        folder=folder,
+        run=run,
+        predictions=predictions,
+        scores=scores,
+        failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
+        quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
+        curves=_curves(folder / "curves.parquet"),
+        disagreements=_disagreements(scores, written),
+        panels=_panels(predictions, scores),
+    )
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    """The predictions in canonical row order, names as categories (a full grid has 720,000 rows)."""
+    table = _parquet(path)
+    _check_columns(path, table, PREDICTION_COLUMNS)
+    table = table[PREDICTION_COLUMNS].astype({"fold": int, "p_pain": float})
+    table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
+    order = in_order(table["modality"].cat.categories, PAPER_ROWS)
+    table["modality"] = table["modality"].cat.reorder_categories(order)
+    return table.sort_values("modality", kind="stable", ignore_index=True)
+
+
+def _panels(predictions: pd.DataFrame, scores: pd.DataFrame) -> tuple[Panel, ...]:
+    protocols = list(dict.fromkeys(scores["protocol"].astype(str)))
+    panels = []
+    for scenario in in_order(scores["scenario"].astype(str), SCENARIOS):
+        for protocol in protocols:
+            mine = predictions[(predictions["scenario"] == scenario) & (predictions["protocol"] == protocol)]
+            if len(mine):
+                title = scenario if len(protocols) == 1 else f"{scenario}, protocol {protocol}"
+                cells = scores[(scores["scenario"] == scenario) & (scores["protocol"] == protocol)]
+                panels.append(Panel(scenario, protocol, title, mine, cells))
+    return tuple(panels)
+
+
+def _disagreements(scores: pd.DataFrame, written: pd.DataFrame) -> int:
+    both = scores.merge(written, on=CELL, suffixes=("", "_written"), how="left")
+    ours, theirs = (both[[f"{m}{end}" for m in METRICS]].to_numpy(dtype=float) for end in ("", "_written"))
+    return int((~np.isclose(ours, theirs, atol=1e-4, equal_nan=True)).any(axis=1).sum())
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: is not valid JSON: {error}") from error
+    if not isinstance(run, dict):
+        raise DataError(f"{path}: holds a {type(run).__name__}; expected an object")
+    return run
+
+
+def _table(path: Path, columns: list[str], *, optional: bool = False) -> pd.DataFrame:
+    if (optional and not path.is_file()) or path.stat().st_size == 0:
+        return pd.DataFrame(columns=columns)
+    text = {name: str for name in columns if name not in (*METRICS, "fold", "n_test")}
+    try:
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in METRICS})
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a CSV table: {error}") from error
+    _check_columns(path, table, columns)
+    return table[columns]
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a parquet table: {error}") from error
+
+
+def _curves(path: Path) -> pd.DataFrame:
+    """Training curves, their first column called `stage`; empty where none were kept."""
+    if not path.is_file():
+        return pd.DataFrame(columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy"])
+    table = _parquet(path).rename(columns={"modality": "stage"})
+    _check_columns(path, table, ["stage", "scenario", "fold", "epoch", "loss", "accuracy"])
+    return table
+
+
+def _check_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
+    lacking = [name for name in columns if name not in table.columns]
+    if lacking:
+        raise DataError(f"{path}: has no column {', '.join(lacking)}; found {', '.join(map(str, table.columns))}")

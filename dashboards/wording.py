@@ -1,0 +1,177 @@
+"""What a report says in sentences: warnings that nobody may miss, and what the numbers allow one to claim.
+
+A claim needs both an interval that leaves out zero and a Holm-corrected p below ALPHA; all else is said to be undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dashboards.results import Panel, Results
+
+ALPHA = 0.05
+NOT_RECORDED = "not recorded"
+SYNTHETIC = "The recordings were made by a program. These numbers test the software and say nothing about pain."
+SAMPLE = (
+    "Protocol “sample” puts trials of one subject on both sides of a fold: a network can recognise the person instead of "
+    "the pain. These accuracies are too high for people it has never seen."
+)
+TRANSDUCTIVE = (
+    "Signals were scaled by each subject's own minimum and maximum over all trials, the tested ones included. "
+    "A device that sees one trial at a time could not do that."
+)
+RANDOM_TRUNK = (
+    "The frozen layers of the face network carry random weights, not weights learnt from faces. "
+    "Rows that use the video (frame, video and their combinations) cannot be compared with published ones."
+)
+
+
+def banners(results: Results) -> list[tuple[str, str]]:
+    """(heading, sentence) of all that limits what the numbers mean, gravest first."""
+    scores = results.scores
+    protocols = set(scores["protocol"].astype(str)) | {str(results.get("protocol"))}
+    uses_video = any(name == "frame" or "video" in name for name in scores["modality"].astype(str))
+    empty = int(scores["accuracy"].isna().sum())
+    synthetic = results.get("data", "synthetic")
+    cases = (
+        (synthetic is True, "Synthetic data", SYNTHETIC),
+        (
+            synthetic is None,
+            "Origin not recorded",
+            "Whether the data are real or synthetic is not recorded in run.json.",
+        ),
+        ("sample" in protocols, "Identity leaks", SAMPLE),
+        (results.get("signals", "normalise") == "subject", "Transductive scaling", TRANSDUCTIVE),
+        (results.get("trunk", "random") is True and uses_video, "Random face network", RANDOM_TRUNK),
+        (
+            empty > 0,
+            "Incomplete grid",
+            f"{plural(empty, 'cell')} of {len(scores)} without scores. Means are over the other folds; see Failures for why.",
+        ),
+        (
+            results.disagreements > 0,
+            "Files disagree",
+            f"scores.csv differs from the predictions in {plural(results.disagreements, 'cell')}. The latter are shown.",
+        ),
+    )
+    found = [(heading, sentence) for holds, heading, sentence in cases if holds]
+    notes = results.get("notes")
+    found += [("Note", str(note)) for note in (notes if isinstance(notes, list) else [])]
+    return found
+
+
+def summary(results: Results) -> str:
+    """What was run, in one or two plain sentences."""
+    scores, (negative, positive) = results.scores, results.class_names
+    title = results.get("data", "title") or results.get("data", "name") or "a data set whose name is not recorded"
+    counts = [
+        f"{number(results.get('data', what))} {what}"
+        for what in ("subjects", "trials")
+        if results.get("data", what) is not None
+    ]
+    done = int(scores["accuracy"].notna().sum())
+    sizes = [
+        plural(scores[axis].nunique(), word)
+        for axis, word in (("modality", "modality row"), ("scenario", "scenario"), ("fold", "fold"))
+    ]
+    text = f"Networks were trained to tell {negative} from {positive} on {title}"
+    text += f" ({', '.join(counts)}): " if counts else ": "
+    text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
+    seconds = results.get("seconds")
+    return text + (f" The run took {duration(seconds)}." if isinstance(seconds, int | float) else "")
+
+
+def protocol_text(protocol: str) -> str:
+    """A fold protocol in plain words."""
+    known = {
+        "subject": "no subject on two sides of a fold",
+        "sample": "trials of a subject may be on both sides of a fold",
+        "loso": "one subject left out at a time",
+        "holdout": "one fixed split by subject",
+    }
+    return known.get(protocol, f"protocol {protocol}")
+
+
+def comparison_text(pair: Mapping[str, Any]) -> str:
+    """One pair of rows as a sentence: who was more accurate, by how much, how sure; or that it is undecided."""
+    difference, low, high = (100 * pair[name] for name in ("difference", "low", "high"))
+    better, worse = (pair["b"], pair["a"]) if difference > 0 else (pair["a"], pair["b"])
+    ends = sorted((abs(low), abs(high)))
+    sure = f"{p_text(pair['p_holm'])} after Holm's correction"
+    people = plural(pair["n_subjects"], "subject")
+    if pd.isna(low):
+        return f"{pair['a']} and {pair['b']} share too few subjects ({pair['n_subjects']}) to be compared."
+    if claimable(pair):
+        return (
+            f"{better} was more accurate than {worse} by {abs(difference):.1f} points (95\u00a0% interval "
+            f"{ends[0]:.1f} to {ends[1]:.1f}; {sure}; d\u00a0=\u00a0{signless(pair['effect_size'])}; {people})."
+        )
+    return (
+        f"Between {pair['a']} and {pair['b']} no difference can be claimed ({signed(difference)} points, "
+        f"95\u00a0% interval {signed(low)} to {signed(high)}; {sure}; {people})."
+    )
+
+
+def claimable(pair: Mapping[str, Any]) -> bool:
+    """True if the interval leaves out zero and the corrected p is below ALPHA. NaN makes it False."""
+    return bool((pair["low"] > 0 or pair["high"] < 0) and pair["p_holm"] < ALPHA)
+
+
+def is_nested(pair: Mapping[str, Any]) -> bool:
+    """True if one row sees all that the other sees and more, or the pair is frame and video: what did the addition bring?"""
+    a, b = (set(str(pair[side]).split("+")) for side in ("a", "b"))
+    return a < b or b < a or {str(pair["a"]), str(pair["b"])} == {"frame", "video"}
+
+
+def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:
+    """Says that the subjects of `panel`, a part of those of `larger`, are also younger, where that is so; else None.
+
+    `people` is indexed by subject and has the column age. No sentence where fewer than two subjects on a side have one.
+    """
+    mine, all_of_them = set(panel.by_subject.index), set(larger.by_subject.index)
+    ages, left_out = (people["age"].reindex(sorted(group)).dropna() for group in (mine, all_of_them - mine))
+    if not mine < all_of_them or min(len(ages), len(left_out)) < 2 or ages.mean() >= left_out.mean():
+        return None
+    return (
+        f"The subjects of {panel.title} are also younger: {ages.mean():.1f} years on average, against {left_out.mean():.1f} "
+        f"for the {len(left_out)} whom it leaves out of {larger.title} (youngest of them: {left_out.min():.0f}). "
+        "A difference between the two scenarios may come from age as well as from expressiveness."
+    )
+
+
+def p_text(p: float) -> str:
+    return "p not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, a true minus, and no sign for what rounds to zero."""
+    text = f"{value:+.{digits}f}"
+    return "–" if pd.isna(value) else text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def signless(value: float) -> str:
+    return "not defined" if pd.isna(value) else f"{abs(value):.2f}"
+
+
+def number(value: Any) -> str:
+    """A count with thousands separated, yes or no, not recorded for None; anything else as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else NOT_RECORDED if value is None else str(value)
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: Any) -> str:
+    """Seconds in the unit a person would use."""
+    if not isinstance(seconds, int | float):
+        return NOT_RECORDED
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,49 @@
+"""The data sets there are: every module of this folder that exports `DATASET` adds one. Nothing else knows a file layout."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from dataprep.types import DataError, DataSet
+
+
+@cache
+def datasets() -> Mapping[str, DataSet]:
+    """All data sets by name, found by importing the modules of this folder."""
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    found = [m.DATASET for m in modules if isinstance(getattr(m, "DATASET", None), DataSet)]
+    return {d.name: d for d in sorted(found, key=lambda d: d.name)}
+
+
+def dataset(name: str) -> DataSet:
+    """The data set called `name`. Raises ValueError that names the nearest one and all there are."""
+    table = datasets()
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no data set is called {name!r}.{hint} There are: {', '.join(table)}")
+    return table[name]
+
+
+def recognise(path: Path) -> DataSet:
+    """The data set whose layout the folder has. Raises DataError that says what is there and what is expected."""
+    if not path.is_dir():
+        raise DataError(f"{path}: found {'a file' if path.exists() else 'nothing'}, expected the folder of a data set")
+    match = _match(path)
+    if match:
+        return match
+    names = sorted(p.name + ("/" if p.is_dir() else "") for p in path.iterdir())
+    seen = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "an empty folder"
+    inner = [p for p in (path / name for name in names if name.endswith("/")) if _match(p)]
+    hint = f" The folder {inner[0]} would do." if inner else ""
+    layouts = "".join(f"\n  {d.name}: {d.layout}" for d in datasets().values())
+    raise DataError(f"{path}: found {seen}; expected one of these layouts:{layouts}\n{hint}".rstrip())
+
+
+def _match(path: Path) -> DataSet | None:
+    return next((d for d in datasets().values() if d.recognise(path)), None)

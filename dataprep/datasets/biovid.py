@@ -1,0 +1,187 @@
+"""BioVid Heat Pain Database, Part A: 87 people, heat pain in four intensities and a baseline, 20 trials each.
+
+Source: Walter et al. 2013, https://www.nit.ovgu.de/BioVid.html; file layout as in `LAYOUT`. Videos have 25 frames/s and
+137 to 138 frames, signals 2816 rows at 512 Hz: 5.5 s. `gsr` is EDA. Trials are the rows of samples.csv, joined by name,
+never by directory order. A video or signal folder that is absent as a whole is no defect; its trials just have none.
+The data is personal and restricted: it stays where its owner put it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dataprep.signals import column_numbers, read_table, read_text
+from dataprep.types import DataError, DataSet, Defect, Trial
+
+LAYOUT = "starting_point/samples.csv, video/<subject>/<trial>.mp4, biosignals_filtered/<subject>/<trial>_bio.csv"
+INDEX = Path("starting_point", "samples.csv")
+COLUMNS = ("subject_id", "subject_name", "class_id", "class_name", "sample_id", "sample_name")
+CLASSES = {0: "BL1", 1: "PA1", 2: "PA2", 3: "PA3", 4: "PA4"}
+RATE_HZ = 512.0
+CHANNELS = {"eda": "gsr", "ecg": "ecg", "emg_trapezius": "emg_trapezius"}  # channel -> column of the file
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name becomes part of a path: no separators, no dots
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+SUBJECTS = _listed(
+    """
+    071309_w_21 071313_m_41 071614_m_20 071709_w_23 071814_w_23 071911_w_24 072414_m_23 072514_m_27 072609_w_23
+    072714_m_23 073109_w_28 073114_m_25 080209_w_26 080309_m_29 080314_w_25 080609_w_27 080614_m_24 080709_m_24
+    080714_m_23 081014_w_27 081609_w_40 081617_m_27 081714_m_36 082014_w_24 082109_m_53 082208_w_45 082315_w_60
+    082414_m_64 082714_m_22 082809_m_26 082814_w_46 082909_m_47 083009_w_42 083013_w_47 083109_m_60 083114_w_55
+    091809_w_43 091814_m_37 091914_m_46 092009_m_54 092014_m_56 092509_w_51 092514_m_50 092714_m_64 092808_m_51
+    092813_w_24 100117_w_36 100214_m_50 100417_m_44 100509_w_43 100514_w_51 100909_w_65 100914_m_39 101015_w_43
+    101114_w_37 101209_w_61 101216_m_40 101309_m_48 101514_w_36 101609_m_36 101809_m_59 101814_m_58 101908_m_61
+    101916_m_40 102008_w_22 102214_w_36 102309_m_61 102316_w_50 102414_w_58 102514_w_40 110614_m_42 110810_m_62
+    110909_m_29 111313_m_64 111409_w_63 111609_m_65 111914_w_63 112009_w_43 112016_m_25 112209_m_51 112310_m_20
+    112610_w_60 112809_w_23 112909_w_20 112914_w_51 120514_w_56 120614_w_61
+    """
+)
+LOW_EXPRESSIVE = frozenset(  # Werner et al. 2017: people who show hardly any facial response
+    _listed(
+        """
+    082315_w_60 082414_m_64 082909_m_47 083009_w_42 083013_w_47 083109_m_60 083114_w_55 091914_m_46 092009_m_54
+    092014_m_56 092509_w_51 092714_m_64 100514_w_51 100914_m_39 101114_w_37 101209_w_61 101809_m_59 101916_m_40
+    111313_m_64 120614_w_61
+    """
+    )
+)
+HOLDOUT = frozenset(  # the validation subjects of the split proposed on the data set's site
+    _listed(
+        """
+    100914_m_39 101114_w_37 082315_w_60 083114_w_55 083109_m_60 072514_m_27 080309_m_29 112016_m_25 112310_m_20
+    092813_w_24 112809_w_23 112909_w_20 071313_m_41 101309_m_48 101609_m_36 091809_w_43 102214_w_36 102316_w_50
+    112009_w_43 101814_m_58 101908_m_61 102309_m_61 112209_m_51 112610_w_60 112914_w_51 120514_w_56
+    """
+    )
+)
+
+
+def recognise(path: Path) -> bool:
+    """True if the folder holds starting_point/samples.csv."""
+    return (path / INDEX).is_file()
+
+
+def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+    """The trials of samples.csv in its order, and what is wrong with some. Raises DataError if there is no usable index.
+
+    A row that contradicts itself, repeats a trial or holds a name unfit for a path is a Defect and no trial; a trial whose
+    file is missing stays, with None in its place, and a Defect.
+    """
+    path = path.absolute()
+    index = path / INDEX
+    header, *lines = read_text(index).split("\n")
+    numbers = column_numbers(header, expected=COLUMNS, path=index)
+    rows = [(n, line.split("\t")) for n, line in enumerate(lines, start=2) if line.strip()]
+    if not rows:
+        raise DataError(f"{index}: found a header and no rows, expected a row per trial")
+    videos, signals = _Files(path, "video", ".mp4"), _Files(path, "biosignals_filtered", "_bio.csv")
+    trials: dict[str, Trial] = {}
+    defects: list[Defect] = []
+    for n, fields in rows:
+        row = {name: fields[i].strip() if i < len(fields) else "" for name, i in numbers.items()}
+        trial_id, subject = row["sample_name"], row["subject_name"]
+        reason = "repeats a trial that an earlier row lists" if trial_id in trials else _wrong(row)
+        if reason:
+            defects.append(Defect(trial_id, subject, "index", str(index), f"{index}: row {n}: {reason}"))
+            continue
+        video = videos.find(trial_id, subject, part="video", defects=defects)
+        bio = signals.find(trial_id, subject, part="signals", defects=defects)
+        trials[trial_id] = Trial(trial_id, subject, int(row["class_id"]), row["class_name"], video, bio)
+    return tuple(trials.values()), tuple(defects)
+
+
+def _wrong(row: Mapping[str, str]) -> str | None:
+    """Why a row of the index cannot be used, or None."""
+    for column in ("subject_name", "sample_name"):
+        if not SAFE_NAME.fullmatch(row[column]):
+            return f"found the {column} {row[column][:80]!r}, expected letters, digits, '_' and '-' only"
+    known = {str(i): name for i, name in CLASSES.items()}
+    if known.get(row["class_id"]) != row["class_name"]:
+        seen = f"class_id {row['class_id'][:20]!r} with class_name {row['class_name'][:20]!r}"
+        return f"found {seen}, expected a pair of {known}"
+    expected = f"{row['subject_name']}-{row['class_name']}-"
+    if not row["sample_name"].startswith(expected):
+        return f"found the sample_name {row['sample_name']!r}, expected it to begin with {expected!r} by the other columns"
+    return None
+
+
+class _Files:
+    """The files of one part of the tree. Each subject's folder is listed once: 8,700 look-ups are slow on a network disk."""
+
+    def __init__(self, path: Path, part: str, suffix: str):
+        nested = path / part / part  # some copies were unpacked twice
+        self.root = nested if nested.is_dir() else path / part
+        self.present = self.root.is_dir()
+        self.suffix = suffix
+        self.listed: dict[str, frozenset[str] | None] = {}
+
+    def find(self, trial_id: str, subject: str, *, part: str, defects: list[Defect]) -> str | None:
+        """The trial's file, or None. A missing file adds a Defect, unless the whole part is absent."""
+        if not self.present:
+            return None
+        if subject not in self.listed:
+            self.listed[subject] = _names(self.root / subject)
+        file = self.root / subject / f"{trial_id}{self.suffix}"
+        names = self.listed[subject]
+        if names is not None and file.name in names:
+            return str(file)
+        reason = "the file is missing" if names is not None else f"the subject's folder {file.parent} is missing"
+        defects.append(Defect(trial_id, subject, part, str(file), f"{file}: {reason}"))
+        return None
+
+
+def _names(folder: Path) -> frozenset[str] | None:
+    """The names in a folder; None where there is no such folder."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as e:
+        raise DataError(f"{folder}: cannot be listed ({e.strerror}), expected a folder with a subject's files") from e
+
+
+def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
+    """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. Raises DataError.
+
+    The time column (in microseconds) is checked against that rate, so a file with a gap or another rate is refused.
+    """
+    if trial.signals is None:
+        raise DataError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")
+    file = Path(trial.signals)
+    table = read_table(file, columns=("time", *CHANNELS.values()))
+    with np.errstate(all="ignore"):  # a broken time column may hold anything; what is not finite fails the comparisons
+        steps = np.diff(table["time"]) * (RATE_HZ / 1e6)
+        off = np.flatnonzero(~(np.abs(steps - 1) <= 0.5))
+        if off.size:
+            seen = f"a time step of {steps[off[0]]:g} samples after row {off[0]}"
+            raise DataError(f"{file}: found {seen}, expected 1 at {RATE_HZ:g} Hz")
+        if steps.size and not abs(steps.mean() - 1) <= 0.01:
+            raise DataError(f"{file}: found {RATE_HZ / steps.mean():g} Hz by the time column, expected {RATE_HZ:g} Hz")
+    return {channel: (table[column], RATE_HZ) for channel, column in CHANNELS.items()}
+
+
+DATASET = DataSet(
+    name="biovid",
+    title="BioVid Heat Pain Database, Part A",
+    clock_hz=25.0,
+    n_steps=138,
+    channels=tuple(CHANNELS),
+    classes=CLASSES,
+    negative=0,
+    positive=4,
+    recognise=recognise,
+    read_trials=read_trials,
+    read_signals=read_signals,
+    subsets={"all": None, "expressive": frozenset(SUBJECTS) - LOW_EXPRESSIVE},
+    holdout=HOLDOUT,
+    layout=LAYOUT,
+)

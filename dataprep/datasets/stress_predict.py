@@ -1,0 +1,152 @@
+"""Stress-Predict: 35 people at a desk, three stress tasks with rests between, EDA from a wrist watch. Signals only.
+
+Source: Iqbal et al. 2022, doi:10.3390/s22218135, https://github.com/italha-d/Stress-Predict-Dataset (folder Raw_data).
+Not pain, but a real data set that anyone can have. `EDA.csv`: first line the start (unix time), second the rate in Hz, then
+a value a line. `tags_<subject>.csv`: unix times at which the button was pressed, a phase's end being the next one's start:
+baseline | Stroop | rest | interview | rest | hyperventilation | rest. Time_logs.xlsx and the authors' own labels agree
+with this order where the tags are plain: seven, ascending, inside the recording, and with durations in the order of the
+protocol (hyperventilation 2 min < Stroop 5 min < interview 10 min). Other subjects are listed as defects.
+
+A trial is a 60 s window inside one phase. Every subject gives as many windows of rest as of stress, at most
+`MAX_WINDOWS` each, taken in turn from the phases of that class.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+from dataprep.signals import read_text
+from dataprep.types import DataError, DataSet, Defect, Trial
+
+CLOCK_HZ = 4.0
+WINDOW_S = 60.0
+N_STEPS = round(WINDOW_S * CLOCK_HZ)
+MAX_WINDOWS = 8  # of a class and subject
+CLASSES = {0: "rest", 1: "stress"}
+PHASES = (
+    ("baseline", 0),
+    ("stroop", 1),
+    ("rest1", 0),
+    ("interview", 1),
+    ("rest2", 0),
+    ("hyperventilation", 1),
+    ("rest3", 0),
+)
+SUBJECT = re.compile(r"S\d{2,3}")
+
+
+def recognise(path: Path) -> bool:
+    """True if some folder S<number> holds EDA.csv and its tags."""
+    return any((p / f"tags_{p.name}.csv").is_file() and (p / "EDA.csv").is_file() for p in _folders(path))
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(p for p in path.glob("S*") if SUBJECT.fullmatch(p.name) and p.is_dir())
+
+
+def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+    """The windows of all subjects with plain tags, by subject and time; the other subjects as defects.
+
+    Raises DataError if there is no subject's folder.
+    """
+    folders = _folders(path.absolute())
+    if not folders:
+        raise DataError(f"{path}: found no folder S<number>, expected {DATASET.layout}")
+    trials: list[Trial] = []
+    defects: list[Defect] = []
+    for folder in folders:
+        try:
+            trials += _subject_trials(folder)
+        except DataError as e:
+            defects.append(Defect("", folder.name, "index", str(folder), str(e)))
+    return tuple(trials), tuple(defects)
+
+
+def _subject_trials(folder: Path) -> list[Trial]:
+    """The balanced windows of one subject in the order of time. Raises DataError if tags or signal are not plain."""
+    eda = folder / "EDA.csv"
+    values, start_s, rate_hz = _read_eda(eda)
+    bounds_s = _phase_bounds(folder / f"tags_{folder.name}.csv", start_s=start_s, length_s=len(values) / rate_hz)
+    windows: dict[int, list[list[tuple[float, str]]]] = {class_id: [] for class_id in CLASSES}
+    for (phase, class_id), begin_s, end_s in zip(PHASES, bounds_s[:-1], bounds_s[1:], strict=True):
+        begin_s = math.ceil(begin_s * rate_hz) / rate_hz  # the first sample inside the phase
+        n = int((end_s - begin_s) // WINDOW_S)
+        windows[class_id].append([(begin_s + i * WINDOW_S, f"{phase}-{i:02d}") for i in range(n)])
+    n_each = min(MAX_WINDOWS, *(sum(map(len, phases)) for phases in windows.values()))
+    return [
+        Trial(f"{folder.name}-{name}", folder.name, class_id, CLASSES[class_id], None, str(eda), at_s)
+        for at_s, name, class_id in sorted((*w, c) for c, phases in windows.items() for w in _in_turn(phases)[:n_each])
+    ]
+
+
+def _in_turn(phases: list[list[tuple[float, str]]]) -> list[tuple[float, str]]:
+    """First every phase's first window, then every phase's second, …"""
+    longest = max(map(len, phases))
+    return [phase[i] for i in range(longest) for phase in phases if i < len(phase)]
+
+
+def _phase_bounds(path: Path, *, start_s: float, length_s: float) -> list[float]:
+    """The 8 bounds of the 7 phases in seconds since the start of the recording. Raises DataError if they are not plain."""
+    tags_s = [t - start_s for t in _numbers(path)]
+    bounds_s = [0.0, *tags_s]
+    seen = f"{path}: found tags at {', '.join(f'{t:.0f}' for t in tags_s[:12])} s"
+    if len(tags_s) != len(PHASES):
+        raise DataError(f"{seen}, expected {len(PHASES)} of them")
+    if bounds_s != sorted(bounds_s) or bounds_s[-1] > length_s:
+        raise DataError(f"{seen}, expected them to ascend from 0 to {length_s:.0f} s, the length of the recording")
+    lasts_s = {phase: end - begin for (phase, _), begin, end in zip(PHASES, bounds_s[:-1], bounds_s[1:], strict=True)}
+    if not lasts_s["hyperventilation"] < lasts_s["stroop"] < lasts_s["interview"]:
+        order = ", ".join(f"{phase} {s:.0f} s" for phase, s in lasts_s.items())
+        raise DataError(f"{seen}, that is {order}; expected hyperventilation < stroop < interview by the protocol")
+    return bounds_s
+
+
+def _read_eda(path: Path) -> tuple[np.ndarray, float, float]:
+    """(values, start as unix time, rate in Hz). Raises DataError."""
+    numbers = _numbers(path)
+    if len(numbers) < 3 or numbers[1] != CLOCK_HZ:
+        raise DataError(f"{path}: found {numbers[:3]}, expected a start time, the rate {CLOCK_HZ:g} and then values")
+    return np.array(numbers[2:]), numbers[0], numbers[1]
+
+
+def _numbers(path: Path) -> list[float]:
+    """The finite numbers of a file with one a line; blank lines are ignored. Raises DataError."""
+    numbers = []
+    for n, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            try:
+                numbers.append(float(line))
+            except ValueError:
+                numbers.append(math.nan)
+            if not math.isfinite(numbers[-1]):
+                raise DataError(f"{path}: line {n}: found {line[:40]!r}, expected a finite number")
+    return numbers
+
+
+def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
+    """eda: (240,) float64 in µS at 4 Hz, the window of the trial and nothing of its neighbours. Raises DataError."""
+    if trial.signals is None:
+        raise DataError(f"{trial.trial_id}: found no signal file, expected {DATASET.layout}")
+    values, _, rate_hz = _read_eda(Path(trial.signals))
+    first = round(trial.start_s * rate_hz)
+    return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}
+
+
+DATASET = DataSet(
+    name="stress-predict",
+    title="Stress-Predict: wrist EDA during stress tasks and rest",
+    clock_hz=CLOCK_HZ,
+    n_steps=N_STEPS,
+    channels=("eda",),
+    classes=CLASSES,
+    negative=0,
+    positive=1,
+    recognise=recognise,
+    read_trials=read_trials,
+    read_signals=read_signals,
+    layout="S<number>/EDA.csv and S<number>/tags_S<number>.csv",
+)

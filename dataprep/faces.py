@@ -1,0 +1,144 @@
+"""A recording becomes face crops: decode, follow the face, cut it out, in one pass that never holds the whole clip.
+
+`prepare_video` is what the grid calls. From the shell, `python -m dataprep.faces CLIP... --out sheet.png` draws a contact
+sheet and prints what was found, to look at before a data set is prepared. Paper: "face detection and extraction".
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataprep import retinaface, tracking, video
+from dataprep.retinaface import DETECTORS, Detector
+from dataprep.sheet import ContactSheet
+from dataprep.tracking import FaceSettings, FaceTrack, Follower
+from dataprep.types import DataError
+from dataprep.video import DECODERS, Frame
+
+__all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]
+
+TRACK_VERSION = f"{video.VERSION}.{retinaface.VERSION}.{tracking.VERSION}"  # same settings, same file: same track
+VERSION = f"{TRACK_VERSION}.1"  # and same crops; raise the last number when cutting out changes
+
+CHUNK = 32  # crops handed over at once: 5 MB, a usual batch of the network behind
+
+
+def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
+    """The detector of these settings, made once per process. Raises ValueError (unknown) or DataError (weights absent)."""
+    return retinaface.detector(settings.detector, min_score=settings.min_score, threads=threads)
+
+
+def prepare_video(
+    path: str | Path,
+    settings: FaceSettings,
+    *,
+    clock_hz: float = 25.0,
+    n_steps: int | None = None,
+    on_crops: Callable[[np.ndarray], None] | None = None,
+    track: FaceTrack | None = None,
+) -> FaceTrack:
+    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 32.
+
+    With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
+    Without, every frame is a step and any rate is accepted. `on_crops` None: the track only. `track`: no detection is run.
+    Crops handed over before an error is raised are to be thrown away.
+    Raises DataError if the file is unreadable, cut off or of another rate, or the face is lost for over `max_gap_s`.
+    """
+    # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
+    cv2.setNumThreads(1)
+    opened = video.open_video(path, decoder=settings.decoder)
+    frames = video.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
+    follower = None
+    if track is None:
+        rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz
+        follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(path))
+        boxed = follower.run(frames)
+    else:
+        boxed = _with_boxes(frames, track, path)
+    crops: list[np.ndarray] = []
+    for frame, box_4 in boxed:
+        if on_crops is None:
+            continue
+        crops.append(crop(frame, box_4, settings))
+        if len(crops) == CHUNK:
+            on_crops(np.stack(crops))
+            crops.clear()
+    if on_crops is not None and crops:
+        on_crops(np.stack(crops))
+    return follower.track() if follower is not None else track  # type: ignore[return-value]
+
+
+def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
+    """The face of one frame, (size, size, 3) uint8 RGB."""
+    centre, sides = (box_4[:2] + box_4[2:]) / 2, box_4[2:] - box_4[:2]
+    if settings.crop == "square":
+        sides = np.full(2, sides.max())
+    half = sides * (0.5 + settings.margin)
+    x0, y0, x1, y1 = (float(v) for v in np.concatenate([centre - half, centre + half]))
+    return frame.window((x0, y0, x1, y1), width=settings.size, height=settings.size)
+
+
+def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Path) -> Iterator[tuple[Frame, np.ndarray]]:
+    n = 0
+    for n, frame in enumerate(frames, start=1):
+        if n > len(track) or (frame.width, frame.height) != (track.width, track.height):
+            break
+        yield frame, track.boxes_T4[n - 1]
+    else:
+        if n == len(track):
+            return
+    raise DataError(
+        f"{path}: found step {n} of another length or size, expected the recording of the track: {len(track)} steps, "
+        f"{track.width}x{track.height} pixels"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 all clips are usable, 1 some are not, 2 none is."""
+    parser = argparse.ArgumentParser(prog="python -m dataprep.faces", description="Show the faces found in video clips.")
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    parser.add_argument("--out", type=Path, required=True, metavar="SHEET.png", help="contact sheet, a row per clip")
+    parser.add_argument("--every", type=int, metavar="N", help="show every Nth frame (default: ten over the clip)")
+    parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
+    parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
+    chosen = parser.parse_args(arguments)
+    if chosen.every is not None and chosen.every < 1:
+        parser.error(f"--every: found {chosen.every}, expected at least 1")
+    settings = FaceSettings(detector=chosen.detector, decoder=chosen.decoder)
+    sheet = ContactSheet(every=chosen.every)
+    for clip in chosen.clips:
+        row = sheet.row(clip.name)
+        try:
+            track = prepare_video(clip, settings, on_crops=row.add)
+        except DataError as error:
+            print(f"FAILED  {error}", file=sys.stderr)
+            continue
+        sheet.rows.append(row)
+        print(f"{clip}: {describe(track)}")
+    if not sheet.rows:
+        print("no clip is usable; no sheet was written", file=sys.stderr)
+        return 2
+    sheet.write(chosen.out)
+    print(f"{chosen.out}: {len(sheet.rows)} of {len(chosen.clips)} clips")
+    return 0 if len(sheet.rows) == len(chosen.clips) else 1
+
+
+def describe(track: FaceTrack) -> str:
+    """One line: frames, rate, size, how many boxes were detected, interpolated or bridged, how many faces."""
+    bridged = int((track.scores_T == 0).sum())
+    detected = int(track.detected_T.sum())
+    return (
+        f"{len(track)} frames, {track.fps:.2f} fps, {track.width}x{track.height}, face in {len(track) - bridged}: "
+        f"{detected} detected, {len(track) - detected - bridged} interpolated; {bridged} bridged; "
+        f"faces at most {int(track.n_faces_T.max())}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

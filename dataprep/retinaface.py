@@ -1,0 +1,153 @@
+"""Face detectors: a picture (h, w, 3) uint8 RGB goes in, faces in its pixel coordinates come out, best score first.
+
+    retinaface-mobile  RetinaFace with a MobileNet-0.25 trunk, weights in `weights/` (MIT, see the licence file there)
+    retinaface         the `retina-face` package's ResNet50 (https://github.com/serengil/retinaface), the paper's choice;
+                       its weights are not part of this project and are never fetched from here
+
+RetinaFace: Deng et al. 2020, "RetinaFace: Single-shot multi-level face localisation in the wild". Anchors and variances
+of the mobile net as in https://github.com/biubug6/Pytorch_Retinaface.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from dataprep.types import DataError
+
+VERSION = 1  # raise when the same picture may give other faces
+
+_WEIGHTS = Path(__file__).parent / "weights" / "retinaface_mobilenet025.onnx"
+_BGR_MEAN = (104, 117, 123)
+_ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # stride -> sizes, pixels
+_NMS_OVERLAP = 0.4
+
+
+@dataclass(frozen=True)
+class Face:
+    """`box_4` x0, y0, x1, y1; `landmarks_52` eyes, nose, mouth corners as (x, y); pixels; float32. `score` in 0..1."""
+
+    box_4: np.ndarray
+    landmarks_52: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> float:
+        return float(np.prod(self.box_4[2:] - self.box_4[:2]))
+
+    def moved(self, scale: np.ndarray, origin: np.ndarray) -> Face:
+        """The face of a window in coordinates of the picture: times `scale` (x, y), plus `origin` (x, y)."""
+        box = self.box_4 * np.tile(scale, 2) + np.tile(origin, 2)
+        return Face(box.astype(np.float32), (self.landmarks_52 * scale + origin).astype(np.float32), self.score)
+
+
+Detector = Callable[[np.ndarray], list[Face]]
+
+
+def overlap(a_4: np.ndarray, b_N4: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box with (..., 4) boxes, shape (...)."""
+    sides = np.minimum(a_4[2:], b_N4[..., 2:]) - np.maximum(a_4[:2], b_N4[..., :2])
+    shared = np.prod(np.clip(sides, 0, None), axis=-1)
+    areas = np.prod(a_4[2:] - a_4[:2]) + np.prod(b_N4[..., 2:] - b_N4[..., :2], axis=-1)
+    return np.asarray(shared / np.maximum(areas - shared, 1e-9))
+
+
+@cache
+def detector(name: str, *, min_score: float, threads: int = 1) -> Detector:
+    """The detector, made once per process. Raises ValueError for an unknown name, DataError if its weights are absent."""
+    if name not in DETECTORS:
+        raise ValueError(f"no face detector is called {name!r}; there are: {', '.join(DETECTORS)}")
+    return DETECTORS[name](min_score, threads)
+
+
+def _session(weights: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared with other clips
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+
+
+def _mobile(min_score: float, threads: int) -> Detector:
+    if not _WEIGHTS.is_file():
+        raise DataError(f"{_WEIGHTS}: no such file; expected the weights of retinaface-mobile, part of this package")
+    session = _session(_WEIGHTS, threads)
+
+    def detect(rgb: np.ndarray) -> list[Face]:
+        x_BCHW = cv2.dnn.blobFromImage(rgb, mean=_BGR_MEAN, swapRB=True)
+        offsets, scores, points = session.run(None, {"input": x_BCHW})
+        keep = np.flatnonzero(scores[0, :, 1] >= min_score)
+        anchors = _anchors(rgb.shape[0], rgb.shape[1])[keep]
+        centre, size = anchors[:, :2], anchors[:, 2:]
+        middle = centre + offsets[0, keep, :2] * 0.1 * size
+        half = size * np.exp(offsets[0, keep, 2:] * 0.2) / 2
+        landmarks = centre[:, None] + points[0, keep].reshape(-1, 5, 2) * 0.1 * size[:, None]
+        return _distinct(np.concatenate([middle - half, middle + half], axis=1), landmarks, scores[0, keep, 1])
+
+    return detect
+
+
+@lru_cache(maxsize=16)
+def _anchors(height: int, width: int) -> np.ndarray:
+    """(A, 4) centre x, centre y, width, height in pixels, in the order of the network's outputs."""
+    levels = []
+    for stride, sizes in _ANCHORS:
+        ys, xs = np.mgrid[: -(-height // stride), : -(-width // stride)]
+        centres = (np.stack([xs, ys], axis=-1).reshape(-1, 1, 2) + 0.5) * stride
+        sides = np.broadcast_to(np.array(sizes)[None, :, None], (len(centres), len(sizes), 2))
+        levels.append(np.concatenate([np.broadcast_to(centres, sides.shape), sides], axis=-1).reshape(-1, 4))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndarray) -> list[Face]:
+    """Non-maximum suppression: the best box of every group that overlaps."""
+    faces: list[Face] = []
+    left = np.argsort(-scores_N, kind="stable")
+    while left.size:
+        best, left = left[0], left[1:]
+        faces.append(Face(boxes_N4[best].astype(np.float32), landmarks_N52[best].astype(np.float32), float(scores_N[best])))
+        left = left[overlap(boxes_N4[best], boxes_N4[left]) < _NMS_OVERLAP]
+    return faces
+
+
+def _resnet(min_score: float, threads: int) -> Detector:
+    home = Path(os.environ.get("DEEPFACE_HOME", str(Path.home())))
+    weights = home / ".deepface" / "weights" / "retinaface.onnx"
+    if not weights.is_file():
+        raise DataError(
+            f"{weights}: no such file; expected the weights of the retina-face package. Fetch retinaface.onnx from "
+            "https://github.com/serengil/deepface_models/releases/tag/v1.0 once, or use detector 'retinaface-mobile'"
+        )
+    # The package would otherwise choose the first deep-learning library it finds and load it into this process.
+    os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
+    from retinaface import RetinaFace
+    from retinaface.model.retinaface_onnx_model import RetinaFace as Model
+
+    model = Model(_session(weights, threads))
+    names = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+
+    def detect(rgb: np.ndarray) -> list[Face]:
+        bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+        found = RetinaFace.detect_faces(bgr, threshold=min_score, model=model, allow_upscaling=False)
+        faces = [
+            Face(
+                np.array(face["facial_area"], dtype=np.float32),
+                np.array([face["landmarks"][name] for name in names], dtype=np.float32),
+                float(face["score"]),
+            )
+            for face in found.values()
+        ]
+        return sorted(faces, key=lambda face: -face.score)
+
+    return detect
+
+
+DETECTORS: Mapping[str, Callable[[float, int], Detector]] = {"retinaface-mobile": _mobile, "retinaface": _resnet}

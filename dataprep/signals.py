@@ -1,0 +1,126 @@
+"""Body signals on the clock of the frames: one subject's trials in, one float32 table out.
+
+Step k of a trial is the moment k / clock_hz after its start, exactly, for signals and video frames alike (BioVid: 25 Hz,
+138 steps). A signal sampled faster than the clock passes a zero-phase low-pass first, so that nothing above the clock's
+Nyquist frequency folds back and no wave moves in time; then its value at each moment is read off by linear interpolation.
+Min-max scaling is fitted, so it is not done here. Readers parse text with `read_text` and `read_table`, which turn any
+bytes into values or a DataError and never evaluate anything.
+
+Shapes: N trials, T steps, C channels.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+from dataprep.types import DataError, DataSet, Defect, Trial
+
+PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
+FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def to_clock(values: np.ndarray, *, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray:
+    """A signal sampled at `rate_hz` from the trial's start on, read at the moments k / clock_hz.
+
+    Returns (n_steps,) float32. A signal that ends at most one clock step early holds its last value; one shorter than
+    that, or with values that are not finite, raises DataError.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1:
+        raise DataError(f"found a signal of shape {x.shape}, expected one row of values")
+    if not (np.isfinite([rate_hz, clock_hz]).all() and rate_hz > 0 and clock_hz > 0 and n_steps > 0):
+        raise DataError(f"found rate {rate_hz} Hz, clock {clock_hz} Hz and {n_steps} steps, expected positive numbers")
+    n_expected = int(np.ceil((n_steps - 1) / clock_hz * rate_hz - 1e-6)) + 1
+    n_least = max(1, int(np.ceil((n_steps - 2) / clock_hz * rate_hz - 1e-6)) + 1)
+    if len(x) < n_least:
+        raise DataError(f"found {len(x)} rows, expected at least {n_expected} ({n_steps} steps of {1 / clock_hz:g} s)")
+    bad = np.flatnonzero(~(np.abs(x) <= FLOAT32_MAX))
+    if bad.size:
+        raise DataError(f"found {bad.size} values that are not finite (the first is {x[bad[0]]} in row {bad[0]})")
+    if rate_hz == clock_hz:
+        return np.pad(x[:n_steps], (0, max(0, n_steps - len(x))), mode="edge").astype(np.float32)
+    if rate_hz > clock_hz:
+        x = _low_pass(x, corner_hz=PASS_BAND * clock_hz / 2, rate_hz=rate_hz)
+    wanted_s = np.arange(n_steps) / clock_hz
+    return np.interp(wanted_s, np.arange(len(x)) / rate_hz, x).clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+
+
+def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
+    """Zero-phase Butterworth. The ends are continued by point reflection for about two periods of the corner frequency."""
+    sos = butter(FILTER_ORDER, corner_hz, fs=rate_hz, output="sos")
+    n_pad = min(len(x) - 1, int(2 * rate_hz / corner_hz) + 1)
+    return sosfiltfilt(sos, x, padlen=n_pad)
+
+
+def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarray, tuple[str, ...], tuple[Defect, ...]]:
+    """One subject's signals on the clock: (x_NTC float32, the N trial ids in the given order, defects).
+
+    A trial whose file cannot be used becomes a Defect; a trial without a signal file is left out without one, because
+    the reader has reported it already (or the data set has no signals at all).
+    """
+    rows, ids, defects = [], [], []
+    for trial in trials:
+        if trial.signals is None:
+            continue
+        try:
+            rows.append(_trial_signals(trial, dataset))
+            ids.append(trial.trial_id)
+        except DataError as e:
+            defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
+    x_NTC = np.stack(rows) if rows else np.empty((0, dataset.n_steps, len(dataset.channels)), np.float32)
+    return x_NTC, tuple(ids), tuple(defects)
+
+
+def _trial_signals(trial: Trial, dataset: DataSet) -> np.ndarray:
+    """(T, C) float32 in the order of the data set's channels. DataError names the file and the channel."""
+    read = dataset.read_signals(trial)
+    columns = []
+    for channel in dataset.channels:
+        if channel not in read:
+            raise DataError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
+        values, rate_hz = read[channel]
+        try:
+            columns.append(to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps))
+        except DataError as e:
+            raise DataError(f"{trial.signals}: channel {channel!r}: {e}") from e
+    return np.stack(columns, axis=1)
+
+
+def read_text(path: Path) -> str:
+    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed). Raises DataError."""
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read ({e.strerror or e}), expected a text file") from e
+    except UnicodeDecodeError as e:
+        raise DataError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
+
+
+def column_numbers(header: str, *, expected: Sequence[str], path: Path) -> dict[str, int]:
+    """Name -> position of the expected columns in a TAB-separated header; blanks around names do not count. DataError."""
+    found = [name.strip() for name in header.split("\t")]
+    wrong = [name for name in expected if found.count(name) != 1]
+    if wrong:
+        seen = ", ".join(repr(name[:40]) for name in found[:12])
+        raise DataError(f"{path}: found the columns {seen}, expected one each of {', '.join(expected)}, TAB-separated")
+    return {name: found.index(name) for name in expected}
+
+
+def read_table(path: Path, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises DataError."""
+    header, _, body = read_text(path).partition("\n")
+    numbers = column_numbers(header, expected=columns, path=path)
+    if not body.strip():
+        raise DataError(f"{path}: found a header and no rows, expected rows of numbers")
+    try:
+        # Quotes and comments mean nothing here: whatever is not a number in a wanted column is an error.
+        x = np.loadtxt(io.StringIO(body), delimiter="\t", comments=None, usecols=list(numbers.values()), ndmin=2)
+    except ValueError as e:
+        raise DataError(f"{path}: {str(e)[:200]}, expected rows of numbers") from e
+    return dict(zip(numbers, x.T, strict=True))

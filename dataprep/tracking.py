@@ -1,0 +1,259 @@
+"""One face followed through a stream of frames: detection where it is needed, interpolation between, bounded memory.
+
+The detector runs on key frames, `key_s` apart. Between two of them the face is taken to move in a straight line, unless
+it was lost, moved far, or the picture inside its box changed more than the two ends show: then the middle frame becomes
+a key frame too, and so on by halves. So a face at rest costs two detections a second, and a lost one is looked for in
+every frame. A key frame is searched in a window around the last box; the whole picture (shrunk) when that fails, at the
+start, and every `look_s` to count the faces. Boxes are smoothed by a symmetric window, which delays nothing.
+
+The face followed is the one with the largest score times area at the start; after that, the one that overlaps it best.
+
+A state is a vector of 15: box x0, y0, x1, y1; five landmarks x, y; score. Pixels of the full picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataprep.retinaface import Detector, Face, overlap
+from dataprep.types import DataError
+from dataprep.video import Frame
+
+PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile
+
+VERSION = 1  # raise when the same frames may give another track
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """All that decides how crops look: identity, so scalars only. Lengths in s are brought to whole frames.
+
+    decoder, detector   names in dataprep.video.DECODERS and dataprep.retinaface.DETECTORS
+    size                crops are size x size pixels
+    crop                "square": the longer side of the box both ways; "box": the box as it is, stretched to a square
+    margin              part of the side added on every side of the box
+    work_px             short side of the shrunk whole picture (doubled if no face is found)
+    near_px, near       side of the window around a known box, in pixels, and as a multiple of the box's longer side
+    key_s, look_s       time between key frames; between counts of all faces
+    min_overlap         overlap of the boxes of two key frames below which the frame between becomes one too
+    max_change          likewise, difference (mean grey levels) of what is inside the box between from both ends, above which
+    smooth_s            half width of the smoothing window
+    max_gap_s           longest time without a face that is bridged
+    min_score           detector score below which there is no face
+    """
+
+    detector: str = "retinaface-mobile"
+    decoder: str = "pyav"
+    size: int = 227
+    crop: str = "square"
+    margin: float = 0.1
+    work_px: int = 160
+    near_px: int = 256
+    near: float = 1.6
+    key_s: float = 0.6
+    look_s: float = 1.2
+    min_overlap: float = 0.7
+    max_change: float = 16.0
+    smooth_s: float = 0.08
+    max_gap_s: float = 0.5
+    min_score: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.crop not in ("square", "box"):
+            raise ValueError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
+        if self.size < 1 or self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
+            raise ValueError("size, work_px, near_px, near, margin: expected at least 1, 32, 32, 1 and 0")
+        if min(self.key_s, self.look_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
+            raise ValueError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """Where the face is at every step. A score of 0 means that the detector looked and saw no face: the box is bridged.
+
+    boxes_T4 (x0, y0, x1, y1) and landmarks_T52 in pixels of the full picture, scores_T: float32. detected_T: True where a
+    detector saw the face, False where it was interpolated. n_faces_T: faces in the picture, by the latest count.
+    """
+
+    boxes_T4: np.ndarray
+    landmarks_T52: np.ndarray
+    scores_T: np.ndarray
+    detected_T: np.ndarray
+    n_faces_T: np.ndarray
+    width: int
+    height: int
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.boxes_T4)
+
+
+class Follower:
+    """Follows the face through one recording. `track()` is complete once `run` has been read to its end."""
+
+    def __init__(self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str) -> None:
+        self._detect, self._settings, self._rate_hz, self._name = detect, settings, rate_hz, name
+        self._frames: dict[int, Frame] = {}
+        self._faces: dict[int, Face | None] = {}  # key frames: what was found there
+        self._counts: dict[int, int] = {}  # frames of which the whole picture was searched: faces seen
+        self._states: list[np.ndarray] = []
+        self._size = (0, 0)
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Every frame with its box (4,), in order, a little late. Raises DataError if the face is lost for too long."""
+        every = self._in_frames(self._settings.key_s)
+        last_key: int | None = None
+        t = -1
+        for t, frame in enumerate(frames):
+            self._frames[t] = frame
+            if last_key is None or t - last_key == every:
+                self._key(last_key, t)
+                yield from self._release(last_key=t, at_end=False)
+                last_key = t
+        if t < 0:
+            return
+        self._size = (self._frames[t].width, self._frames[t].height)
+        if t != last_key:
+            self._key(last_key, t)
+        yield from self._release(last_key=t, at_end=True)
+
+    def track(self) -> FaceTrack:
+        states_TK = np.stack(self._states).astype(np.float32)
+        n = len(states_TK)
+        counted = np.array(sorted(self._counts))
+        latest = np.maximum(np.searchsorted(counted, np.arange(n), side="right") - 1, 0)
+        return FaceTrack(
+            boxes_T4=states_TK[:, :4],
+            landmarks_T52=states_TK[:, 4:14].reshape(n, 5, 2),
+            scores_T=states_TK[:, 14],
+            detected_T=np.array([self._faces.get(t) is not None for t in range(n)]),
+            n_faces_T=np.array([self._counts[int(c)] for c in counted])[latest],
+            width=self._size[0],
+            height=self._size[1],
+            fps=self._rate_hz,
+        )
+
+    def _in_frames(self, seconds: float) -> int:
+        return max(1, round(seconds * self._rate_hz))
+
+    def _key(self, start: int | None, end: int) -> None:
+        """Make `end` a key frame, and as many frames between it and the key frame `start` as are needed."""
+        self._faces[end] = self._find(end)
+        if start is not None:
+            self._divide(start, end)
+            if self._faces[end] is None and self._faces.get(end - 1) is not None:
+                self._faces[end] = self._find(end)  # its neighbour was found meanwhile: the place to look is better known
+        if end - max(self._counts, default=end) >= self._in_frames(self._settings.look_s):
+            self._look(end)
+
+    def _divide(self, a: int, b: int) -> None:
+        if b - a > 1 and self._uncertain(a, b):
+            middle = (a + b) // 2
+            self._faces[middle] = self._find(middle)
+            self._divide(a, middle)
+            self._divide(middle, b)
+
+    def _uncertain(self, a: int, b: int) -> bool:
+        """Whether a straight line from key frame `a` to `b` may not be what the face did."""
+        first, last = self._faces[a], self._faces[b]
+        if first is None or last is None or overlap(first.box_4, last.box_4) < self._settings.min_overlap:
+            return True
+        # If the line is right, what is inside the box looks alike all the way.
+        patches_BHW = []
+        for t in range(a, b + 1):
+            box_4 = first.box_4 + (last.box_4 - first.box_4) * ((t - a) / (b - a))
+            x0, y0, x1, y1 = (float(v) for v in box_4)
+            patches_BHW.append(self._frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.int16))
+        changes = [
+            min(np.abs(patch - patches_BHW[0]).mean(), np.abs(patch - patches_BHW[-1]).mean()) for patch in patches_BHW[1:-1]
+        ]
+        return max(changes) > self._settings.max_change
+
+    def _find(self, t: int) -> Face | None:
+        """The face in frame `t`: near where it was last seen, else anywhere in the picture."""
+        known = max((k for k, face in self._faces.items() if face is not None and k < t), default=None)
+        before = self._faces[known] if known is not None else None
+        if before is not None and (near := self._search_near(t, before)) is not None:
+            return near
+        face = self._choose(self._look(t), before)
+        return None if face is None else self._search_near(t, face) or face
+
+    def _choose(self, faces: list[Face], before: Face | None) -> Face | None:
+        if before is None:
+            return max(faces, key=lambda face: face.score * face.area, default=None)
+        best = max(faces, key=lambda face: float(overlap(before.box_4, face.box_4)), default=None)
+        if best is not None and overlap(before.box_4, best.box_4) > 0.1:
+            return best
+        # Somewhere else altogether: the same person only if nobody else was ever in the picture.
+        return best if max(self._counts.values(), default=0) == 1 else None
+
+    def _search_near(self, t: int, around: Face) -> Face | None:
+        frame, settings = self._frames[t], self._settings
+        sides = around.box_4[2:] - around.box_4[:2]
+        centre = (around.box_4[:2] + around.box_4[2:]) / 2
+        side = float(sides.max()) * settings.near
+        pixels = max(32, min(settings.near_px, round(side)))
+        x0, y0 = (float(v) for v in centre - side / 2)
+        picture = frame.window((x0, y0, x0 + side, y0 + side), width=pixels, height=pixels)
+        scale = np.array([side / pixels] * 2)
+        faces = [face.moved(scale, np.array([x0, y0])) for face in self._detect(picture)]
+        best = max(faces, key=lambda face: float(overlap(around.box_4, face.box_4)), default=None)
+        return best if best is not None and overlap(around.box_4, best.box_4) > 0.3 else None
+
+    def _look(self, t: int) -> list[Face]:
+        """All faces of the whole picture; once more at twice the size if there is none."""
+        frame = self._frames[t]
+        faces: list[Face] = []
+        for short in (self._settings.work_px, 2 * self._settings.work_px):
+            shrink = max(1.0, min(frame.width, frame.height) / short)
+            width, height = round(frame.width / shrink), round(frame.height / shrink)
+            picture = frame.window((0, 0, frame.width, frame.height), width=width, height=height)
+            scale = np.array([frame.width / width, frame.height / height])
+            faces = [face.moved(scale, np.zeros(2)) for face in self._detect(picture)]
+            if faces or shrink == 1.0:
+                break
+        self._counts[t] = len(faces)
+        return faces
+
+    def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Hand out the frames whose box no later frame can change any more."""
+        seen = sorted(t for t, face in self._faces.items() if face is not None)
+        self._check_gaps(first=len(self._states), last=last_key, at_end=at_end)
+        if not seen:
+            return
+        half = round(self._settings.smooth_s * self._rate_hz)
+        first, end = len(self._states), last_key + 1 if at_end else seen[-1] + 1 - half
+        if end <= first:
+            return
+        recent = seen[max(0, int(np.searchsorted(seen, first - half)) - 1) :]
+        found_NK = np.stack([_state(face) for t in recent if (face := self._faces[t]) is not None])
+        wanted = np.clip(np.arange(first - half, end + half), 0, last_key)
+        raw_TK = np.stack([np.interp(wanted, recent, column) for column in found_NK.T], axis=1)
+        weights = np.bartlett(2 * half + 3)[1:-1]
+        smooth_TK = np.stack([np.convolve(column, weights / weights.sum(), mode="valid") for column in raw_TK.T], axis=1)
+        for t, state in zip(range(first, end), smooth_TK, strict=True):
+            if t in self._faces and self._faces[t] is None:
+                state[14] = 0.0
+            self._states.append(state)
+            yield self._frames[t], state[:4]
+        self._frames = {t: frame for t, frame in self._frames.items() if t >= min(end, last_key)}
+
+    def _check_gaps(self, *, first: int, last: int, at_end: bool) -> None:
+        allowed = int(self._settings.max_gap_s * self._rate_hz + 1e-6)
+        longest = start = lost = 0
+        for t in range(first, last + 1):
+            lost = lost + 1 if t in self._faces and self._faces[t] is None else 0
+            if lost > longest:
+                longest, start = lost, t - lost + 1
+        if longest > allowed or (at_end and not any(self._faces.values())):
+            raise DataError(
+                f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
+                f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"
+            )
+
+
+def _state(face: Face) -> np.ndarray:
+    return np.concatenate([face.box_4, face.landmarks_52.ravel(), [face.score]])

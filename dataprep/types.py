@@ -1,0 +1,111 @@
+"""The nouns of a data set: what a reader yields and what everything above it may rely on.
+
+A reader (one file in `dataprep/datasets/`) turns a folder into `Trial`s; nothing else in the project knows any
+file layout. `SampleIndex` is the table of trials that protocols, metrics and statistics see: no path, no array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """Bad input. The message names the file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stimulus of one subject. Facts and file names, no arrays.
+
+    `video` and `signals` are absolute paths, or None where the data set holds no such recording for the trial.
+    `start_s` is where the trial begins in the signal file (0 where a file holds just one trial).
+    """
+
+    trial_id: str
+    subject: str
+    class_id: int
+    class_name: str
+    video: str | None = None
+    signals: str | None = None
+    start_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A recording that cannot be used and why. `part` is 'index', 'video' or 'signals'; `file` is the offending file."""
+
+    trial_id: str
+    subject: str
+    part: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """How to read one data set: the whole contract of a file in `dataprep/datasets/`, which exports it as `DATASET`.
+
+    A trial lasts `n_steps / clock_hz` seconds; step k is the moment k / clock_hz after its start, for video frames
+    and for signals alike. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
+    subjects of a fixed split, where one has been published for the data set.
+
+    `recognise(path)`      True if the folder looks like this data set (cheap: looks at a few names only)
+    `read_trials(path)`    every trial of every class, in the order of the index, and the defects met;
+                           raises DataError if the folder as a whole cannot be read
+    `read_signals(trial)`  channel -> (values at the native rate from the trial's start on, rate in Hz); raises DataError
+    """
+
+    name: str
+    title: str
+    clock_hz: float
+    n_steps: int
+    channels: tuple[str, ...]
+    classes: Mapping[int, str]
+    negative: int
+    positive: int
+    recognise: Callable[[Path], bool]
+    read_trials: Callable[[Path], tuple[tuple[Trial, ...], tuple[Defect, ...]]]
+    read_signals: Callable[[Trial], Mapping[str, tuple[np.ndarray, float]]]
+    subsets: Mapping[str, frozenset[str] | None] = field(default_factory=lambda: {"all": None})
+    holdout: frozenset[str] | None = None
+    layout: str = ""
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """A table with a row per trial: trial id, subject, label (1 = positive class). Rows keep the order of the data set."""
+
+    trial_ids: tuple[str, ...]
+    subjects: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial], *, negative: int, positive: int) -> SampleIndex:
+        """The trials of the two classes, labelled 0 (`negative`) and 1 (`positive`); other classes are left out."""
+        rows = [(t.trial_id, t.subject, int(t.class_id == positive)) for t in trials if t.class_id in (negative, positive)]
+        ids, subjects, labels = zip(*rows, strict=True) if rows else ((), (), ())
+        return cls(ids, subjects, labels)
+
+    def __len__(self) -> int:
+        return len(self.trial_ids)
+
+    def where(self, keep: Iterable[bool]) -> SampleIndex:
+        """The rows whose flag is true, order kept."""
+        rows = [i for i, k in enumerate(keep) if k]
+        return SampleIndex(
+            tuple(self.trial_ids[i] for i in rows), tuple(self.subjects[i] for i in rows), tuple(self.labels[i] for i in rows)
+        )
+
+    def of_subjects(self, subjects: Iterable[str]) -> SampleIndex:
+        """The rows of these subjects, order kept."""
+        wanted = set(subjects)
+        return self.where(s in wanted for s in self.subjects)
+
+    def only(self, trial_ids: Iterable[str]) -> SampleIndex:
+        """The rows of these trials, order kept."""
+        wanted = set(trial_ids)
+        return self.where(t in wanted for t in self.trial_ids)

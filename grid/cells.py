@@ -1,0 +1,99 @@
+"""Rows, scenarios and cells: the squares of the grid (paper, Table 2).
+
+A row names what a model sees: `frame`, `video`, signals joined by `+`, or both, as in `eda+ecg+video`. The eight rows of the
+paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PAPER_ROWS = ("frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video")
+SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
+"""Word in a row's name -> channel of the data set, in the order in which channels enter the network."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A modality row. `clip`: uses the video as a sequence; `frame`: scores single frames; `signals`: words of SIGNALS."""
+
+    name: str
+    signals: tuple[str, ...]
+    clip: bool
+    frame: bool
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The recordings that a trial must have for this row: 'video', 'signals' or both."""
+        return (("video",) if self.clip or self.frame else ()) + (("signals",) if self.signals else ())
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A subset of subjects and the part of each trial that is used: everything from `skip_s` seconds on."""
+
+    name: str
+    subset: str
+    skip_s: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One square of the grid, trained and tested once."""
+
+    modality: str
+    scenario: str
+    protocol: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.modality}/{self.scenario}/{self.protocol}/fold{self.fold}"
+
+
+def row(name: str) -> Row:
+    """The row of that name, its words in canonical order. Raises ValueError with a suggestion for an unknown word."""
+    if name == "frame":
+        return Row("frame", (), clip=False, frame=True)
+    words = name.split("+")
+    known = [*SIGNALS, "video"]
+    for word in words:
+        if word not in known:
+            hint = _suggest(name, (*PAPER_ROWS, *known))
+            raise ValueError(f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +")
+    if len(set(words)) != len(words):
+        raise ValueError(f"modality {name!r} names the same thing twice")
+    signals = tuple(s for s in SIGNALS if s in words)
+    clip = "video" in words
+    return Row("+".join([*signals, *(["video"] if clip else [])]), signals, clip=clip, frame=False)
+
+
+def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:
+    """The comma-separated names of `asked`, each checked against `there`. Raises ValueError with a suggestion."""
+    names = list(there)
+    chosen = [n.strip() for n in asked.split(",") if n.strip()]
+    if not chosen:
+        raise ValueError(f"no {what} named in {asked!r}; there are: {', '.join(names)}")
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"unknown {what} {name!r}{_suggest(name, names)}; there are: {', '.join(names)}")
+    return tuple(dict.fromkeys(chosen))
+
+
+def fold_numbers(asked: str, n_folds: int) -> tuple[int, ...]:
+    """Fold numbers from text such as `0-4,7`. Raises ValueError for anything but folds 0 to n_folds - 1."""
+    numbers: set[int] = set()
+    for part in asked.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"--folds {asked!r}: {part.strip()!r} is neither a number nor a range such as 0-4")
+        numbers.update(range(int(first), int(last if dash else first) + 1))
+    if not numbers or max(numbers) >= n_folds:
+        raise ValueError(f"--folds {asked!r}: there are {n_folds} folds, numbered 0 to {n_folds - 1}")
+    return tuple(sorted(numbers))
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f": did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,210 @@
+"""One experiment is one TOML file, read here and nowhere else. The command line selects; it does not configure.
+
+Every table is checked against the dataclass or model that uses it: an unknown key is an error with a suggestion, so that a
+misspelt hyperparameter never silently leaves its default in place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from dataprep.faces import FaceSettings
+from grid.cells import Scenario, row
+from painmodels import registry
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+
+
+class ConfigError(ValueError):
+    """An experiment file that cannot be used. The message names the file and the key."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Axes(_Table):
+    """What is crossed: rows x scenarios (x folds)."""
+
+    modalities: tuple[str, ...]
+    scenarios: tuple[str, ...]
+
+
+class ScenarioTable(_Table):
+    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial."""
+
+    subset: str
+    skip_s: float = Field(0.0, ge=0)
+
+
+class ProtocolTable(_Table):
+    """How subjects or trials are split (a file of grid/protocols/)."""
+
+    name: str = "subject"
+    folds: int = Field(10, ge=2)
+
+
+class Trunk(_Table):
+    """The frozen spatial CNN. `weights`: a file, empty for the shipped or cached one; `random`: untrained, said in the report."""
+
+    name: str
+    random: bool = False
+    weights: str = ""
+    scaling: str = ""
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Signals(_Table):
+    """Over what minimum and maximum are taken when signals are scaled to [0, 1]."""
+
+    normalise: Literal["trial", "subject", "train"] = "trial"
+
+
+class Synthetic(_Table):
+    """The data set written when no --data is given. `trials` per class and subject."""
+
+    subjects: int = Field(20, ge=2, le=87)
+    trials: int = Field(2, ge=1)
+    signal: Literal["all", "eda", "ecg", "video", "none"] = "all"
+    size: str = "640x480"
+    seed: int = 0
+
+
+class Execution(_Table):
+    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes."""
+
+    fits_per_gpu: int = Field(4, ge=1)
+    prepares_per_gpu: int = Field(4, ge=1)
+    retries: int = Field(2, ge=0)
+
+
+class Experiment(_Table):
+    """A whole experiment. The five role tables hold `network` and that network's settings (painmodels/)."""
+
+    name: str
+    title: str = ""
+    seed: int = 0
+    axes: Axes
+    scenarios: dict[str, ScenarioTable]
+    protocol: ProtocolTable = ProtocolTable()
+    faces: dict[str, Any] = {}
+    trunk: Trunk
+    signals: Signals = Signals()
+    spatial: dict[str, Any] = {}
+    temporal: dict[str, Any] = {}
+    attention: dict[str, Any] = {}
+    physiological: dict[str, Any] = {}
+    fusion: dict[str, Any] = {}
+    synthetic: Synthetic = Synthetic()
+    execution: Execution = Execution()
+
+    @property
+    def face_settings(self) -> FaceSettings:
+        """The [faces] table as the preparation takes it."""
+        return settings_of(FaceSettings, self.faces, "[faces]")
+
+    def network(self, role: str) -> tuple[registry.SubNetwork, registry.Training]:
+        """The sub-network chosen for a role and its settings."""
+        table = dict(getattr(self, role))
+        chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
+        return chosen, settings_of(chosen.settings, table, f"[{role}]")
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of that name."""
+        table = self.scenarios[name]
+        return Scenario(name, table.subset, table.skip_s)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, defaults filled in, as plain JSON types: what a report prints."""
+        out = self.model_dump(mode="json")
+        out["faces"] = asdict(self.face_settings)
+        for role in registry.ROLES:
+            chosen, settings = self.network(role)
+            out[role] = {"network": chosen.name, **asdict(settings)}  # type: ignore[call-overload]
+        return out
+
+
+_DEFAULT_NETWORK = {
+    "spatial": "fc7",
+    "temporal": "lstm",
+    "attention": "additive",
+    "physiological": "lstm",
+    "fusion": "concat",
+}
+
+
+def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass `kind` from a TOML table. Raises ConfigError for unknown keys and wrong types."""
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{_suggest(key, known)}; there are: {', '.join(known)}")
+    try:
+        return TypeAdapter(kind).validate_python(dict(table))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, known)}") from None
+
+
+def names() -> tuple[str, ...]:
+    """The experiments that ship with the project."""
+    return tuple(sorted(p.stem for p in EXPERIMENTS.glob("*.toml")))
+
+
+def load(name_or_file: str, **changes: Any) -> Experiment:
+    """The experiment of that name or file. `changes` replaces tables, as {"trunk": {...}}. Raises ConfigError."""
+    path = EXPERIMENTS / f"{name_or_file}.toml"
+    if not path.exists():
+        path = Path(name_or_file)
+        if not path.is_file():
+            raise ConfigError(
+                f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{_suggest(name_or_file, names())}"
+            )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for key, values in changes.items():
+        table[key] = {**table.get(key, {}), **values}
+    try:
+        experiment = Experiment.model_validate(table)
+        _check(experiment)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, list(Experiment.model_fields))}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return experiment
+
+
+def _check(experiment: Experiment) -> None:
+    for name in experiment.axes.modalities:
+        if row(name).name != name:
+            raise ValueError(f"axes.modalities: write {name!r} as {row(name).name!r}")
+    for name in experiment.axes.scenarios:
+        if name not in experiment.scenarios:
+            raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+    _ = experiment.face_settings
+    for role in registry.ROLES:
+        experiment.network(role)
+
+
+def _explain(error: ValidationError, known: list[str]) -> str:
+    """The first problem of a pydantic error in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_suggest(where, known)}"
+    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {first['msg']}{found}{more}"
+
+
+def _suggest(key: str, known: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,94 @@
+"""The in-process executor: everything in this process, one thing after another. The debugger, and the oracle of the tests.
+
+It runs the same functions as the Ray executor (grid/cluster.py, grid/schedule.py) and gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dataprep.types import DataError, Defect
+from grid.plan import Plan
+from grid.prepare import SignalsBlock, SignalsJob, VideoJob, run_signals, run_video
+from grid.stages import Blocks, Runner, StoreBlocks
+from grid.store import Store
+
+Tick = Callable[..., None]
+
+
+@dataclass
+class Prepared:
+    """The outcome of preparation: signals of each usable trial, the trials with usable video, and the defects met."""
+
+    signals: dict[str, np.ndarray] = field(default_factory=dict)
+    videos: set[str] = field(default_factory=set)
+    defects: list[Defect] = field(default_factory=list)
+
+
+def video_defect(job: VideoJob, reason: str) -> Defect:
+    """The defect of a video that could not be prepared."""
+    return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
+
+
+def reason_of(error: BaseException) -> str:
+    """One line for people: the message of bad input, type and message of anything else."""
+    return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+
+
+class InProcess:
+    """Prepares and fits in this process, on the CPU."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
+        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect."""
+        out = Prepared()
+        for job in signals:
+            take_signals(out, run_signals(job, self.store))
+            tick()
+        for video in videos:
+            try:
+                run_video(video, self.store)
+                out.videos.add(video.trial.trial_id)
+            except Exception as error:
+                out.defects.append(video_defect(video, reason_of(error)))
+            tick(failed=video.trial.trial_id not in out.videos)
+        return out
+
+    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
+        """Access to what was prepared."""
+        return StoreBlocks(self.store, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
+
+    def fit(self, plan: Plan, keys: Sequence[str], blocks: Blocks, tick: Tick) -> dict[str, str]:
+        """Run these fits (dependencies first) and the predictions made with them; returns the reason of each that failed."""
+        runner = Runner(self.store, blocks)
+        failed: dict[str, str] = {}
+        for key in keys:
+            job = plan.fits[key]
+            broken = [u.stage.key for u in job.upstream if u.stage.key in failed]
+            if broken:
+                failed[key] = f"needs {plan.fits[broken[0]].label}, which failed"
+            else:
+                try:
+                    runner.fit(job)
+                    for predict in plan.predicts_of(key):
+                        runner.predict(predict)
+                except Exception as error:
+                    traceback.print_exc()
+                    failed[key] = reason_of(error)
+            tick(failed=key in failed)
+        return failed
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def take_signals(out: Prepared, block: SignalsBlock) -> None:
+    """Add a subject's signals to the outcome."""
+    out.signals.update(zip(block.trial_ids, block.x_NTC, strict=True))
+    out.defects.extend(block.defects)

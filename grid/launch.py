@@ -1,0 +1,192 @@
+"""The one command: from recordings to a compared grid of trained models.
+
+    python -m grid.launch --all
+
+Reads or writes a data set, prepares it, fits what is not fitted yet, scores, mirrors into MLflow and writes the report. Killed
+at any time, the same command goes on where it was: every finished piece of work is an artefact in DIR/store.
+Exit codes: 0 all done, 1 some cells failed (the rest is complete and usable), 2 bad input (one clear message).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grid.config import Experiment
+    from grid.session import Session
+
+PROTOCOLS = ("subject", "sample", "loso", "holdout")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. Its names are a contract with users' scripts."""
+    p = argparse.ArgumentParser(
+        prog="python -m grid.launch",
+        description="Train and compare every cell of the grid: modality rows x scenarios x folds.",
+        epilog="examples:\n"
+        "  python -m grid.launch --all                                    synthetic data, minutes on a laptop\n"
+        "  python -m grid.launch --all --data /data/BioVid/PartA          the paper's grid on your data\n"
+        "  python -m grid.launch --all --data /data/PartA --plan          what would be done, and how long it takes\n"
+        "  python -m grid.launch --modalities eda,eda+video --folds 0-2   a part of it\n"
+        "Run the same command again after any interruption: finished work is not repeated.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = p.add_argument_group("what to compute (a selection, or --all)")
+    what.add_argument("--all", action="store_true", help="every row, scenario and fold of the experiment")
+    what.add_argument("--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,…")
+    what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
+    what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
+    what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
+    how = p.add_argument_group("on what, and how")
+    how.add_argument("--data", type=Path, metavar="PATH", help="a data set; default: a synthetic one, written on first use")
+    how.add_argument("--dataset", metavar="NAME", help="how to read it: biovid, stress-predict, …; default: recognised")
+    how.add_argument(
+        "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
+    )
+    how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
+    how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
+    how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
+    run = p.add_argument_group("where to run")
+    run.add_argument("--plan", action="store_true", help="print the plan and stop")
+    run.add_argument(
+        "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
+    )
+    run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
+    run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server; default: a database in DIR")
+    run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    p = parser()
+    options = p.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
+    if not (options.all or options.modalities or options.scenarios or options.folds or options.plan):
+        p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
+    try:
+        return _run(options)
+    except (ValueError, FileNotFoundError) as error:  # DataError, ConfigError and WeightsMissing among them
+        if os.environ.get("GRID_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is kept; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    from grid import config
+
+    changes: dict[str, Any] = {}
+    if options.trunk or options.random_trunk:
+        changes["trunk"] = {
+            "random": options.random_trunk,
+            **({"name": options.trunk, "weights": ""} if options.trunk else {}),
+        }
+    if options.protocol:
+        changes["protocol"] = {"name": options.protocol}
+    return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from grid import cells, show
+    from grid.plan import Planner, splits_of
+    from grid.session import Session
+    from grid.store import Store
+    from grid.survey import survey
+
+    experiment = _experiment(options)
+    rows: tuple[str, ...] = experiment.axes.modalities
+    if options.modalities:
+        rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
+    scenarios: tuple[str, ...] = experiment.axes.scenarios
+    if options.scenarios:
+        scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
+    out = (options.out or Path("runs") / experiment.name).resolve()
+    store = Store(out / "store")
+    data = options.data.resolve() if options.data else _synthetic(experiment, out)
+    found = survey(
+        data, experiment, rows=rows, scenarios=scenarios, memory=out / "fingerprints.json", dataset=options.dataset
+    )
+    folds = None
+    if options.folds:
+        folds = cells.fold_numbers(options.folds, len(splits_of(experiment, found.dataset, found.index)))
+
+    plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
+    if plan.cells and len(plan.impossible) == len(plan.cells):
+        raise ValueError(next(iter(plan.impossible.values())))
+    if options.plan:
+        print(show.plan_text(experiment, found, plan, store))
+        return 0
+    for defect in found.defects[:5]:
+        print(f"left out: {defect.reason}")
+    if options.strict and found.defects:
+        raise ValueError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
+    session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
+    session.command = "python -m grid.launch " + shlex.join(options.arguments)
+    session.run(address=options.address, in_process=options.in_process, strict=options.strict)
+    return _finish(options, session, session.write())
+
+
+def _synthetic(experiment: Experiment, out: Path) -> Path:
+    """The experiment's synthetic data set, written if it is not there."""
+    from dataprep.synthetic import write_synthetic
+    from grid.keys import digest
+
+    s = experiment.synthetic
+    path = out / "data" / f"synthetic-{digest(s.model_dump())}"
+    if not path.exists():
+        print(f"writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}", flush=True)
+        width, _, height = s.size.partition("x")
+        write_synthetic(
+            path, subjects=s.subjects, trials=s.trials, seed=s.seed, signal=s.signal, size=(int(width), int(height))
+        )
+    return path
+
+
+def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
+    """Mirror, report, and say how it went; returns the exit code."""
+    from grid import show
+
+    out = session.out
+    mirrored = _mirror(out, options.tracking_uri)
+    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out)], capture_output=True, text=True)
+    if report.returncode:
+        print(
+            f"the report could not be written: {report.stderr.strip().splitlines()[-1:] or report.returncode}",
+            file=sys.stderr,
+        )
+    print(f"\n{show.outcome_text(scores)}\n")
+    if session.defects:
+        print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
+    if session.plan.impossible:
+        print(f"{len(session.plan.impossible)} cells impossible with this data: see {out / 'failures.csv'}")
+    print(session.summary())
+    print(mirrored)
+    print(show.seen(out))
+    if session.failed:
+        print(f"{len(session.failed)} fits failed: see {out / 'failures.csv'} and {out / 'logs'}", file=sys.stderr)
+    return 1 if session.failed or report.returncode else 0
+
+
+def _mirror(out: Path, uri: str | None) -> str:
+    from grid import tracking
+
+    try:
+        count = tracking.sync(out, uri)
+    except tracking.MlflowException as error:
+        again = f"python -m grid.tracking sync {out}" + (f" --tracking-uri {uri}" if uri else "")
+        return f"MLflow could not be reached ({str(error).splitlines()[0]}); nothing is lost, mirror later with: {again}"
+    return f"MLflow mirror: {count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Preparation: one pass over each video, one over each subject's signals. Pure functions; executors run them anywhere.
+
+A video becomes the frozen trunk's activations, float16 (n_steps, F), and on the way a face track, kept as an artefact of its
+own so that another trunk or crop never detects again. Signals become float32 (n_steps, C) per trial on the frame clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataprep import faces
+from dataprep.datasets import dataset as dataset_named
+from dataprep.signals import prepare_signals
+from dataprep.types import DataSet, Defect, Trial
+from grid.config import Experiment
+from grid.keys import Stage
+from grid.store import Store
+from painmodels.spatial import Trunk, load_trunk, trunk_fingerprint
+
+FEATURES_VERSION = 1
+SIGNALS_VERSION = 1
+CROP_SETTINGS = ("size", "crop", "margin")
+"""Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
+
+
+@dataclass(frozen=True)
+class TrunkSpec:
+    """All that is needed to load the trunk in any process. `fingerprint` is its identity."""
+
+    name: str
+    weights: str
+    random: bool
+    seed: int
+    scaling: str
+    precision: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> TrunkSpec:
+        """The trunk of an experiment. Raises painmodels.spatial.WeightsMissing if its weights are not here."""
+        t = experiment.trunk
+        options: dict[str, Any] = {
+            "random": t.random,
+            "seed": experiment.seed,
+            "scaling": t.scaling or None,
+            "precision": t.precision,
+        }
+        mark = trunk_fingerprint(t.name, weights=Path(t.weights) if t.weights else None, **options)
+        return cls(t.name, t.weights, t.random, experiment.seed, t.scaling, t.precision, mark)
+
+    def load(self) -> Trunk:
+        """The trunk, read once per process."""
+        return _load(self)
+
+
+@cache
+def _load(spec: TrunkSpec) -> Trunk:
+    return load_trunk(
+        spec.name,
+        weights=Path(spec.weights) if spec.weights else None,
+        random=spec.random,
+        seed=spec.seed,
+        scaling=spec.scaling or None,
+        precision=spec.precision,
+    )
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One trial's video: `track` and `stage` are the artefacts of its face track and of its features."""
+
+    trial: Trial
+    settings: faces.FaceSettings
+    trunk: TrunkSpec
+    clock_hz: float
+    n_steps: int
+    track: Stage
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class SignalsJob:
+    """All trials of one subject that have signals. `dataset` is the name of the reader."""
+
+    subject: str
+    trials: tuple[Trial, ...]
+    dataset: str
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class SignalsBlock:
+    """Prepared signals of one subject: x (N, n_steps, C) float32 of `trial_ids`, and the trials that could not be read."""
+
+    x_NTC: np.ndarray
+    trial_ids: tuple[str, ...]
+    defects: tuple[Defect, ...]
+
+
+def video_job(trial: Trial, mark: str, *, settings: faces.FaceSettings, trunk: TrunkSpec, dataset: DataSet) -> VideoJob:
+    """The job for a trial whose video file has the content hash `mark`."""
+    clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    every = asdict(settings)
+    tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
+    track = Stage("faces", faces.TRACK_VERSION, {**clock, **tracking}, (mark,))
+    cropping = {**{k: every[k] for k in CROP_SETTINGS}, "crop_version": faces.VERSION}
+    stage = Stage("features", FEATURES_VERSION, {**cropping, "trunk": trunk.fingerprint}, (track.key,))
+    return VideoJob(trial, settings, trunk, dataset.clock_hz, dataset.n_steps, track, stage)
+
+
+def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str], dataset: DataSet) -> SignalsJob:
+    """The job for a subject's trials; `marks` are the content hashes of their signal files."""
+    params = {
+        "dataset": dataset.name,
+        "clock_hz": dataset.clock_hz,
+        "n_steps": dataset.n_steps,
+        "channels": list(dataset.channels),
+    }
+    params["trials"] = [[t.trial_id, t.start_s, marks[t.signals or ""]] for t in trials]
+    return SignalsJob(subject, trials, dataset.name, Stage("signals", SIGNALS_VERSION, params))
+
+
+def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
+    """Features of one video, float16 (n_steps, F), from the store or made now. Raises DataError for a bad file."""
+    if store.has(job.stage):
+        return store.arrays(job.stage)["features"]
+    started = time.monotonic()
+    trunk = job.trunk.load()
+    assert job.trial.video
+    chunks: list[np.ndarray] = []
+    known = _read_track(store, job.track)
+    track = faces.prepare_video(
+        job.trial.video,
+        job.settings,
+        clock_hz=job.clock_hz,
+        n_steps=job.n_steps,
+        on_crops=lambda crops: chunks.append(trunk(crops, device)),
+        track=known,
+    )
+    if known is None:
+        arrays = {f.name: np.asarray(getattr(track, f.name)) for f in fields(track)}
+        store.write(job.track, arrays, {"subject": job.trial.subject})
+    features = np.concatenate(chunks)
+    seconds = time.monotonic() - started
+    facts = {"subject": job.trial.subject, "frames": len(features), "seconds": round(seconds, 3), "device": device}
+    facts["frames_detected"] = int(np.count_nonzero(track.detected_T))
+    store.write(job.stage, {"features": features}, facts)
+    return features
+
+
+def _read_track(store: Store, stage: Stage) -> faces.FaceTrack | None:
+    if not store.has(stage):
+        return None
+    arrays = store.arrays(stage)
+    return faces.FaceTrack(**{name: a.item() if a.ndim == 0 else a for name, a in arrays.items()})
+
+
+def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
+    """Signals of one subject. Kept only if every trial was readable: a failure is tried again the next time."""
+    if store.has(job.stage):
+        ids = tuple(store.facts(job.stage)["trial_ids"])
+        return SignalsBlock(store.arrays(job.stage)["x"], ids, ())
+    started = time.monotonic()
+    x_NTC, ids, defects = prepare_signals(job.trials, dataset_named(job.dataset))
+    if not defects:
+        facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
+        store.write(job.stage, {"x": x_NTC}, facts)
+    return SignalsBlock(x_NTC, tuple(ids), tuple(defects))

@@ -1,0 +1,75 @@
+"""What the user sees while the grid runs: done, running, to do and an ETA; bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+QUIET_SECONDS = 15.0
+
+
+class Display:
+    """One bar at a time. Use as a context manager around a phase; `advance` after each finished piece of work."""
+
+    def __init__(self, title: str, total: int, *, unit: str) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.done = self.failed = self.running = 0
+        self.console = Console(soft_wrap=True, highlight=False)
+        self.live = self.console.is_terminal
+        self.started = self.last_line = time.monotonic()
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Display:
+        if self.live:
+            self.bars.start()
+            self.task = self.bars.add_task(self.title, total=self.total, state="")
+        else:
+            self.console.print(f"{self.title}: {self.total} {self.unit} to do")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.live:
+            self.bars.stop()
+        elif kind is None:
+            self._line()
+
+    def advance(self, *, failed: bool = False, running: int = 0) -> None:
+        """One piece of work is over; `running` are still being worked on."""
+        self.done += 1
+        self.failed += failed
+        self.running = running
+        if self.live and self.task is not None:
+            self.bars.update(self.task, completed=self.done, state=self._state())
+        elif time.monotonic() - self.last_line > QUIET_SECONDS:
+            self._line()
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(text)
+
+    def _state(self) -> str:
+        parts = [f"{self.running} running"] if self.running else []
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
+
+    def _line(self) -> None:
+        self.last_line = time.monotonic()
+        spent = self.last_line - self.started
+        left = spent / self.done * (self.total - self.done) if self.done else float("nan")
+        state = f" ({self._state()})" if self._state() else ""
+        eta = f", ETA {left:.0f} s" if self.done < self.total and self.done else ""
+        self.console.print(f"  {self.title}: {self.done}/{self.total} {self.unit}{state}, {spent:.0f} s{eta}")

@@ -1,0 +1,69 @@
+"""Cross-validation protocols: one file each, exporting `split(index, *, folds, seed, holdout) -> tuple[FoldSplit, ...]`.
+
+A protocol is a pure function of the table of trials: it sees no path and no array. Folds are decided on every trial
+of the scenario, before any trial is found to be broken, so that all rows of the grid share the same folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from dataprep.types import SampleIndex
+
+Protocol = Callable[..., "tuple[FoldSplit, ...]"]
+
+
+@dataclass(frozen=True)
+class FoldSplit:
+    """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless `subjects_may_repeat`."""
+
+    protocol: str
+    fold: int
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    subject_of: dict[str, str] = field(repr=False)
+    subjects_may_repeat: bool = False
+
+    def __post_init__(self) -> None:
+        if shared := set(self.train) & set(self.test):
+            raise ValueError(f"{self.protocol} fold {self.fold}: trials on both sides: {sorted(shared)[:3]}")
+        if not self.train or not self.test:
+            raise ValueError(
+                f"{self.protocol} fold {self.fold}: {len(self.train)} training and {len(self.test)} test trials"
+            )
+        if not self.subjects_may_repeat:
+            both = {self.subject_of[t] for t in self.train} & {self.subject_of[t] for t in self.test}
+            if both:
+                raise ValueError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
+
+
+def by_subject(index: SampleIndex, *, protocol: str, groups: list[list[str]]) -> tuple[FoldSplit, ...]:
+    """One fold per group of subjects: the group is tested, everybody else trains."""
+    subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
+    splits = []
+    for fold, group in enumerate(groups):
+        held_out = set(group)
+        test = tuple(t for t in index.trial_ids if subject_of[t] in held_out)
+        train = tuple(t for t in index.trial_ids if subject_of[t] not in held_out)
+        splits.append(FoldSplit(protocol, fold, train, test, subject_of))
+    return tuple(splits)
+
+
+def shuffled(names: set[str] | tuple[str, ...], seed: int) -> list[str]:
+    """The names in an order that depends on nothing but each name and the seed, so that others' absence moves nobody far."""
+    return sorted(set(names), key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
+
+
+@cache
+def protocols() -> dict[str, Protocol]:
+    """Every protocol of this folder by the name of its file."""
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        found[info.name] = module.split
+    return found

@@ -1,0 +1,14 @@
+"""Leave one subject out: as many folds as subjects, in the order of their names. The number of folds asked for is not used."""
+
+from __future__ import annotations
+
+from dataprep.types import SampleIndex
+from grid.protocols import FoldSplit, by_subject
+
+
+def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
+    """Fold i tests the i-th subject alone."""
+    subjects = sorted(set(index.subjects))
+    if len(subjects) < 2:
+        raise ValueError(f"leaving one subject out needs at least 2 subjects, there are {len(subjects)}")
+    return by_subject(index, protocol="loso", groups=[[subject] for subject in subjects])

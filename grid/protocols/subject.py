@@ -1,0 +1,16 @@
+"""k folds over subjects: no subject on two sides. The default."""
+
+from __future__ import annotations
+
+from dataprep.types import SampleIndex
+from grid.protocols import FoldSplit, by_subject, shuffled
+
+
+def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
+    """Subjects are shuffled by name and dealt to the folds in turn, so that fold sizes differ by one subject at most."""
+    subjects = shuffled(index.subjects, seed)
+    if folds < 2 or folds > len(subjects):
+        raise ValueError(
+            f"{folds} folds by subject asked for, but there are {len(subjects)} subjects: choose 2 to {len(subjects)}"
+        )
+    return by_subject(index, protocol="subject", groups=[subjects[fold::folds] for fold in range(folds)])

@@ -1,0 +1,141 @@
+"""From stored predictions to tables. Held-out labels meet predictions here and nowhere before.
+
+Everything in the result folder can be written again from the store at any time; each file is replaced atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dataprep.types import Defect
+from grid import tables
+from grid.cells import Cell
+from grid.plan import Fit, Plan
+from grid.store import Store
+
+PREDICTION_COLUMNS = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
+KEYS = ["modality", "scenario", "protocol", "fold"]
+
+
+def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
+    """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start)."""
+    parts = []
+    for cell in plan.cells:
+        predict = plan.predicts.get(cell)
+        if predict is None or not store.has(predict.stage):
+            continue
+        p = store.arrays(predict.stage)["p_pain"]
+        per_trial = p.shape[1] if p.ndim == 2 else 1
+        first = predict.fit.steps[0]
+        frames = np.tile(np.arange(first, first + per_trial), len(p)) if p.ndim == 2 else [pd.NA] * len(p)
+        ids = np.repeat(predict.test.trial_ids, per_trial)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "modality": cell.modality,
+                    "scenario": cell.scenario,
+                    "protocol": cell.protocol,
+                    "fold": cell.fold,
+                    "subject_name": np.repeat(predict.test.subjects, per_trial),
+                    "sample_name": ids,
+                    "frame": pd.array(frames, dtype="Int64"),
+                    "y_true": np.repeat([labels[t] for t in predict.test.trial_ids], per_trial),
+                    "p_pain": p.reshape(-1),
+                }
+            )
+        )
+    if not parts:
+        return pd.DataFrame(columns=PREDICTION_COLUMNS).astype(
+            {"fold": int, "frame": "Int64", "y_true": int, "p_pain": float}
+        )
+    return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
+
+
+def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, tuple[str, str]]:
+    """Per cell 'done', 'failed' or 'impossible', and the reason."""
+    out = {}
+    for cell in plan.cells:
+        if cell in plan.impossible:
+            out[cell] = ("impossible", plan.impossible[cell])
+        elif store.has(plan.predicts[cell].stage):
+            out[cell] = ("done", "")
+        else:
+            out[cell] = ("failed", failed.get(plan.predicts[cell].fit.stage.key, "not run"))
+    return out
+
+
+def fits_of(fit: Fit) -> list[Fit]:
+    """A fit and all it is fed by, dependencies first."""
+    found = {f.stage.key: f for u in fit.upstream for f in fits_of(u)}
+    return [*found.values(), fit]
+
+
+def write(
+    out: Path,
+    *,
+    plan: Plan,
+    store: Store,
+    labels: Mapping[str, int],
+    failed: Mapping[str, str],
+    defects: list[Defect],
+    run: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Write every table of the result folder; returns scores.csv's table."""
+    table = predictions(plan, store, labels)
+    state = statuses(plan, store, failed)
+    scores = tables.scores_table(table, cells=[(c.modality, c.scenario, c.protocol, c.fold) for c in plan.cells])
+    problems = [(c.modality, c.scenario, c.protocol, c.fold, *s) for c, s in state.items() if s[0] != "done"]
+    quarantine = pd.DataFrame([vars(d) for d in defects], columns=["trial_id", "subject", "part", "file", "reason"])
+    _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+    _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
+    _replace(
+        out / "failures.csv", lambda p: pd.DataFrame(problems, columns=[*KEYS, "status", "reason"]).to_csv(p, index=False)
+    )
+    _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
+    _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
+    _replace(out / "table2.csv", lambda p: tables.table2(scores, table).to_csv(p, index=False))
+    _write_json(out / "cells.json", [_cell_record(plan, c, *state[c]) for c in plan.cells])
+    _write_json(out / "run.json", dict(run))
+    return scores
+
+
+def _cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
+    """What the tracking mirror needs to know of a cell."""
+    record: dict[str, Any] = {**vars(cell), "status": status, "reason": reason, "predict": "", "fits": []}
+    if cell in plan.predicts:
+        predict = plan.predicts[cell]
+        record["predict"] = predict.stage.key
+        record["fits"] = [{"stage": f.stage.name, "key": f.stage.key, "role": f.role} for f in fits_of(predict.fit)]
+        record["n_train"] = len(predict.fit.train.trial_ids)
+        record["n_test"] = len(predict.test.trial_ids)
+    return record
+
+
+def _curves(plan: Plan, store: Store) -> pd.DataFrame:
+    """Learning curves of every stored fit: a row per epoch."""
+    rows = []
+    for fit in plan.fits.values():
+        if store.has(fit.stage):
+            name = fit.stage.name.removeprefix("fit-")
+            rows += [
+                {"stage": name, "scenario": fit.scenario, "fold": fit.fold, **point}
+                for point in store.facts(fit.stage)["curve"]
+            ]
+    return pd.DataFrame(rows, columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy", "lr"])
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    write(draft)
+    os.replace(draft, path)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _replace(path, lambda p: p.write_text(json.dumps(value, indent=1), encoding="utf-8"))

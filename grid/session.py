@@ -1,0 +1,230 @@
+"""One run of the grid, start to end: prepare what is missing, fit what is missing, write the tables.
+
+    session = Session(experiment, survey, out, rows=..., scenarios=..., folds=...)
+    session.run()          # fills the store
+    session.write()        # tables of the result folder, from the store alone
+
+Ray is imported only if there is work to do.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dataprep.types import Defect
+from grid import results, show
+from grid.config import Experiment
+from grid.inprocess import InProcess, Prepared
+from grid.plan import Plan, Planner
+from grid.progress import Display
+from grid.store import Store
+from grid.survey import Survey
+
+REPORTED_VERSIONS = ("ray", "mlflow", "torch", "torchvision", "numpy", "pandas", "onnxruntime", "decord", "retina-face")
+
+
+class Session:
+    """The state of one run. After `run`: `plan`, `failed` (fit key -> reason), `defects` (recordings left out)."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        survey: Survey,
+        out: Path,
+        *,
+        rows: Iterable[str],
+        scenarios: Iterable[str],
+        folds: Iterable[int] | None = None,
+    ) -> None:
+        self.experiment, self.survey, self.out = experiment, survey, out
+        self.wanted = (tuple(rows), tuple(scenarios), None if folds is None else tuple(folds))
+        self.store = Store(out / "store")
+        self.started = datetime.datetime.now(datetime.UTC)
+        self.clock = time.monotonic()
+        self.failed: dict[str, str] = {}
+        self.defects: list[Defect] = list(survey.defects)
+        self.plan = self._plan()
+        self.made: Counter[str] = Counter()
+        self.command = ""
+        self.hardware = ""
+
+    def _plan(self) -> Plan:
+        planner = Planner(self.experiment, self.survey.dataset, self.survey.inputs(self.defects))
+        return planner.build(*self.wanted)
+
+    def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
+        """Fill the store. `strict`: raise ValueError at the first recording that cannot be used."""
+        self.store.sweep()
+        stored = {name: self.store.keys(name) for name in ("features", "signals", "predict", *self._fit_names())}
+        new_videos = [v for v in self.survey.videos if v.stage.key not in stored["features"]]
+        new_signals = [s for s in self.survey.signals if s.stage.key not in stored["signals"]]
+        if not (new_videos or new_signals or self._todo(self.plan, stored)):
+            print("everything is there already: nothing was computed again")
+            return
+        executor = self._executor(address, in_process)
+        try:
+            prepared = self._prepare(executor, strict)
+            self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
+            self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
+            self.plan = self._plan()
+            stored.update({name: self.store.keys(name) for name in self._fit_names()})
+            todo = self._todo(self.plan, stored)
+            before = {k for k in todo if k in stored[self.plan.fits[k].stage.name]}
+            with Display("fitting", len(todo), unit="fits") as display:
+                blocks = executor.blocks(prepared, self.survey.videos)
+                self.failed = executor.fit(self.plan, todo, blocks, display.advance)
+            for key in set(todo) - before - set(self.failed):
+                self.made[self.plan.fits[key].stage.name] += 1
+        finally:
+            executor.close()
+
+    def _fit_names(self) -> set[str]:
+        return {f.stage.name for f in self.plan.fits.values()}
+
+    @staticmethod
+    def _todo(plan: Plan, stored: dict[str, set[str]]) -> list[str]:
+        """Fits that are not stored, or whose predictions are not, in dependency order."""
+        waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in stored["predict"]}
+        return [k for k, f in plan.fits.items() if k in waiting or k not in stored[f.stage.name]]
+
+    def _executor(self, address: str | None, in_process: bool) -> Any:
+        if in_process:
+            self.hardware = "this process alone"
+            return InProcess(self.store)
+        from grid.cluster import Cluster
+
+        print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
+        cluster = Cluster(self.store, self.experiment.execution, address=address, logs=self.out / "logs")
+        self.hardware = cluster.description
+        print(f"Ray: {cluster.description}; logs of failed work go to {self.out / 'logs'}", flush=True)
+        return cluster
+
+    def _prepare(self, executor: Any, strict: bool) -> Prepared:
+        """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
+        if self.survey.videos and self.survey.trunk:
+            self.survey.trunk.load()  # a trunk that cannot be loaded stops here, with one message
+        videos, signals = self.survey.videos, self.survey.signals
+        with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
+            prepared = executor.prepare(videos, signals, display.advance)
+        for defect in prepared.defects[:5]:
+            print(f"left out: {defect.reason}")
+        self.defects = [*self.survey.defects, *prepared.defects]
+        if strict and prepared.defects:
+            raise ValueError(f"{len(prepared.defects)} recordings cannot be used, and --strict was given")
+        return prepared
+
+    def write(self) -> pd.DataFrame:
+        """Write the tables of the result folder; returns the scores."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        return results.write(
+            self.out,
+            plan=self.plan,
+            store=self.store,
+            labels=self.survey.labels,
+            failed=self.failed,
+            defects=self.defects,
+            run=self.facts(),
+        )
+
+    def summary(self) -> str:
+        """One line: what was computed and what was there."""
+        made = sum(self.made[n] for n in self._fit_names())
+        prepared = self.made["features"] + self.made["signals"]
+        seconds = time.monotonic() - self.clock
+        return (
+            f"{len(self.plan.cells)} cells; {made} fits computed, {len(self.plan.fits) - made - len(self.failed)} reused, "
+            f"{len(self.failed)} failed; {prepared} recordings prepared now; {seconds:.0f} s"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json records: all that a reader of the results should know about how they came about."""
+        e, s = self.experiment, self.survey
+        scenarios = {}
+        for name in dict.fromkeys(c.scenario for c in self.plan.cells):
+            subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
+            table = e.scenarios[name]
+            scenarios[name] = {
+                "subset": table.subset,
+                "skip_s": table.skip_s,
+                "subjects": subjects,
+                "trials": trials,
+                "frames": frames,
+            }
+        trunk = {"name": e.trunk.name, "random": e.trunk.random, "fingerprint": "", "provenance": "not used by these rows"}
+        if s.trunk:
+            trunk.update(fingerprint=s.trunk.fingerprint, provenance=s.trunk.load().provenance)
+        return {
+            "experiment": e.facts(),
+            "command": self.command,
+            "protocol": e.protocol.name,
+            "folds": len({c.fold for c in self.plan.cells}),
+            "data": {
+                "name": s.dataset.name,
+                "title": s.dataset.title,
+                "path": str(s.path),
+                "fingerprint": s.fingerprint,
+                "subjects": len(set(s.index.subjects)),
+                "trials": len(s.index),
+                "synthetic": (s.path / "synthetic.json").exists(),
+                "classes": [s.dataset.classes[s.dataset.negative], s.dataset.classes[s.dataset.positive]],
+            },
+            "scenarios": scenarios,
+            "trunk": trunk,
+            "signals": {"normalise": e.signals.normalise},
+            "stages": self._stage_facts(),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
+            "commit": code_version(),
+            "hardware": {
+                "machine": platform.platform(),
+                "cpus": os.cpu_count(),
+                "ray": self.hardware or "not used: nothing to compute",
+            },
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.clock, 1),
+            "notes": [],
+        }
+
+    def _stage_facts(self) -> list[dict[str, Any]]:
+        """Per stage: how many, made now, reused, failed, and CPU seconds spent on all that are stored."""
+        every = {"features": [v.stage for v in self.survey.videos], "signals": [j.stage for j in self.survey.signals]}
+        for fit in self.plan.fits.values():
+            every.setdefault(fit.stage.name, []).append(fit.stage)
+        rows = []
+        for name, stages in every.items():
+            there = [s for s in stages if self.store.has(s)]
+            seconds = sum(self.store.facts(s).get("seconds", 0.0) for s in there)
+            made = self.made[name]
+            row = {
+                "stage": name,
+                "count": len(stages),
+                "done": made,
+                "reused": len(there) - made,
+                "failed": len(stages) - len(there),
+            }
+            rows.append({**row, "seconds": round(seconds, 1)})
+        return rows
+
+
+def code_version() -> str:
+    """The commit of the checkout this runs from, or the version of the installed package."""
+    here = Path(__file__).resolve().parent.parent
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10
+        )
+        if asked.returncode == 0:
+            return asked.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    return version("pain-grid")

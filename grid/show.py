@@ -1,0 +1,125 @@
+"""What the launcher prints: the plan before, the outcome after."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from grid.config import Experiment
+from grid.plan import Plan, scenario_index, window
+from grid.store import Store
+from grid.survey import Survey
+
+TYPICAL_SECONDS = {"prepare": 0.03, "sequence": 6e-5, "frame": 4e-5}
+"""CPU seconds until this store knows better: a prepared frame; a training step of a sequence; a frame in training FC-7/FC-8
+at a width of 256. Measured on one 2-core machine: right to a factor of a few."""
+
+
+def frames(experiment: Experiment, survey: Survey, name: str) -> tuple[int, int, int] | None:
+    """Subjects, trials and frames (steps) that a scenario uses of this data set, or None if it cannot be made."""
+    scenario = experiment.scenario(name)
+    try:
+        index = scenario_index(survey.dataset, survey.index, scenario)
+        first, last = window(survey.dataset, scenario)
+    except ValueError:
+        return None
+    return len(set(index.subjects)), len(index), len(index) * (last - first)
+
+
+def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) -> str:
+    """The plan in words and numbers."""
+    stored = {
+        name: store.keys(name) for name in {f.stage.name for f in plan.fits.values()} | {"features", "signals", "predict"}
+    }
+    lines = [f"experiment  {experiment.name}: {experiment.title}", f"data        {survey.dataset.title} at {survey.path}"]
+    for name in dict.fromkeys(c.scenario for c in plan.cells):
+        counts = frames(experiment, survey, name)
+        if counts:
+            lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials, {counts[2]:,} frames")
+    lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds")
+    done = sum(p.stage.key in stored["predict"] for p in plan.predicts.values())
+    possible = len(plan.cells) - len(plan.impossible)
+    rows = len({c.modality for c in plan.cells})
+    scenarios = len({c.scenario for c in plan.cells})
+    lines.append(
+        f"cells       {len(plan.cells)} ({rows} rows x {scenarios} scenarios x folds): {done} done, {possible - done} to do"
+    )
+    for reason, n in Counter(plan.impossible.values()).items():
+        lines.append(f"            {n} impossible: {reason}")
+    lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}"]
+    work = [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
+    work += [("signals", [s.stage.key for s in survey.signals], [])] if survey.signals else []
+    for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
+        fits = [f for f in plan.fits.values() if f.stage.name == name]
+        work.append((name, [f.stage.key for f in fits], fits))
+    total = 0.0
+    for name, keys, fits in work:
+        n_done = sum(k in stored[name] for k in keys)
+        each = _seconds(name, stored[name], store, survey, fits)
+        total += each * (len(keys) - n_done)
+        lines.append(f"{name:<24}{len(keys):>8}{n_done:>8}{len(keys) - n_done:>8}{_span(each * (len(keys) - n_done)):>22}")
+    n_fits = len(plan.fits)
+    lines += [
+        "",
+        f"{n_fits} fits serve {possible} cells; estimated CPU time left {_span(total)} (divide by the processors you have)",
+    ]
+    return "\n".join(lines)
+
+
+def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: list) -> float:
+    """Mean CPU seconds of one stage of this name: the median of up to 20 stored ones, else from typical costs."""
+    known = []
+    for key in sorted(stored)[:20]:
+        manifest = store.folder(name, key) / "manifest.json"
+        if manifest.exists():
+            known.append(pd.read_json(manifest, typ="series")["facts"].get("seconds", 0.0))
+    if known:
+        return statistics.median(known)
+    if name == "features":
+        return survey.dataset.n_steps * TYPICAL_SECONDS["prepare"]
+    if name == "signals":
+        return 0.2
+    if not fits:
+        return 0.0
+    costs = []
+    for fit in fits:
+        steps = (fit.steps[1] - fit.steps[0]) if fit.role in ("spatial", "temporal", "physiological") else 1
+        rate = TYPICAL_SECONDS["frame"] * fit.settings.width / 256 if fit.role == "spatial" else TYPICAL_SECONDS["sequence"]
+        costs.append(fit.settings.epochs * len(fit.train.trial_ids) * steps * rate)
+    return statistics.mean(costs)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def outcome_text(scores: pd.DataFrame) -> str:
+    """Mean and SD of accuracy over folds, a line a row, a column a scenario."""
+    names = list(dict.fromkeys(scores.scenario))
+    lines = ["accuracy in % (mean ± SD over folds)", f"{'':<16}" + "".join(f"{n:>18}" for n in names)]
+    for modality in dict.fromkeys(scores.modality):
+        cells = []
+        for name in names:
+            a = 100 * scores[(scores.modality == modality) & (scores.scenario == name)].accuracy.dropna()
+            cells.append(f"{'-':>18}" if a.empty else f"{a.mean():>10.1f} ± {a.std(ddof=1) if len(a) > 1 else 0:4.1f} ")
+        lines.append(f"{modality:<16}" + "".join(f"{c:>18}" for c in cells))
+    return "\n".join(lines)
+
+
+def seen(out: Path) -> str:
+    """Where to look."""
+    return "\n".join(
+        [
+            f"report   {out / 'report.html'}",
+            f"tables   {out / 'table2.csv'}, scores.csv, predictions.parquet",
+            f"MLflow   {sys.executable} -m grid.tracking ui {out}",
+        ]
+    )

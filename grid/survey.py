@@ -1,0 +1,106 @@
+"""What there is to work on: a data set read, its recordings hashed, the jobs of its preparation, and what is missing.
+
+A survey reads names and bytes but decodes nothing; it imports neither Ray nor MLflow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataprep.datasets import dataset as dataset_named
+from dataprep.datasets import recognise
+from dataprep.types import DataError, DataSet, Defect, SampleIndex, Trial
+from grid import prepare
+from grid.cells import row
+from grid.config import Experiment
+from grid.fingerprints import fingerprints
+from grid.keys import digest
+from grid.plan import Inputs, scenario_index
+
+
+@dataclass
+class Survey:
+    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need."""
+
+    dataset: DataSet
+    path: Path
+    index: SampleIndex
+    fingerprint: str
+    videos: list[prepare.VideoJob] = field(default_factory=list)
+    signals: list[prepare.SignalsJob] = field(default_factory=list)
+    defects: list[Defect] = field(default_factory=list)
+    trunk: prepare.TrunkSpec | None = None
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Trial id -> 1 for pain (the positive class), 0 for no pain."""
+        return dict(zip(self.index.trial_ids, self.index.labels, strict=True))
+
+    def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
+        """The usable recordings, those of `broken` left out."""
+        bad = {(d.trial_id, d.part) for d in broken}
+        video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
+        signals = {t.trial_id: s.stage.key for s in self.signals for t in s.trials if (t.trial_id, "signals") not in bad}
+        return Inputs(self.index, {"video": video, "signals": signals})
+
+
+def survey(
+    path: Path,
+    experiment: Experiment,
+    *,
+    rows: Iterable[str],
+    scenarios: Iterable[str],
+    memory: Path,
+    dataset: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Survey:
+    """Read the data set at `path`. `memory` is where file hashes are remembered. Raises DataError if it cannot be read at all."""
+    if not path.exists():
+        raise DataError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
+    reader = dataset_named(dataset) if dataset else recognise(path)
+    trials, found = reader.read_trials(path)
+    of_classes = [t for t in trials if t.class_id in (reader.negative, reader.positive)]
+    if not of_classes:
+        wanted = f"{reader.classes[reader.negative]} or {reader.classes[reader.positive]}"
+        raise DataError(f"{path}: found {len(trials)} trials, none of class {wanted}")
+    index = SampleIndex.of(of_classes, negative=reader.negative, positive=reader.positive)
+    parts = {part for name in rows for part in row(name).parts}
+    defects = [d for d in found if d.part in {"index", *parts}]
+    members = _subjects_of(experiment, reader, index, scenarios)
+    chosen = [t for t in of_classes if t.subject in members]
+    files = [f for t in chosen for p, f in (("video", t.video), ("signals", t.signals)) if f and p in parts]
+    marks = fingerprints(files, memory, on_progress=on_progress)
+    for t in chosen:
+        for part, file in (("video", t.video), ("signals", t.signals)):
+            if part in parts and file and file not in marks:
+                defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
+    content = digest(
+        [[t.trial_id, t.class_id, marks.get(t.video or "", ""), marks.get(t.signals or "", ""), t.start_s] for t in chosen]
+    )
+    out = Survey(reader, path, index, content, defects=defects)
+    if "video" in parts and any(t.video in marks for t in chosen):
+        out.trunk = prepare.TrunkSpec.of(experiment)
+        settings = experiment.face_settings
+        with_video = [(t, marks[t.video]) for t in chosen if t.video in marks]
+        out.videos = [prepare.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]
+    if "signals" in parts:
+        by_subject: dict[str, list[Trial]] = defaultdict(list)
+        for t in chosen:
+            if t.signals in marks:
+                by_subject[t.subject].append(t)
+        out.signals = [prepare.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
+    return out
+
+
+def _subjects_of(experiment: Experiment, reader: DataSet, index: SampleIndex, scenarios: Iterable[str]) -> set[str]:
+    """The subjects of any wanted scenario that the data set can serve."""
+    wanted: set[str] = set()
+    for name in scenarios:
+        try:
+            wanted.update(scenario_index(reader, index, experiment.scenario(name)).subjects)
+        except ValueError:
+            continue  # the plan gives the reason, cell by cell
+    return wanted

@@ -1,0 +1,160 @@
+"""Result tables: predictions in, a row a cell (scores.csv) and a row a (modality, scenario) (Table 2) out.
+
+`predictions` has the columns modality, scenario, protocol, fold, subject_name, sample_name, frame (null but for the rows
+scored per frame), y_true (0/1), p_pain. Scores are fractions, Table 2 is in percent, as the paper prints it (its numbers:
+`grid/reference/`, Farmani et al., "Multimodal automatic acute pain recognition", Tables 2 and 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grid.cells import PAPER_ROWS
+from grid.metrics import METRICS, score
+from grid.stats import bootstrap_interval, mean_accuracy
+
+SCENARIOS = ("all87", "expressive67")
+CELL = ["modality", "scenario", "protocol", "fold"]
+SCORE_COLUMNS = [*CELL, "n_test", *METRICS]
+PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
+TABLE2_METRICS = (*PAPER_METRICS, "auroc", "balanced_accuracy")
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The distinct names, those of `known` first and in its order, the others after in the order met."""
+    met = list(dict.fromkeys(names))
+    return [name for name in known if name in met] + [name for name in met if name not in known]
+
+
+def scores_table(predictions: pd.DataFrame, *, cells: Iterable[tuple[str, str, str, int]] = ()) -> pd.DataFrame:
+    """The columns SCORE_COLUMNS, one row a cell, in canonical order: modality, scenario, protocol, fold.
+
+    `cells` (modality, scenario, protocol, fold) names those that were wanted; one without predictions gets n_test 0 and
+    empty metrics. Raises ValueError where a trial (or frame) was predicted twice in a cell.
+    """
+    unit = [*CELL, "sample_name", "frame"]
+    twice = predictions.duplicated(unit)
+    if twice.any():
+        first = predictions[unit].iloc[int(np.argmax(twice.to_numpy()))].to_dict()
+        raise ValueError(f"{int(twice.sum())} predictions are there twice, the first of them {first}; expected one a unit")
+    rows = []
+    for key, part in predictions.groupby(CELL, observed=True, sort=False):
+        metrics = score(part["y_true"].to_numpy(), part["p_pain"].to_numpy(dtype=np.float64))
+        rows.append({**dict(zip(CELL, key, strict=True)), "n_test": len(part), **metrics})
+    there = {tuple(row[name] for name in CELL) for row in rows}
+    rows += [{**dict(zip(CELL, cell, strict=True)), "n_test": 0} for cell in dict.fromkeys(cells) if cell not in there]
+    return sort_rows(pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"n_test": int, "fold": int}))
+
+
+def sort_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in canonical order of modality, then scenario, then protocol and fold; the index is renumbered."""
+    rank = {
+        "modality": {name: i for i, name in enumerate(in_order(table["modality"], PAPER_ROWS))},
+        "scenario": {name: i for i, name in enumerate(in_order(table["scenario"], SCENARIOS))},
+    }
+    by = [name for name in CELL if name in table]
+    return table.sort_values(by, key=lambda c: c.map(rank[c.name]).astype(int) if c.name in rank else c, ignore_index=True)
+
+
+@cache
+def paper_table2() -> pd.DataFrame:
+    """The published Table 2, in percent, indexed by (modality, scenario). Do not change it: the same object is shared."""
+    return pd.read_csv(REFERENCE / "paper_table2.csv").set_index(["modality", "scenario"])
+
+
+@cache
+def paper_table3() -> pd.DataFrame:
+    """The published Table 3: study, modality, validation, method, accuracy_67, accuracy_87 (percent or NaN)."""
+    return pd.read_csv(REFERENCE / "paper_table3.csv")
+
+
+def table2(scores: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row a (modality, scenario, protocol), in percent and percentage points.
+
+    Columns: modality, scenario, protocol, folds (with scores), folds_wanted, n_subjects; METRIC_mean and METRIC_sd (over the
+    folds that define it, ddof 1, NaN for one fold) for TABLE2_METRICS; accuracy_low and accuracy_high (95 % bootstrap over
+    subjects); balanced (every fold tests as many pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper,
+    NaN where the paper has no such row) for PAPER_METRICS.
+    """
+    key = ["modality", "scenario", "protocol"]
+    tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
+    rows = []
+    for group, cells in scores.groupby(key, observed=True, sort=False):
+        row: dict[str, object] = dict(zip(key, group, strict=True))
+        row |= {"folds": int(cells["accuracy"].notna().sum()), "folds_wanted": len(cells)}
+        for metric in TABLE2_METRICS:
+            values_K = 100 * cells[metric].astype(float)
+            row |= {f"{metric}_mean": values_K.mean(), f"{metric}_sd": values_K.std(ddof=1)}
+        part = tested.get(str_key(group))
+        if part is not None:
+            interval = bootstrap_interval(100 * mean_accuracy(part).iloc[:, 0].to_numpy())
+            pain_K = part.groupby("fold", observed=True)["y_true"].mean()
+            row |= {"n_subjects": interval.n, "accuracy_low": interval.low, "accuracy_high": interval.high}
+            row["balanced"] = bool((pain_K == 0.5).all())
+        paper = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
+        for metric in PAPER_METRICS:
+            published = float(paper.get(metric, np.nan))
+            row |= {f"paper_{metric}": published, f"difference_{metric}": row[f"{metric}_mean"] - published}  # type: ignore[operator]
+        rows.append(row)
+    columns = [*key, "folds", "folds_wanted", "n_subjects"]
+    columns += [f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd")]
+    columns += ["accuracy_low", "accuracy_high", "balanced"]
+    columns += [f"{what}_{metric}" for metric in PAPER_METRICS for what in ("paper", "difference")]
+    table = sort_rows(pd.DataFrame(rows, columns=columns))
+    return table.assign(n_subjects=table["n_subjects"].fillna(0).astype(int), balanced=table["balanced"].eq(True))
+
+
+def identity_check(table: pd.DataFrame) -> pd.DataFrame:
+    """accuracy - (sensitivity + specificity) / 2 of each row of Table 2 in points: `gap` for ours, `paper_gap` for theirs.
+
+    It is exactly 0 where every fold tests as many pain as no-pain units (`balanced`). So a gap there means a wrong number.
+    `holds` and `paper_holds` allow 0.02 points, what rounding to two decimals can make; False where there are no numbers.
+    """
+    out = table[["modality", "scenario", "protocol", "balanced"]].copy()
+    out["gap"] = table["accuracy_mean"] - (table["sensitivity_mean"] + table["specificity_mean"]) / 2
+    out["paper_gap"] = table["paper_accuracy"] - (table["paper_sensitivity"] + table["paper_specificity"]) / 2
+    out["holds"] = out["gap"].abs() <= 0.02
+    out["paper_holds"] = out["paper_gap"].abs() <= 0.02
+    return out
+
+
+def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
+    """Write table2.csv (all columns, two decimals) and table2.tex (a booktabs tabular) into `folder`; returns the paths."""
+    csv, tex = folder / "table2.csv", folder / "table2.tex"
+    table.round(2).to_csv(csv, index=False)
+    lines = [r"\begin{tabular}{llrrrrrr}", r"\toprule"]
+    lines += [
+        r"Row & Scenario & Accuracy (SD) & 95\,\% interval & F1 & Sensitivity & Specificity & Paper's accuracy \\",
+        r"\midrule",
+    ]
+    for row in table.to_dict("records"):
+        cells = [
+            _tex(str(row["modality"])),
+            _tex(str(row["scenario"])),
+            f"{_num(row['accuracy_mean'])} ({_num(row['accuracy_sd'])})",
+        ]
+        cells += [f"{_num(row['accuracy_low'])}--{_num(row['accuracy_high'])}"]
+        cells += [_num(row[f"{metric}_mean"]) for metric in PAPER_METRICS[1:]] + [_num(row["paper_accuracy"])]
+        lines.append(" & ".join(cells) + r" \\")
+    tex.write_text("\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]), encoding="utf-8")
+    return csv, tex
+
+
+def str_key(group: Iterable[object]) -> tuple[str, ...]:
+    """A group's key as strings, so that categorical and text columns meet."""
+    return tuple(str(part) for part in group)
+
+
+def _num(value: object) -> str:
+    return "--" if pd.isna(value) else f"{value:.2f}"  # type: ignore[call-overload]
+
+
+def _tex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)

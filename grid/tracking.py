@@ -1,0 +1,234 @@
+"""MLflow as a mirror of the result folder: a parent run per modality row x scenario, a child per fold.
+
+    python -m grid.tracking sync DIR [--tracking-uri URI]
+    python -m grid.tracking ui DIR
+
+Runs are found by their key's tag before they are made, so that mirroring again changes nothing; each child is written with
+as few batches as MLflow allows and ended at once, so that nothing is left RUNNING. If the server is away nothing is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from grid.keys import digest
+from grid.metrics import METRICS
+from grid.results import KEYS
+from grid.store import Store
+from grid.tables import paper_table2
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+"""What one call may carry."""
+KEY_TAG, CONTENT_TAG = "grid.key", "grid.content"
+
+
+def local_uri(out: Path) -> str:
+    """The SQLite database of a result folder, as an absolute URI."""
+    return f"sqlite:///{(out / 'mlflow.db').resolve()}"
+
+
+def sync(out: Path, tracking_uri: str | None = None) -> dict[str, int]:
+    """Mirror a result folder; returns how many runs were made, updated and found as they should be. Raises MlflowException."""
+    return _Mirror(out, tracking_uri or local_uri(out)).sync()
+
+
+class _Mirror:
+    def __init__(self, out: Path, uri: str) -> None:
+        self.out, self.store = out, Store(out / "store")
+        self.run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        self.cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
+        self.scores = pd.read_csv(out / "scores.csv")
+        self.client = MlflowClient(uri)
+        name = self.run["experiment"]["name"]
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            place = (out / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
+            self.experiment = self.client.create_experiment(name, artifact_location=place)
+        else:
+            self.experiment = found.experiment_id
+        self.known = {r.data.tags[KEY_TAG]: r for r in self._runs() if KEY_TAG in r.data.tags}
+        self.count = {"made": 0, "updated": 0, "unchanged": 0}
+
+    def _runs(self) -> list[Run]:
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def sync(self) -> dict[str, int]:
+        rows: dict[tuple[str, str], list[dict]] = defaultdict(list)
+        for cell in self.cells:
+            if cell["status"] != "impossible":
+                rows[cell["modality"], cell["scenario"]].append(cell)
+        for (modality, scenario), cells in rows.items():
+            parent = self._parent(modality, scenario, cells)
+            for cell in cells:
+                self._child(cell, parent)
+        return self.count
+
+    def _common(self, modality: str, scenario: str) -> dict[str, str]:
+        """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
+        run = self.run
+        return {
+            "modality": modality,
+            "scenario": scenario,
+            "protocol": run["protocol"],
+            "experiment": run["experiment"]["name"],
+            "trunk": run["trunk"]["name"] + (" (random)" if run["trunk"]["random"] else ""),
+            "data_fingerprint": run["data"]["fingerprint"],
+            "code_version": run["commit"],
+        }
+
+    def _settings(self, roles: set[str]) -> dict[str, str]:
+        """Hyperparameters of the sub-networks in use, as `role.name`."""
+        experiment = self.run["experiment"]
+        out = {f"{role}.{k}": str(v) for role in sorted(roles) for k, v in experiment[role].items()}
+        return {**out, "signals.normalise": experiment["signals"]["normalise"]}
+
+    def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
+        facts = self._common(modality, scenario)
+        roles = {f["role"] for c in cells for f in c["fits"]}
+        settings = self._settings(roles)
+        key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
+        mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
+        values: dict[str, float] = {"folds": float(mine.accuracy.notna().sum())}
+        published = paper_table2()
+        paper = published.loc[(modality, scenario)].to_dict() if (modality, scenario) in published.index else {}
+        for metric in METRICS:
+            values[f"{metric}_mean"] = float(mine[metric].mean())
+            values[f"{metric}_sd"] = float(mine[metric].std(ddof=1))
+            if metric in paper:
+                values[f"{metric}_paper"] = paper[metric] / 100
+                values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
+        failed = [c for c in cells if c["status"] == "failed"]
+        tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
+        return self._write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
+
+    def _child(self, cell: dict, parent: str) -> None:
+        facts = {**self._common(cell["modality"], cell["scenario"]), "fold": str(cell["fold"])}
+        settings = self._settings({f["role"] for f in cell["fits"]})
+        params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
+        tags = {
+            **facts,
+            "kind": "fold",
+            "mlflow.parentRunId": parent,
+            "mlflow.runName": f"{cell['modality']} · {cell['scenario']} · fold {cell['fold']}",
+        }
+        tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
+        tags["predictions"] = f"predict/{cell['predict']}"
+        metrics: list[tuple[str, float, int]] = []
+        if cell["status"] == "done":
+            score = self.scores
+            for name in KEYS:
+                score = score[score[name] == cell[name]]
+            metrics += [(m, float(score[m].iloc[0]), 0) for m in METRICS]
+            for fit in cell["fits"]:
+                metrics += self._curve(fit)
+        else:
+            tags["reason"] = cell["reason"][:4000]
+        self._write(digest(["fold", cell["predict"]]), tags, params, metrics, failed=cell["status"] != "done")
+
+    def _curve(self, fit: dict) -> list[tuple[str, float, int]]:
+        manifest = self.store.folder(fit["stage"], fit["key"]) / "manifest.json"
+        curve = json.loads(manifest.read_text(encoding="utf-8"))["facts"]["curve"]
+        names = {"loss": "loss", "accuracy": "train_accuracy"}
+        return [(f"{names[n]}/{fit['role']}", float(p[n]), int(p["epoch"])) for n in names for p in curve]
+
+    def _write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
+        """The run with this key, holding exactly this; made, completed or left as it is."""
+        metrics = [m for m in metrics if np.isfinite(m[1])]
+        status = "FAILED" if failed else "FINISHED"
+        # A later version of the code that finds the same results does not touch them: they keep the version that made them.
+        same = [{k: v for k, v in pairs.items() if k != "code_version"} for pairs in (tags, params)]
+        content = digest([same, [[n, repr(v), s] for n, v, s in metrics], status])
+        run = self.known.get(key)
+        if run is not None and run.data.tags.get(CONTENT_TAG) == content and run.info.status == status:
+            self.count["unchanged"] += 1
+            return run.info.run_id
+        now = int(time.time() * 1000)
+        if run is None:
+            name = tags["mlflow.runName"]
+            run = self.client.create_run(self.experiment, start_time=now, run_name=name, tags={**tags, KEY_TAG: key})
+            self.count["made"] += 1
+        else:
+            self.count["updated"] += 1
+        run_id = run.info.run_id
+        points = [Metric(n, v, now, s) for n, v, s in metrics]
+        pairs = [Param(n, v) for n, v in params.items()] if not run.data.params else []
+        for i in range(0, max(len(points), 1), BATCH["metrics"] - len(pairs) - len(tags)):
+            chunk = points[i : i + BATCH["metrics"] - len(pairs) - len(tags)]
+            self.client.log_batch(
+                run_id, chunk, pairs if i == 0 else [], [RunTag(k, v) for k, v in tags.items()] if i == 0 else []
+            )
+        # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
+        self.client.log_batch(run_id, tags=[RunTag(CONTENT_TAG, content)])
+        self.client.set_terminated(run_id, status)
+        return run_id
+
+
+def ui(out: Path, port: int) -> int:
+    """Serve a result folder's runs on loopback until interrupted; returns the server's exit code."""
+    client = MlflowClient(local_uri(out))
+    name = json.loads((out / "run.json").read_text(encoding="utf-8"))["experiment"]["name"]
+    experiment = client.get_experiment_by_name(name)
+    page = f"/#/experiments/{experiment.experiment_id}/runs" if experiment else ""
+    print(f"MLflow UI: http://127.0.0.1:{port}{page}   (Ctrl-C ends it)", flush=True)
+    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(out), "--workers", "1"]
+    small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    try:
+        return subprocess.run([*server, "--host", "127.0.0.1", "--port", str(port)], env={**os.environ, **small}).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: `sync DIR` and `ui DIR`."""
+    parser = argparse.ArgumentParser(prog="python -m grid.tracking", description="A result folder in MLflow.")
+    parser.add_argument(
+        "command", choices=["sync", "ui"], help="sync: make or complete its runs; ui: look at them in a browser"
+    )
+    parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
+    parser.add_argument("--tracking-uri", help="sync: an MLflow server or database; default: the folder's own mlflow.db")
+    parser.add_argument("--port", type=int, default=5000, help="ui: port on 127.0.0.1 (default 5000)")
+    options = parser.parse_args(arguments)
+    if not (options.dir / "cells.json").exists():
+        print(f"error: {options.dir} is no result folder: it has no cells.json", file=sys.stderr)
+        return 2
+    try:
+        if options.command == "ui":
+            return ui(options.dir, options.port)
+        count = sync(options.dir, options.tracking_uri)
+    except MlflowException as error:
+        print(f"error: MLflow cannot be reached: {error}", file=sys.stderr)
+        return 1
+    print(f"MLflow: {count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

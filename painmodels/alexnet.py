@@ -1,0 +1,76 @@
+"""The two AlexNets of the method: Table 1 of the paper, and the published network it was initialised from.
+
+`table1`: 96-256-384-384-256 convolutions and three fully connected layers, two outputs, no BatchNorm, no groups;
+58,289,538 parameters. `fer_bn`: the network of Albanie and Vedaldi trained on FER2013, seven outputs, BatchNorm
+after each layer, groups of two in conv2, conv4 and conv5; 56,916,039 parameters; module names are those of the published
+file (https://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/alexnet_face_fer_bn_dag.py).
+Input (B, 3, 227, 227), scaled. The trunk is conv1 … FC-6 with its ReLU: (B, 4096), never negative.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+FEATURES = 4096
+
+
+class AlexNet(nn.Module):
+    """(B, 3, 227, 227) to logits (B, classes); `trunk` gives the FC-6 activations (B, 4096)."""
+
+    bn1: nn.Module
+    bn2: nn.Module
+    bn3: nn.Module
+    bn4: nn.Module
+    bn5: nn.Module
+    bn6: nn.Module
+    bn7: nn.Module
+
+    def __init__(self, *, classes: int, groups: int, norm: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 96, 11, stride=4)
+        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=groups)
+        self.conv3 = nn.Conv2d(256, 384, 3, padding=1)
+        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=groups)
+        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=groups)
+        # the fully connected layers are convolutions over the whole map, so that the published files fit as they are
+        self.fc6 = nn.Conv2d(256, FEATURES, 6)
+        self.fc7 = nn.Conv2d(FEATURES, FEATURES, 1)
+        self.fc8 = nn.Linear(FEATURES, classes)
+        for k, width in enumerate((96, 256, 384, 384, 256, FEATURES, FEATURES), start=1):
+            self.add_module(f"bn{k}", nn.BatchNorm2d(width) if norm else nn.Identity())
+
+    def trunk(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, stride=2)
+        x = functional.max_pool2d(functional.relu(self.bn2(self.conv2(x))), 3, stride=2)
+        x = functional.relu(self.bn3(self.conv3(x)))
+        x = functional.relu(self.bn4(self.conv4(x)))
+        x = functional.max_pool2d(functional.relu(self.bn5(self.conv5(x))), 3, stride=2)
+        return functional.relu(self.bn6(self.fc6(x))).flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.trunk(x)[:, :, None, None]
+        return self.fc8(functional.relu(self.bn7(self.fc7(h))).flatten(1))
+
+
+def table1() -> AlexNet:
+    """The network of Table 1."""
+    return AlexNet(classes=2, groups=1, norm=False)
+
+
+def fer_bn() -> AlexNet:
+    """The published network, pre-trained on FER2013."""
+    return AlexNet(classes=7, groups=2, norm=True)
+
+
+def folded_head(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """FC-7 as one linear layer, (4096, 4096) and (4096,), from a whole network's state: its BatchNorm is folded in.
+
+    The start of the trained head when the network is pre-trained ("all layers frozen but FC-7 and FC-8").
+    """
+    weight, bias = state["fc7.weight"].flatten(1), state["fc7.bias"]
+    if "bn7.weight" in state:
+        scale = state["bn7.weight"] / torch.sqrt(state["bn7.running_var"] + 1e-5)
+        weight, bias = weight * scale[:, None], (bias - state["bn7.running_mean"]) * scale + state["bn7.bias"]
+    return {"fc7.weight": weight, "fc7.bias": bias}

@@ -1,0 +1,59 @@
+"""The attention sub-network: a weighted mean of the temporal hidden states.
+
+Paper, section 3.3: a_t = score(H_t), α = softmax(a), V = Σ_t α_t H_t. The score follows Xie et al. 2021
+(Wireless Communications and Mobile Computing) "with different activation function", which the paper does not name:
+here vᵀ act(W h + b). Not in the paper: activation, width, epochs, batch, learning rate (here those of the temporal
+LSTM), and the head it is trained with (linear on V).
+Input h_BTH. Features: V_BH, which feed the fusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from painmodels.registry import N_CLASSES, SubNetwork, Training
+
+ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "identity": nn.Identity}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Training):
+    """`width` is that of the scoring layer, `activation` one of `ACTIVATIONS`."""
+
+    epochs: int = 30
+    batch: int = 64
+    lr: float = 1e-4
+    width: int = 64
+    activation: str = "tanh"
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation: found {self.activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+
+
+class AdditiveAttention(nn.Module):
+    """(B, T, H) to logits (B, 2); `features` gives (B, H), `weights` gives α (B, T), which sums to one over T."""
+
+    def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
+        super().__init__()
+        (n_hidden,) = input_sizes
+        self.score = nn.Sequential(
+            nn.Linear(n_hidden, settings.width), ACTIVATIONS[settings.activation](), nn.Linear(settings.width, 1, bias=False)
+        )
+        self.head = nn.Linear(n_hidden, N_CLASSES)
+
+    def weights(self, h_BTH: torch.Tensor) -> torch.Tensor:
+        return self.score(h_BTH).squeeze(-1).softmax(-1)
+
+    def features(self, h_BTH: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("bt,bth->bh", self.weights(h_BTH), h_BTH)
+
+    def forward(self, h_BTH: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(h_BTH))
+
+
+NETWORK = SubNetwork(role="attention", name="additive", settings=Settings, build=AdditiveAttention)

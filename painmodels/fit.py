@@ -1,0 +1,286 @@
+"""The one training loop of all sub-networks, and running them once they are trained.
+
+Adam on the cross-entropy, the learning rate of `torch.optim.lr_scheduler.MultiStepLR`, a fixed number of epochs.
+All data are tensors on the device; only a batch at a time is float32. Equal arguments give equal bytes on a CPU,
+whatever the number of threads the process has: initialisation, dropout and the order of an epoch's batches depend on
+(seed, epoch) alone, arithmetic runs in one thread, and the global generators are left as they were.
+A fit that is killed goes on from its last checkpoint to the very same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch.nn import functional
+
+from painmodels.registry import N_CLASSES, SubNetwork, Training
+
+Row = dict[str, float]
+_COLUMNS = ("epoch", "loss", "accuracy", "lr")
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`weights`: tensor name -> float32 array. `curve`: a row per epoch; loss and accuracy are means over the epoch."""
+
+    weights: dict[str, np.ndarray]
+    curve: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a fit keeps its state, a dict of arrays: saved every `every` epochs; `load` gives the last one, or None."""
+
+    every: int
+    save: Callable[[dict[str, np.ndarray]], None]
+    load: Callable[[], dict[str, np.ndarray] | None]
+
+
+def file_checkpoint(path: Path, *, every: int) -> Checkpoint:
+    """A checkpoint in one safetensors file, replaced in one step. Loading raises ValueError if the file is damaged."""
+
+    def save(state: dict[str, np.ndarray]) -> None:
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        save_file(state, part)
+        os.replace(part, path)
+
+    def load() -> dict[str, np.ndarray] | None:
+        try:
+            return load_file(path) if path.is_file() else None
+        except SafetensorError as error:
+            raise ValueError(f"{path}: found a damaged checkpoint ({error}); remove it to begin again") from error
+
+    return Checkpoint(every, save, load)
+
+
+def fit(
+    network: SubNetwork,
+    settings: Training,
+    inputs: Sequence[np.ndarray],
+    labels: np.ndarray,
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    initial: Mapping[str, np.ndarray] | None = None,
+    on_epoch: Callable[[Row], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Fitted:
+    """Train a sub-network from `seed` for `settings.epochs` epochs.
+
+    `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 or 1. A `per_frame`
+    network takes (N, T, F) and is trained on the N·T frames, each with its trial's label. `initial` replaces some of
+    the initial weights; `on_epoch` is called with each row of the curve. Raises ValueError for inputs and labels that
+    do not fit each other, a checkpoint of another fit, and training that diverges.
+    """
+    _check(network, inputs, labels)
+    with _one_thread():
+        tensors = [_tensor(x, device) for x in inputs]
+        target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
+        if network.per_frame:
+            target = target.repeat_interleave(inputs[0].shape[1])
+            tensors = [x.flatten(0, 1) for x in tensors]
+        with _seeded(seed, 0, device):
+            model = network.build(settings, [x.shape[-1] for x in inputs]).to(device)
+        _start_from(model, initial or {})
+        optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        signature = _signature(network, settings, inputs, labels, seed, initial or {})
+        curve = _resume(checkpoint, model, optimiser, signature)
+        for epoch in range(len(curve), settings.epochs):
+            rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
+            optimiser.param_groups[0]["lr"] = rate
+            with _seeded(seed, epoch + 1, device):
+                loss, accuracy = _epoch(model, optimiser, tensors, target, settings.batch)
+            if not np.isfinite(loss):
+                raise ValueError(
+                    f"{network.role} {network.name}: the loss is {loss} in epoch {epoch}, lr {rate}: expected finite"
+                )
+            curve.append({"epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": rate})
+            if on_epoch:
+                on_epoch(curve[-1])
+            if checkpoint and (epoch + 1) % checkpoint.every == 0 and epoch + 1 < settings.epochs:
+                checkpoint.save(_state(model, optimiser, curve, signature))
+        return Fitted(_arrays(model), tuple(curve))
+
+
+def outputs(
+    network: SubNetwork,
+    settings: Training,
+    weights: Mapping[str, np.ndarray],
+    inputs: Sequence[np.ndarray],
+    *,
+    what: str,
+    device: str | torch.device = "cpu",
+    batch: int = 256,
+) -> np.ndarray:
+    """What a trained sub-network gives for (N, …) inputs, in eval mode: one row a trial, in order.
+
+    `what = "probability"`: of class 1, float32 (N,), or (N, T) of a `per_frame` network.
+    `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
+    Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
+    """
+    if what not in ("features", "probability"):
+        raise ValueError(f"what: found {what!r}, expected 'features' or 'probability'")
+    _check(network, inputs, None)
+    with _one_thread(), torch.inference_mode():
+        with torch.random.fork_rng(devices=[]):
+            model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
+        _start_from(model, weights, whole=True)
+        parts = []
+        for start in range(0, len(inputs[0]), batch):
+            rows = [_tensor(x[start : start + batch], device) for x in inputs]
+            if network.per_frame:  # a trial at a time: the frames of a batch of trials would fill the memory
+                parts += [
+                    _forward(model, [x[i].float() for x in rows], what).to(_dtype(network, what))[None]
+                    for i in range(len(rows[0]))
+                ]
+            else:
+                parts.append(_forward(model, [x.float() for x in rows], what))
+        if not parts:  # no rows: the shape is that of one made-up row
+            return outputs(network, settings, weights, [np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs], what=what)[:0]
+        result = torch.cat([part.cpu() for part in parts])
+        if not torch.isfinite(result).all():
+            raise ValueError(f"{network.role} {network.name}: found {what} that are not finite in {result.dtype}")
+        return result.numpy()
+
+
+def _dtype(network: SubNetwork, what: str) -> torch.dtype:
+    return torch.float16 if network.per_frame and what == "features" else torch.float32
+
+
+def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> torch.Tensor:
+    if what == "features":
+        return model.features(*rows)  # type: ignore[operator]
+    return model(*rows).softmax(-1)[..., 1]
+
+
+def _epoch(
+    model: torch.nn.Module, optimiser: torch.optim.Adam, inputs: list[torch.Tensor], target: torch.Tensor, batch: int
+) -> tuple[float, float]:
+    """One pass over all rows in an order from the CPU's generator (the same on every device): mean loss, accuracy."""
+    model.train()
+    order = torch.randperm(len(target), generator=torch.default_generator).to(target.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=target.device)  # on the device: reading them would wait for it
+    for rows in order.split(batch):
+        logits = model(*(x[rows].float() for x in inputs))
+        loss = functional.cross_entropy(logits, target[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        sums += torch.stack([loss.detach() * len(rows), (logits.argmax(-1) == target[rows]).sum()])
+    loss_sum, right = sums.tolist()
+    return loss_sum / len(target), right / len(target)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over threads depend on their number; with one thread the bytes do not."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int, device: str | torch.device) -> Iterator[None]:
+    """Generators of the CPU and the device seeded from (seed, epoch) inside, put back after."""
+    value = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:7], "big")
+    cuda = torch.device(device) if torch.device(device).type == "cuda" else None
+    with torch.random.fork_rng(devices=[cuda] if cuda else []):
+        torch.default_generator.manual_seed(value)
+        if cuda:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(value)
+        yield
+
+
+def _tensor(x: np.ndarray, device: str | torch.device) -> torch.Tensor:
+    with warnings.catch_warnings():
+        # arrays of an object store are read-only; they are never written to here, and a copy could fill the memory
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(x).to(device)
+
+
+def _check(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None) -> None:
+    title = f"{network.role} {network.name}"
+    shapes = [x.shape for x in inputs]
+    if not inputs or len({s[0] for s in shapes}) > 1 or any(len(s) < (3 if network.per_frame else 2) for s in shapes):
+        wanted = "(N, T, F)" if network.per_frame else "(N, T, F) or (N, F)"
+        raise ValueError(f"{title}: found inputs of shapes {shapes}, expected {wanted} with one N")
+    if labels is None:
+        return
+    values = np.unique(labels)
+    if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not np.isin(values, range(N_CLASSES)).all():
+        found = f"{np.shape(labels)} labels with values {values[:5].tolist()}"
+        raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of 0 … {N_CLASSES - 1}")
+
+
+def _start_from(model: torch.nn.Module, weights: Mapping[str, np.ndarray], *, whole: bool = False) -> None:
+    state = model.state_dict()
+    wrong = [f"{k} {np.shape(v)}" for k, v in weights.items() if k not in state or tuple(state[k].shape) != np.shape(v)]
+    missing = sorted(state.keys() - weights.keys()) if whole else []
+    if wrong or missing:
+        wanted = {k: tuple(v.shape) for k, v in state.items()}
+        raise ValueError(f"weights: found unfitting {wrong}, missing {missing}; expected {wanted}")
+    with torch.no_grad():
+        for key, value in weights.items():
+            state[key].copy_(torch.from_numpy(np.array(value)))
+
+
+def _arrays(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {key: value.detach().cpu().numpy().copy() for key, value in model.state_dict().items()}
+
+
+def _signature(
+    network: SubNetwork, settings: Training, inputs: Sequence[np.ndarray], labels: np.ndarray, seed: int, initial: Mapping
+) -> np.ndarray:
+    """What a checkpoint must agree on to be resumed. The values of inputs are left out: they can be gigabytes."""
+    shapes = [(x.shape, str(x.dtype)) for x in inputs]
+    text = repr((network.role, network.name, network.version, settings, shapes, seed, sorted(initial)))
+    return np.frombuffer(hashlib.sha256(text.encode() + np.asarray(labels, np.int64).tobytes()).digest(), np.uint8).copy()
+
+
+def _state(
+    model: torch.nn.Module, optimiser: torch.optim.Adam, curve: list[Row], signature: np.ndarray
+) -> dict[str, np.ndarray]:
+    state = {f"model/{key}": value for key, value in _arrays(model).items()}
+    for name, parameter in model.named_parameters():
+        for key in _ADAM:
+            state[f"adam/{name}/{key}"] = optimiser.state[parameter][key].cpu().numpy().copy()
+    state["curve"] = np.array([[row[c] for c in _COLUMNS] for row in curve], dtype=np.float64)
+    state["signature"] = signature
+    return state
+
+
+def _resume(
+    checkpoint: Checkpoint | None, model: torch.nn.Module, optimiser: torch.optim.Adam, signature: np.ndarray
+) -> list[Row]:
+    """Put the last checkpoint's state into model and optimiser; gives the curve so far, empty at the beginning."""
+    state = checkpoint.load() if checkpoint else None
+    if state is None:
+        return []
+    if not np.array_equal(state.get("signature", ()), signature):
+        raise ValueError(
+            "checkpoint: found that of another fit, expected the same network, settings, labels, shapes and seed"
+        )
+    _start_from(model, {key[6:]: value for key, value in state.items() if key.startswith("model/")}, whole=True)
+    for name, parameter in model.named_parameters():
+        arrays = {key: torch.from_numpy(np.array(state[f"adam/{name}/{key}"])) for key in _ADAM}
+        # the step count stays on the CPU, where Adam keeps it
+        optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in arrays.items()}
+    return [
+        {c: int(v) if c == "epoch" else v for c, v in zip(_COLUMNS, row, strict=True)} for row in state["curve"].tolist()
+    ]

@@ -1,0 +1,82 @@
+"""What a sub-network is, and how one is found: every module of this package that exports `NETWORK` adds one.
+
+A sub-network has a role in the method (`spatial`, `temporal`, `attention`, `physiological`, `fusion`) and a name; an
+experiment's TOML chooses among those of a role by name. Adding one is adding one file.
+
+Shape legend, used in every module: B trials (or frames) in a batch, T steps, F features, C channels, H hidden units.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import torch
+
+ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
+N_CLASSES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's."""
+
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float = 0.0
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+
+
+class Network(Protocol):
+    """The contract of a built sub-network, an `nn.Module`. Inputs are what the roles before it put out.
+
+    `forward(*inputs)`  logits, (B, 2)
+    `features(*inputs)` what the next sub-network is fed with, computed frozen and in eval mode
+    """
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor: ...
+
+    def features(self, *inputs: torch.Tensor) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True)
+class SubNetwork:
+    """One entry: `build(settings, input_sizes)` makes the module; `input_sizes` are the last dimensions of its inputs.
+
+    `per_frame`: trained on single frames, each carrying its trial's label, instead of on whole trials.
+    `version` is raised when the behaviour changes, so that results of older code are not taken for this one's.
+    """
+
+    role: str
+    name: str
+    settings: type[Training]
+    build: Callable[[Any, Sequence[int]], torch.nn.Module]
+    per_frame: bool = False
+    version: int = 1
+
+
+@cache
+def networks() -> Mapping[tuple[str, str], SubNetwork]:
+    """All sub-networks of this package by (role, name), found by importing its modules."""
+    package = importlib.import_module(__package__)
+    found: dict[tuple[str, str], SubNetwork] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        network = getattr(importlib.import_module(f"{__package__}.{info.name}"), "NETWORK", None)
+        if isinstance(network, SubNetwork):
+            found[network.role, network.name] = network
+    return found
+
+
+def network(role: str, name: str) -> SubNetwork:
+    """The sub-network `name` of `role`. Raises ValueError that lists the names there are."""
+    table = networks()
+    if (role, name) not in table:
+        known = sorted(n for r, n in table if r == role)
+        raise ValueError(f"no {role} network is called {name!r}; there are: {', '.join(known) or 'none'}")
+    return table[role, name]

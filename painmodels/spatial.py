@@ -1,0 +1,176 @@
+"""Frozen trunks: face crops in, one feature vector a frame out. Called once per frame, for every fold and scenario.
+
+Because conv1 … FC-6 are frozen (paper section 3.3), the trunk's activations of a frame never change: FC-7 and FC-8
+are trained on stored activations (`spatial_head`), which is the same mathematics at a tenth of the arithmetic.
+
+Input kinds (`SCALINGS`): `unit` x / 255; `caffe` 0 … 255 minus the mean of the published face network; `imagenet`
+torchvision's mean and standard deviation; `grey64` grey, 64×64 with anti-aliasing, (x / 255 − 0.5) · 2.
+BatchNorm is always in eval mode, so a frame's features do not depend on the frames beside it (but for rounding).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from painmodels.alexnet import AlexNet
+from painmodels.backbones import BACKBONES, Backbone, backbone
+from painmodels.mini_xception import MiniXception
+from painmodels.weights import WeightsMissing, file_digest, find_weights, provenance, read_weights
+
+__all__ = ["BACKBONES", "SCALINGS", "SIZE", "Trunk", "WeightsMissing", "head_start", "load_trunk", "trunk_fingerprint"]
+
+SIZE = 227
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_VERSION = 1  # raise when features change for the same weights
+_LUMA = (0.299, 0.587, 0.114)
+# kind -> (factor, shift) per channel of RGB 0 … 255
+SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
+    "unit": ((1 / 255,) * 3, (0.0,) * 3),
+    "caffe": ((1.0,) * 3, (-131.09375, -103.88607788, -91.47599792)),
+    "imagenet": (tuple(1 / 255 / s for s in (0.229, 0.224, 0.225)), (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)),
+    "grey64": None,
+}
+
+
+class Trunk:
+    """A frozen trunk, ready to use.
+
+    `name`, `feature_size`; `fingerprint`: 12 hexadecimal digits over name, scaling, precision and tensors, equal to
+    `trunk_fingerprint` of the same arguments; `provenance`: one sentence on where the weights come from.
+    """
+
+    def __init__(self, entry: Backbone, network: nn.Module, *, scaling: str, precision: str, origin: tuple[str, str]):
+        self.name = entry.name
+        self.feature_size = entry.feature_size
+        self.fingerprint, self.provenance = origin
+        self._entry, self._scaling, self._dtype = entry, scaling, PRECISIONS[precision]
+        _fold_batchnorm(network)
+        self._network = network.eval().requires_grad_(False).to(self._dtype).to(memory_format=torch.channels_last)
+        self._device = torch.device("cpu")
+
+    def __call__(self, crops: np.ndarray, device: str | torch.device = "cpu") -> np.ndarray:
+        """Features (B, feature_size), float16, of RGB crops (B, 227, 227, 3), uint8.
+
+        Raises ValueError for another shape or type, and where a feature does not fit float16.
+        """
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (SIZE, SIZE, 3):
+            raise ValueError(f"crops: found {crops.dtype} {crops.shape}, expected uint8 (B, {SIZE}, {SIZE}, 3)")
+        if torch.device(device) != self._device:
+            self._device = torch.device(device)
+            self._network.to(self._device)
+        if len(crops) == 0:
+            return np.empty((0, self.feature_size), dtype=np.float16)
+        with torch.inference_mode():
+            # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
+            pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
+            x = scaled(pixels, self._scaling).to(self._dtype).contiguous(memory_format=torch.channels_last)
+            features = self._entry.trunk(self._network, x).to(torch.float16)
+            if not torch.isfinite(features).all():
+                raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
+            return features.cpu().numpy()
+
+
+def scaled(crops_BYXC: torch.Tensor, scaling: str) -> torch.Tensor:
+    """uint8 RGB (B, 227, 227, 3) as the network's input, float32 (B, 3, 227, 227), or (B, 1, 64, 64) for `grey64`."""
+    pixels = crops_BYXC.to(torch.float32)
+    entry = SCALINGS[scaling]
+    if entry is None:
+        grey = (pixels @ pixels.new_tensor(_LUMA))[:, None]
+        return functional.interpolate(grey, (64, 64), mode="bilinear", antialias=True) / 127.5 - 1
+    factor, shift = (pixels.new_tensor(values) for values in entry)
+    return (pixels * factor + shift).permute(0, 3, 1, 2)
+
+
+def load_trunk(
+    name: str,
+    *,
+    weights: Path | None = None,
+    random: bool = False,
+    seed: int = 0,
+    scaling: str | None = None,
+    precision: str = "float32",
+) -> Trunk:
+    """The frozen trunk of a backbone, with the weights given, shipped or imported, or with random ones from `seed`.
+
+    Raises WeightsMissing if there are none, ValueError for an unknown name, scaling or precision or a wrong file.
+    """
+    origin = trunk_fingerprint(name, weights=weights, random=random, seed=seed, scaling=scaling, precision=precision)
+    entry = backbone(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = entry.build().eval()
+        if random:
+            network.apply(_he)
+            sentence = f"{name}: RANDOM WEIGHTS from seed {seed}, not trained on anything."
+    if not random:
+        path = find_weights(name, weights)
+        network.load_state_dict(read_weights(name, path), strict=False)  # names are checked; counters may be absent
+        sentence = provenance(name, path)
+    return Trunk(entry, network, scaling=scaling or entry.scalings[0], precision=precision, origin=(origin, sentence))
+
+
+def trunk_fingerprint(
+    name: str,
+    *,
+    weights: Path | None = None,
+    random: bool = False,
+    seed: int = 0,
+    scaling: str | None = None,
+    precision: str = "float32",
+) -> str:
+    """What `load_trunk` of the same arguments would give as `fingerprint`, without building the network. Raises like it."""
+    entry = backbone(name)
+    scaling = scaling or entry.scalings[0]
+    if scaling not in entry.scalings:
+        raise ValueError(f"scaling of {name}: found {scaling!r}, expected one of {', '.join(entry.scalings)}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    if random and weights is not None:
+        raise ValueError(f"{name}: random weights and a weight file ({weights}) exclude each other")
+    tensors = f"random {seed}" if random else file_digest(find_weights(name, weights))
+    identity = json.dumps([_VERSION, name, scaling, precision, tensors])
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def head_start(name: str, *, weights: Path | None = None) -> dict[str, np.ndarray]:
+    """The pre-trained FC-7 that continues the trunk, as `initial` weights of the `fc7` head; empty if it has none.
+
+    `fc7.weight` (4096, feature_size), `fc7.bias` (4096,), float32, BatchNorm folded in. Raises WeightsMissing.
+    """
+    take = backbone(name).fc7
+    if take is None:
+        return {}
+    return {key: value.numpy() for key, value in take(read_weights(name, find_weights(name, weights))).items()}
+
+
+def _he(module: nn.Module) -> None:
+    """He initialisation: keeps the size of activations through the layers, which the default of PyTorch does not."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _fold_batchnorm(network: nn.Module) -> None:
+    """Put frozen BatchNorm into the convolution before it, where the pairs are known: the same function, faster."""
+    pairs: list[tuple[Any, str, str]] = []
+    if isinstance(network, AlexNet):
+        pairs = [(network, f"{kind}{k}", f"bn{k}") for k, kind in enumerate(("conv",) * 5 + ("fc",) * 2, start=1)]
+    elif isinstance(network, MiniXception):
+        pairs = [(network, "conv1", "norm1"), (network, "conv2", "norm2")]
+        for block in network.blocks:
+            pairs += [(block, "shortcut", "norm"), *((part, "pointwise", "norm") for part in (block.first, block.second))]
+    for owner, conv, norm in pairs:
+        before, after = getattr(owner, conv), getattr(owner, norm)
+        if isinstance(after, nn.BatchNorm2d):
+            setattr(owner, conv, fuse_conv_bn_eval(before.eval(), after.eval()))
+            setattr(owner, norm, nn.Identity())

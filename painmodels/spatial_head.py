@@ -1,0 +1,47 @@
+"""The trained part of the spatial sub-network: FC-7 with ReLU and FC-8, on the stored activations of the frozen trunk.
+
+Paper, section 3.3 and 3.4: all layers frozen but FC-7 and FC-8; every frame carries its trial's label; 30 epochs,
+batches of 64, Adam, learning rate 1e-5, a tenth of it from epoch 20 on.
+Input x_BF: trunk features of single frames. Features: FC-7 activations (B, width), which feed the temporal network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from painmodels.registry import N_CLASSES, SubNetwork, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Training):
+    """The paper's values; `width` is that of FC-7."""
+
+    epochs: int = 30
+    batch: int = 64
+    lr: float = 1e-5
+    milestones: tuple[int, ...] = (20,)
+    width: int = 4096
+
+
+class SpatialHead(nn.Module):
+    """(B, F) to logits (B, 2); `features` gives (B, width)."""
+
+    def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
+        super().__init__()
+        (n_features,) = input_sizes
+        self.fc7 = nn.Linear(n_features, settings.width)
+        self.fc8 = nn.Linear(settings.width, N_CLASSES)
+
+    def features(self, x_BF: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.fc7(x_BF))
+
+    def forward(self, x_BF: torch.Tensor) -> torch.Tensor:
+        return self.fc8(self.features(x_BF))
+
+
+NETWORK = SubNetwork(role="spatial", name="fc7", settings=Settings, build=SpatialHead, per_frame=True)

@@ -1,0 +1,182 @@
+"""Weight files of the backbones: importing published ones, and finding them again.
+
+    python -m painmodels.weights import FILE --as alexnet-fer-bn [--out PATH]
+
+reads a PyTorch `.pth` (tensors only: a file that would run code is refused), a MatConvNet `.mat` or a safetensors
+file, checks the name and shape of every tensor, and writes safetensors and a provenance JSON beside it, by default
+to `$PAIN_GRID_WEIGHTS/<name>.safetensors` (`~/.cache/pain-grid` if the variable is not set). Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
+from painmodels.matconvnet import read_mat
+from painmodels.mini_xception import read_hdf5
+
+
+class WeightsMissing(ValueError):  # noqa: N818  (a state of the installation, not a fault of the program)
+    """The backbone has no weights here. The message says where they come from and what can be done without them."""
+
+
+def cache_path(name: str) -> Path:
+    """Where the imported weights of backbone `name` are kept."""
+    folder = os.environ.get("PAIN_GRID_WEIGHTS")
+    return (Path(folder) if folder else Path.home() / ".cache" / "pain-grid") / f"{name}.safetensors"
+
+
+def find_weights(name: str, weights: Path | None = None) -> Path:
+    """The weight file of a backbone: the one given, the one that ships, or the imported one. Raises WeightsMissing."""
+    entry = backbone(name)
+    path = weights or entry.shipped or cache_path(name)
+    if path.is_file():
+        return path
+    raise WeightsMissing(
+        f"there are no weights for {name}: {path} does not exist.\n"
+        f"They come from: {entry.source}.\n"
+        f"Download the file once and import it: python -m painmodels.weights import FILE --as {name}\n"
+        "Without them, two options work at once: --trunk mini-xception-fer (pre-trained on FER2013, comes with the "
+        "project), or --trunk alexnet-table1 --random-trunk (the paper's layers with random weights)."
+    )
+
+
+def read_weights(name: str, path: Path) -> State:
+    """The checked state of the whole network from a file that ships or was imported. Raises ValueError naming the file."""
+    if path.suffix == ".safetensors":
+        state = _read_safetensors(path)
+    elif path.suffix in (".hdf5", ".h5") and name == "mini-xception-fer":
+        state = read_hdf5(path)
+    else:
+        raise ValueError(f"{path}: expected .safetensors; make it: python -m painmodels.weights import {path} --as {name}")
+    return _checked(name, path, state)
+
+
+def provenance(name: str, path: Path) -> str:
+    """One sentence on where the weights of `path` come from."""
+    entry = backbone(name)
+    if path == entry.shipped:
+        return f"{name}: weights of {entry.source}, file sha256 {file_digest(path)[:12]}."
+    record = path.with_suffix(".json")
+    if not record.is_file():
+        return f"{name}: weights of {path.name}, sha256 {file_digest(path)[:12]}, no provenance record beside it."
+    facts = json.loads(record.read_text())
+    return f"{name}: weights imported from {facts['file']}, sha256 {facts['sha256'][:12]}; published at {entry.source}."
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file, hexadecimal; remembered as long as its size and time of change stay the same."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
+    """Check a published file of backbone `name` and write it as safetensors with its provenance; gives the path written.
+
+    Raises ValueError that names the file and lists the tensors that are missing, unknown or misshapen.
+    """
+    shapes = expected_shapes(name)
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    if file.suffix == ".mat":
+        state = read_mat(file, shapes)
+    elif file.suffix == ".safetensors":
+        state = _read_safetensors(file)
+    else:
+        state = _read_pth(file)
+    state = _checked(name, file, state)
+    path = out or cache_path(name)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path}: the output is a .safetensors file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"backbone": name, "file": file.name, "sha256": file_digest(file), "published": backbone(name).source}
+    # the record first: weights without a record would be possible the other way round
+    _replace(path.with_suffix(".json"), lambda part: part.write_text(json.dumps(facts, indent=1) + "\n"))
+    _replace(path, lambda part: save_file(state, part))
+    return path
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read_safetensors(path: Path) -> State:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a safetensors file: {error}") from error
+
+
+def _read_pth(path: Path) -> State:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: refused, not a PyTorch file that holds nothing but tensors: {reason}") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise ValueError(f"{path}: found {type(content).__name__}, expected a state dict (tensor name -> tensor)")
+    return content
+
+
+def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
+    """The tensors as contiguous float32, every name and shape as `expected_shapes` has it."""
+    shapes = expected_shapes(name)
+    found = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    faults = [f"missing {k} {shapes[k]}" for k in shapes if k not in found]
+    faults += [f"unknown {k} {tuple(found[k].shape)}" for k in found if k not in shapes]
+    for key in shapes.keys() & found.keys():
+        if tuple(found[key].shape) != shapes[key]:
+            faults.append(f"{key} has shape {tuple(found[key].shape)}, expected {shapes[key]}")
+        elif not torch.isfinite(found[key]).all():
+            faults.append(f"{key} holds values that are not finite")
+    if faults:
+        more = f"; and {len(faults) - 12} more" if len(faults) > 12 else ""
+        raise ValueError(f"{path}: these are not the weights of {name}: {'; '.join(sorted(faults)[:12])}{more}")
+    return {key: found[key].to(torch.float32).contiguous() for key in shapes}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, or 1 after printing what is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m painmodels.weights", description="Weight files of the backbones.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    importing = commands.add_parser("import", help="check a published weight file and keep it for the grid")
+    importing.add_argument("file", type=Path, help="a .pth, .mat or .safetensors file")
+    importing.add_argument("--as", dest="name", required=True, choices=list(BACKBONES), help="the backbone it belongs to")
+    importing.add_argument("--out", type=Path, help="where to write, instead of the default cache")
+    options = parser.parse_args(arguments)
+    try:
+        path = import_weights(options.file, options.name, out=options.out)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{path}\n{provenance(options.name, path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

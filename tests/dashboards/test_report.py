@@ -1,0 +1,299 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboards.report import main, write_report
+from grid.cells import PAPER_ROWS
+
+MakeFolder = Callable[..., Path]
+Predict = Callable[..., pd.DataFrame]
+RunRecord = Callable[..., dict[str, Any]]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FEW = {
+    "all87": [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(10)],
+    "expressive67": [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(6)],
+}
+
+
+class Page(HTMLParser):
+    """Text, tags, ids and addresses of a page; raises for tags that are closed out of order."""
+
+    VOID = frozenset({"meta", "br", "link", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.addresses += [value for name, value in attrs if name in ("href", "src", "xlink:href") and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def page_of(folder: Path) -> Page:
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_full_grid_in_one_self_contained_page(make_folder: MakeFolder, predict: Predict) -> None:
+    folder = make_folder(predict())
+    start = time.process_time()
+    page = page_of(folder)
+    assert time.process_time() - start < 25
+    assert all(f"Table {n}" in page.text for n in (2, 3))
+    assert all(row in page.text for row in PAPER_ROWS)
+    assert "82.69" in page.text  # the paper's EDA accuracy
+    inside = [address[1:] for address in page.addresses if address.startswith("#")]
+    assert all(address.startswith(("#", "data:image/png")) for address in page.addresses)
+    assert "script" not in page.tags
+    assert len(page.ids) == len(set(page.ids))
+    assert set(inside) <= set(page.ids)
+    assert (folder / "figure3.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (folder / "figure3.svg").read_text()
+    assert len(pd.read_csv(folder / "table2.csv")) == 16
+    assert "Synthetic" not in page.text
+    assert "random no" in page.text  # a plain yes or no for a truth value
+    assert "eda was more accurate than video by" in page.text
+    assert "expressive67 are also younger" in page.text
+
+
+def test_the_page_shows_the_numbers_of_the_predictions(make_folder: MakeFolder, predict: Predict) -> None:
+    predictions = predict(rows=("eda",), scenarios={"all87": FEW["all87"]}, folds=5)
+    right = (predictions["p_pain"] > 0.5) == (predictions["y_true"] == 1)
+    by_fold = 100 * right.groupby(predictions["fold"]).mean()
+    page = page_of(make_folder(predictions))
+    assert f"{by_fold.mean():.2f} ± {by_fold.std():.2f}" in page.text
+    assert f"{by_fold.mean() - 82.69:+.2f}".replace("-", "−") in page.text
+
+
+def test_the_same_folder_gives_the_same_page(make_folder: MakeFolder, predict: Predict) -> None:
+    folder = make_folder(predict(rows=("frame", "eda"), scenarios=FEW))
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+
+
+def test_warnings_that_nobody_may_miss(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
+    run = run_record(trunk={"name": "a", "random": True}, signals={"normalise": "subject"}, notes=["Room was hot."])
+    run["data"]["synthetic"] = True
+    wanted = [("video", "all87", "sample", fold) for fold in range(10)]
+    predictions = predict(rows=("video",), scenarios={"all87": FEW["all87"]}, folds=9, protocol="sample")
+    failures = pd.DataFrame([("video", "all87", "sample", 9, "failed", "out of memory")])
+    failures.columns = pd.Index(["modality", "scenario", "protocol", "fold", "status", "reason"])
+    text = page_of(make_folder(predictions, run=run, cells=wanted, failures=failures)).text
+    head = text[: text.index("Research software, not a medical device")]
+    for sentence in (
+        "say nothing about pain",
+        "Identity leaks",
+        "Transductive scaling",
+        "Random face network",
+        "Room was hot.",
+    ):
+        assert sentence in head
+    assert "1 cell of 10 without scores" in head
+    assert "9 of 10" in text
+    assert "out of memory" in text
+
+
+def test_random_trunk_is_no_warning_for_rows_without_video(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    run = run_record(trunk={"name": "a", "random": True})
+    assert "Random face network" not in page_of(make_folder(predict(rows=("eda",), scenarios=FEW), run=run)).text
+
+
+def test_scores_that_differ_from_the_predictions_are_told(make_folder: MakeFolder, predict: Predict) -> None:
+    folder = make_folder(predict(rows=("eda",), scenarios={"all87": FEW["all87"]}, folds=5))
+    scores = pd.read_csv(folder / "scores.csv")
+    scores.loc[2, "accuracy"] = 0.999
+    scores.to_csv(folder / "scores.csv", index=False)
+    assert "differs from the predictions in 1 cell" in page_of(folder).text
+
+
+def test_nothing_from_outside_becomes_markup(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
+    evil = "<script>alert('x')</script>$\\frac{1}{&\"'><b>"
+    scenarios = {evil: [f"{evil}{i}" for i in range(4)]}
+    run = run_record(
+        notes=[evil], command=evil, hardware={evil: evil}, stages=[{"stage": evil, "count": 1}], scenarios={evil: {evil: 1}}
+    )
+    run["data"] |= {"title": evil, "class_names": [evil, evil]}
+    run["experiment"] = {"name": evil}
+    quarantine = pd.DataFrame([[evil] * 5], columns=["trial_id", "subject", "part", "file", "reason"])
+    failures = pd.DataFrame([["eda", evil, "subject", 0, evil, evil]])
+    failures.columns = pd.Index(["modality", "scenario", "protocol", "fold", "status", "reason"])
+    curves = pd.DataFrame({"stage": evil, "scenario": evil, "fold": 0, "epoch": [0, 1], "loss": 0.5, "accuracy": [0.5, 0.6]})
+    predictions = predict(rows=("eda", evil), scenarios=scenarios, folds=2)
+    folder = make_folder(predictions, run=run, quarantine=quarantine, failures=failures, curves=curves)
+    html = write_report(folder).read_text(encoding="utf-8")
+    page = Page(html)
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert "<script" not in html
+    assert evil in page.text
+
+
+def test_other_data_sets_have_their_own_class_names_and_no_published_numbers(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    run = run_record(data={"name": "stress-predict", "class_names": ["rest", "stress"], "synthetic": False})
+    predictions = predict(rows=("eda",), scenarios={"all": [f"S{i:02d}" for i in range(12)]}, folds=4)
+    uneven = predictions[(predictions["y_true"] == 1) | (predictions.index % 3 > 0)]
+    text = page_of(make_folder(uneven, run=run)).text
+    assert "tell rest from stress on stress-predict" in text
+    assert "Table 3" not in text
+    assert "the paper's folds" not in text
+    assert "names tell neither sex nor age" in text
+    assert f"naming the more frequent class always: {100 * uneven['y_true'].mean():.1f} %" in text
+    assert "(not due)" in text
+
+
+def test_leave_one_subject_out_with_folds_of_one_class(make_folder: MakeFolder, predict: Predict) -> None:
+    predictions = predict(rows=("eda", "ecg"), scenarios={"all87": FEW["all87"]}, folds=10, protocol="loso")
+    one_class = predictions[~((predictions["fold"] == 3) & (predictions["y_true"] == 1))]
+    text = page_of(make_folder(one_class)).text
+    assert "one subject left out at a time" in text
+    assert "nan" not in text.lower().split()
+    assert "AUROC" in text
+
+
+def test_two_protocols_are_kept_apart(make_folder: MakeFolder, predict: Predict) -> None:
+    both = [
+        predict(rows=("eda",), scenarios={"all87": FEW["all87"]}, folds=5, protocol=name) for name in ("subject", "sample")
+    ]
+    text = page_of(make_folder(pd.concat(both, ignore_index=True))).text
+    assert "all87, protocol subject" in text
+    assert "all87, protocol sample" in text
+
+
+@pytest.mark.parametrize(
+    "run", [{}, {"data": None, "trunk": "x", "stages": None, "notes": "x", "scenarios": [], "experiment": 3}]
+)
+def test_a_bare_run_record_is_enough(make_folder: MakeFolder, predict: Predict, run: dict[str, Any]) -> None:
+    text = page_of(make_folder(predict(rows=("eda",), scenarios=FEW), run=run)).text
+    assert "not recorded" in text
+    assert "Origin not recorded" in text
+
+
+def test_a_grid_in_which_every_cell_failed(make_folder: MakeFolder, predict: Predict) -> None:
+    folder = make_folder(predict(rows=("eda",)).head(0), cells=[("eda", "all87", "subject", 0)])
+    text = page_of(folder).text
+    assert "No cell has predictions" in text
+    assert "1 cell of 1 without scores" in text
+
+
+def test_quarantine_is_counted_by_reason(make_folder: MakeFolder, predict: Predict) -> None:
+    rows = [(f"t{i}", "s", "video", f"/v/{i}.mp4", "no face") for i in range(700)] + [
+        ("u", "s", "signals", "/b.csv", "too short")
+    ]
+    quarantine = pd.DataFrame(rows, columns=["trial_id", "subject", "part", "file", "reason"])
+    text = page_of(make_folder(predict(rows=("eda",), scenarios=FEW), quarantine=quarantine)).text
+    assert text.index("700 × video: no face") < text.index("1 × signals: too short")
+    assert "the first 500" in text
+
+
+def test_no_claim_where_rows_do_not_differ(make_folder: MakeFolder, predict: Predict) -> None:
+    one = predict(rows=("eda",), scenarios={"all87": [f"p{i}" for i in range(30)]})
+    other = one.assign(
+        modality="eda+ecg", p_pain=np.random.default_rng(3).permutation(one["p_pain"].to_numpy().reshape(-1, 2)).ravel()
+    )
+    text = page_of(make_folder(pd.concat([one, other], ignore_index=True))).text
+    assert "no difference can be claimed" in text
+    assert "was more accurate than" not in text
+
+
+def test_a_folder_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dashboards.report", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "predictions.parquet" in done.stderr
+    assert str(tmp_path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", "{"),
+        ("run.json", "[1]"),
+        ("scores.csv", "a,b\n1,2\n"),
+        ("scores.csv", "modality,scenario\n"),
+        ("predictions.parquet", "not parquet"),
+        ("failures.csv", "x\n1\n"),
+        ("curves.parquet", "not parquet"),
+    ],
+)
+def test_a_broken_file_is_named(
+    make_folder: MakeFolder, predict: Predict, capsys: pytest.CaptureFixture[str], name: str, content: str
+) -> None:
+    folder = make_folder(predict(rows=("eda",), scenarios=FEW))
+    (folder / name).write_text(content)
+    assert main([str(folder)]) == 2
+    assert name in capsys.readouterr().err
+    assert not (folder / "report.html").exists()
+
+
+def test_predictions_that_are_no_probabilities_are_refused(
+    make_folder: MakeFolder, predict: Predict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = predict(rows=("eda",), scenarios=FEW)
+    folder = make_folder(predictions)
+    predictions.assign(p_pain=7.0).to_parquet(folder / "predictions.parquet")
+    assert main([str(folder)]) == 2
+    assert "7.0" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_browser_shows_the_page_without_sideways_scrolling(
+    make_folder: MakeFolder, predict: Predict, tmp_path: Path, width: int
+) -> None:
+    page = write_report(make_folder(predict(scenarios=FEW)))
+    frame = tmp_path / "frame.html"  # a frame, since a headless window is never narrower than 500 pixels
+    frame.write_text(
+        f'<iframe id="f" src="{page.as_uri()}" style="width:{width}px;height:900px;border:0"></iframe>'
+        "<script>f.onload = () => { const d = f.contentDocument.documentElement; "
+        "document.title = JSON.stringify([d.scrollWidth, d.scrollHeight]); }</script>"
+    )
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += [
+        "--allow-file-access-from-files",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=5000",
+        "--dump-dom",
+    ]
+    done = subprocess.run([str(CHROMIUM), *options, frame.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r"<title>(\[.*?\])</title>", done.stdout)
+    assert found, done.stdout[-500:]
+    scroll_width, scroll_height = json.loads(found[1])
+    assert scroll_width <= width
+    assert scroll_height > 3000

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grid.cells import PAPER_ROWS
+from grid.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
+
+
+def predictions(modalities: tuple[str, ...], *, scenario: str = "all87", subjects: int = 6, folds: int = 3) -> pd.DataFrame:
+    """Four trials a subject, two of either class, both pain trials right and one of the others wrong for odd subjects."""
+    rows = []
+    for modality in modalities:
+        for s in range(subjects):
+            for i, (y, p) in enumerate([(1, 0.9), (1, 0.8), (0, 0.2), (0, 0.6 if s % 2 else 0.1)]):
+                frame = i if modality == "frame" else pd.NA
+                rows.append((modality, scenario, "subject", s % folds, f"s{s}", f"s{s}-{i}", frame, y, p))
+    columns = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
+    return pd.DataFrame(rows, columns=columns).astype({"frame": "Int64"})
+
+
+def test_scores_have_the_columns_and_order_of_the_grid() -> None:
+    table = scores_table(
+        pd.concat([predictions(("zeta", *reversed(PAPER_ROWS))), predictions(("eda",), scenario="expressive67")])
+    )
+    assert list(table.columns) == SCORE_COLUMNS
+    assert list(dict.fromkeys(table["modality"])) == [*PAPER_ROWS, "zeta"]
+    assert table[table["modality"] == "eda"]["scenario"].tolist() == ["all87"] * 3 + ["expressive67"] * 3
+    assert table[table["modality"] == "video"]["fold"].tolist() == [0, 1, 2]
+    assert (table["n_test"] == 8).all()
+
+
+def test_a_wanted_cell_without_predictions_is_an_empty_row() -> None:
+    wanted = [("eda", "all87", "subject", fold) for fold in range(4)]
+    table = scores_table(predictions(("eda",)), cells=wanted)
+    assert table["fold"].tolist() == [0, 1, 2, 3]
+    assert table["n_test"].tolist() == [8, 8, 8, 0]
+    assert table.loc[3, list(SCORE_COLUMNS[5:])].isna().all()
+    summary = table2(table, predictions(("eda",)))
+    assert summary.loc[0, ["folds", "folds_wanted"]].tolist() == [3, 4]
+
+
+def test_a_trial_predicted_twice_is_refused() -> None:
+    table = predictions(("eda",))
+    with pytest.raises(ValueError, match="s0-0"):
+        scores_table(pd.concat([table, table.iloc[:1]], ignore_index=True))
+
+
+def test_table2_is_in_percent_with_spread_interval_and_the_papers_numbers() -> None:
+    data = predictions(("eda",), subjects=6, folds=2)  # fold 0: no wrong trial; fold 1: one of four
+    row = table2(scores_table(data), data).loc[0]
+    assert row["accuracy_mean"] == pytest.approx(87.5)
+    assert row["accuracy_sd"] == pytest.approx(np.std([100, 75], ddof=1))
+    assert row["sensitivity_mean"] == 100
+    assert row["specificity_mean"] == 75
+    assert 75 <= row["accuracy_low"] < 87.5 < row["accuracy_high"] <= 100
+    assert (row["folds"], row["n_subjects"]) == (2, 6)
+    assert row["paper_accuracy"] == 82.69
+    assert row["difference_accuracy"] == pytest.approx(87.5 - 82.69)
+
+
+def test_a_scenario_the_paper_does_not_know_has_no_reference() -> None:
+    data = predictions(("eda",), scenario="everybody")
+    row = table2(scores_table(data), data).loc[0]
+    assert np.isnan(row["paper_accuracy"])
+    assert np.isnan(row["difference_accuracy"])
+
+
+def test_categorical_columns_give_the_same_table() -> None:
+    data = predictions(("eda", "ecg"))
+    small = data.astype(dict.fromkeys(("modality", "scenario", "protocol", "subject_name", "sample_name"), "category"))
+    pd.testing.assert_frame_equal(table2(scores_table(data), data), table2(scores_table(small), small), check_dtype=False)
+
+
+def test_identity_holds_for_balanced_folds_and_shows_where_the_paper_breaks_it() -> None:
+    data = pd.concat([predictions(("video", "eda"), scenario=name) for name in ("all87", "expressive67")])
+    check = identity_check(table2(scores_table(data), data)).set_index(["modality", "scenario"])
+    assert check["balanced"].all()
+    assert check["holds"].all()
+    assert round(check.loc[("video", "expressive67"), "paper_gap"], 2) in (7.26, 7.27)
+    assert round(check.loc[("eda", "expressive67"), "paper_gap"], 2) == 3.68
+    assert round(check.loc[("video", "all87"), "paper_gap"], 2) == 1.37
+    assert not check.loc[("video", "expressive67"), "paper_holds"]
+
+
+def test_identity_shows_unbalanced_folds() -> None:
+    data = predictions(("eda",)).drop(index=[0, 1])  # a subject without its pain trials
+    check = identity_check(table2(scores_table(data), data)).loc[0]
+    assert not check["balanced"]
+    assert not check["holds"]
+
+
+def test_written_tables_can_be_read_again(tmp_path: Path) -> None:
+    data = predictions(("eda", "my_row&co"))
+    table = table2(scores_table(data), data)
+    csv, tex = write_table2(table, tmp_path)
+    assert pd.read_csv(csv)["accuracy_mean"].tolist() == table["accuracy_mean"].round(2).tolist()
+    text = tex.read_text()
+    assert r"my\_row\&co" in text
+    assert text.count(r" \\") == 3
+    assert "82.69" in text
+
+
+def test_the_reference_has_all_sixteen_rows_of_the_paper() -> None:
+    assert set(paper_table2().index) == {(row, scenario) for row in PAPER_ROWS for scenario in ("all87", "expressive67")}
