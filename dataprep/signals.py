@@ -22,6 +22,7 @@ from dataprep.types import DataError, DataSet, Defect, Trial
 
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
 FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
+MAX_RATIO = 10_000.0  # between the two rates: beyond it is a mistake, and no filter is accurate
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -34,8 +35,9 @@ def to_clock(values: np.ndarray, *, rate_hz: float, clock_hz: float, n_steps: in
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
         raise DataError(f"found a signal of shape {x.shape}, expected one row of values")
-    if not (np.isfinite([rate_hz, clock_hz]).all() and rate_hz > 0 and clock_hz > 0 and n_steps > 0):
-        raise DataError(f"found rate {rate_hz} Hz, clock {clock_hz} Hz and {n_steps} steps, expected positive numbers")
+    if not (n_steps > 0 and clock_hz > 0 and 1 / MAX_RATIO <= rate_hz / clock_hz <= MAX_RATIO):
+        seen = f"{n_steps} steps at {clock_hz:g} Hz from a signal of {rate_hz:g} Hz"
+        raise DataError(f"found {seen}, expected positive numbers and rates within a factor of {MAX_RATIO:g}")
     n_expected = int(np.ceil((n_steps - 1) / clock_hz * rate_hz - 1e-6)) + 1
     n_least = max(1, int(np.ceil((n_steps - 2) / clock_hz * rate_hz - 1e-6)) + 1)
     if len(x) < n_least:

@@ -218,6 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected WIDTHxHEIGHT such as 640x480")
     return int(width), int(height)
 
 

@@ -4,8 +4,8 @@ A frame is kept as it was decoded (YUV planes, or one RGB picture): only the win
 converted to RGB, which is what makes preparing nearly as fast as decoding. Two decoders, one contract: the same frames
 in the same order; windows cut by the two differ by less than 3 grey levels on average (rounding and chroma filters).
 
-    pyav    FFmpeg through PyAV, hands out native planes (https://pyav.basswood-io.com)
-    decord  hands out RGB pictures (https://github.com/dmlc/decord)
+    pyav    FFmpeg through PyAV, hands out native planes, refuses damaged frames (https://pyav.basswood-io.com)
+    decord  hands out RGB pictures, conceals damage, reads no MPEG program streams (https://github.com/dmlc/decord)
 
 Colours follow the file's matrix and range; unmarked files are BT.601, limited range, which is FFmpeg's own rule.
 Coordinates are continuous, in pixels of the full picture: (0, 0) is the outer corner of the first pixel.
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import decord
 import numpy as np
+from av.container import InputContainer
 
 from dataprep.types import DataError
 
@@ -83,7 +83,17 @@ def open_video(path: str | Path, *, decoder: str = "pyav") -> Video:
         raise DataError(f"{path}: no such file; expected a video")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); expected a video")
-    return DECODERS[decoder](path)
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"{path}: cannot be opened ({error}); expected a video") from None
+    if not container.streams.video:
+        container.close()
+        raise DataError(f"{path}: found no video stream, expected one")
+    stream = container.streams.video[0]
+    rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
+    declared = stream.frames or round((container.duration or 0) / av.time_base * rate_hz)
+    return Video(path, rate_hz, declared, DECODERS[decoder](path, container))
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
@@ -165,34 +175,23 @@ def _yuv_to_rgb(*, bt709: bool, full_range: bool) -> np.ndarray:
     return np.column_stack([np.full(3, luma), chroma, offset])
 
 
-def _open_pyav(path: Path) -> Video:
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path}: cannot be opened ({error}); expected a video") from None
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path}: found no video stream, expected one")
+def _read_pyav(path: Path, container: InputContainer) -> Iterator[Frame]:
     stream = container.streams.video[0]
     # Parallel work is over clips, one thread each: many decoders of one thread beat one decoder of many.
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-
-    def frames() -> Iterator[Frame]:
-        first: Fraction | float | None = None
-        with container:
-            try:
-                for n, picture in enumerate(container.decode(stream)):
-                    if picture.is_corrupt:
-                        raise DataError(f"{path}: frame {n} is damaged, expected an intact stream")
-                    time = picture.time if picture.time is not None else n / (rate or 25.0)
-                    first = time if first is None else first
-                    yield _of_pyav(picture, float(time - first))
-            except av.FFmpegError as error:
-                raise DataError(f"{path}: decoding stopped ({error}); expected an intact stream") from None
-
-    return Video(path, rate, stream.frames, frames())
+    first_s: float | None = None
+    with container:
+        try:
+            for n, picture in enumerate(container.decode(stream)):
+                if picture.is_corrupt:
+                    raise DataError(f"{path}: frame {n} is damaged, expected an intact stream")
+                if picture.time is None:
+                    raise DataError(f"{path}: frame {n} has no time, expected one for every frame")
+                first_s = picture.time if first_s is None else first_s
+                yield _of_pyav(picture, float(picture.time - first_s))
+        except av.FFmpegError as error:
+            raise DataError(f"{path}: decoding stopped ({error}); expected an intact stream") from None
 
 
 def _of_pyav(picture: av.VideoFrame, time_s: float) -> Frame:
@@ -215,22 +214,21 @@ def _of_pyav(picture: av.VideoFrame, time_s: float) -> Frame:
 _MATRICES = {(m, r): _yuv_to_rgb(bt709=m, full_range=r) for m in (False, True) for r in (False, True)}
 
 
-def _open_decord(path: Path) -> Video:
+def _read_decord(path: Path, container: InputContainer) -> Iterator[Frame]:
+    container.close()
+    if container.format.name in ("mpeg", "mpegts"):
+        # It drops the first group of pictures and repeats the last frame instead, without an error.
+        raise DataError(f"{path}: found an MPEG stream without an index, which decord misreads; expected decoder 'pyav'")
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
-        times = np.asarray(reader.get_frame_timestamp(range(len(reader))), dtype=np.float64)[:, 0]
-    except (decord.DECORDError, RuntimeError, AssertionError) as error:
-        raise DataError(f"{path}: cannot be opened ({str(error).splitlines()[-1]}); expected a video") from None
-
-    def frames() -> Iterator[Frame]:
-        for n, time in enumerate(times):
-            try:
-                rgb = reader.next().asnumpy()
-            except (decord.DECORDError, RuntimeError, StopIteration):
-                raise DataError(f"{path}: decoding stopped at frame {n}, expected {len(times)}") from None
-            yield Frame(float(time - times[0]), (rgb,), None)
-
-    return Video(path, float(reader.get_avg_fps()), len(times), frames())
+        times_s = np.asarray(reader.get_frame_timestamp(range(len(reader))), dtype=np.float64)[:, 0]
+        # Frames before 0 are cut away by an edit list: they are not handed out, but they are counted.
+        times_s = times_s[times_s > -1e-6]
+        for time_s in times_s:
+            yield Frame(float(time_s - times_s[0]), (reader.next().asnumpy(),), None)
+    except (decord.DECORDError, RuntimeError, AssertionError, StopIteration) as error:
+        reason = (str(error).splitlines() or ["end of file"])[-1]
+        raise DataError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
 
 
-DECODERS: Mapping[str, Callable[[Path], Video]] = {"pyav": _open_pyav, "decord": _open_decord}
+DECODERS: Mapping[str, Callable[[Path, InputContainer], Iterator[Frame]]] = {"pyav": _read_pyav, "decord": _read_decord}

@@ -6,6 +6,7 @@ a block that is lost with a node is read from its artefact. Nothing here enters 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ class Cluster:
         self.store, self.execution, self.logs = store, execution, logs
         if not ray.is_initialized():
             options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
-            ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=True, **options)
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
         have = ray.cluster_resources()
         self.cpus, self.gpus = int(have.get("CPU", 1)), int(have.get("GPU", 0))
 
@@ -108,7 +109,9 @@ class Cluster:
     def _prepare_videos(self, videos: Sequence[VideoJob], out: Prepared, tick: Tick) -> None:
         share = {"num_gpus": 1 / self.execution.prepares_per_gpu} if self.gpus else {}
         n_actors = min(len(videos), self.gpus * self.execution.prepares_per_gpu if self.gpus else self.cpus)
-        actor = Preparer.options(num_cpus=1, max_restarts=-1, max_task_retries=self.execution.retries, **share)
+        actor = Preparer.options(  # type: ignore[attr-defined]
+            num_cpus=1, max_restarts=-1, max_task_retries=self.execution.retries, **share
+        )
         device = "cuda" if self.gpus else "cpu"
         pool = [actor.remote(self.store, device) for _ in range(max(1, n_actors))]
         waiting = list(reversed(videos))

@@ -127,7 +127,7 @@ class Experiment(_Table):
         out["faces"] = asdict(self.face_settings)
         for role in registry.ROLES:
             chosen, settings = self.network(role)
-            out[role] = {"network": chosen.name, **asdict(settings)}  # type: ignore[call-overload]
+            out[role] = {"network": chosen.name, **asdict(settings)}
         return out
 
 

@@ -140,15 +140,19 @@ def _synthetic(experiment: Experiment, out: Path) -> Path:
     """The experiment's synthetic data set, written if it is not there."""
     from dataprep.synthetic import write_synthetic
     from grid.keys import digest
+    from grid.progress import Display
 
     s = experiment.synthetic
     path = out / "data" / f"synthetic-{digest(s.model_dump())}"
     if not path.exists():
-        print(f"writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}", flush=True)
-        width, _, height = s.size.partition("x")
-        write_synthetic(
-            path, subjects=s.subjects, trials=s.trials, seed=s.seed, signal=s.signal, size=(int(width), int(height))
+        print(
+            f"no --data: writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}",
+            flush=True,
         )
+        width, _, height = s.size.partition("x")
+        options: dict[str, Any] = {"subjects": s.subjects, "trials": s.trials, "seed": s.seed, "signal": s.signal}
+        with Display("writing", s.subjects * s.trials * 2, unit="recordings") as display:
+            write_synthetic(path, size=(int(width), int(height)), progress=lambda *_: display.advance(), **options)
     return path
 
 

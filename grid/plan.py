@@ -160,7 +160,7 @@ class Planner:
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
         """The plan of rows x scenarios x folds (None: every fold of the protocol)."""
         wanted = None if folds is None else set(folds)
-        rows = [row(name) for name in rows]
+        asked = [row(name) for name in rows]
         for name in scenarios:
             scenario = self.experiment.scenario(name)
             try:
@@ -169,12 +169,12 @@ class Planner:
                 splits = splits_of(self.experiment, self.dataset, index)
             except ValueError as error:
                 for fold in sorted(wanted) if wanted is not None else range(self.experiment.protocol.folds):
-                    for r in rows:
+                    for r in asked:
                         self._refuse(Cell(r.name, name, self.experiment.protocol.name, fold), str(error))
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
-                    for r in rows:
+                    for r in asked:
                         self._cell(Cell(r.name, name, split.protocol, split.fold), r, index, split, steps)
         return self.plan
 
@@ -236,7 +236,7 @@ class Planner:
             "role": role,
             "network": network.name,
             "network_version": network.version,
-            "settings": asdict(settings),  # type: ignore[call-overload]
+            "settings": asdict(settings),
             "signals": list(signals),
             "steps": list(steps),
             "normalise": normalise,

@@ -158,7 +158,7 @@ def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
 def _read_track(store: Store, stage: Stage) -> faces.FaceTrack | None:
     if not store.has(stage):
         return None
-    arrays = store.arrays(stage)
+    arrays: dict[str, Any] = store.arrays(stage)
     return faces.FaceTrack(**{name: a.item() if a.ndim == 0 else a for name, a in arrays.items()})
 
 

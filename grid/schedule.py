@@ -68,7 +68,7 @@ class PlanSearcher(Searcher):
         self.running: dict[str, str] = {}
         self.failed: dict[str, str] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next fit, None to be asked again, or FINISHED."""
         ready = [k for k, needs in self.needs.items() if not needs]
         if not ready:

@@ -10,6 +10,7 @@ Ray is imported only if there is work to do.
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
@@ -150,6 +151,7 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What run.json records: all that a reader of the results should know about how they came about."""
         e, s = self.experiment, self.survey
+        before = self._before()
         scenarios = {}
         for name in dict.fromkeys(c.scenario for c in self.plan.cells):
             subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
@@ -177,7 +179,7 @@ class Session:
                 "subjects": len(set(s.index.subjects)),
                 "trials": len(s.index),
                 "synthetic": (s.path / "synthetic.json").exists(),
-                "classes": [s.dataset.classes[s.dataset.negative], s.dataset.classes[s.dataset.positive]],
+                "class_names": [s.dataset.classes[s.dataset.negative], s.dataset.classes[s.dataset.positive]],
             },
             "scenarios": scenarios,
             "trunk": trunk,
@@ -188,12 +190,21 @@ class Session:
             "hardware": {
                 "machine": platform.platform(),
                 "cpus": os.cpu_count(),
-                "ray": self.hardware or "not used: nothing to compute",
+                "ray": self.hardware or before["ray"],
             },
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self.clock, 1),
+            "started": before["started"] or self.started.isoformat(timespec="seconds"),
+            "seconds": round(before["seconds"] + time.monotonic() - self.clock, 1),
             "notes": [],
         }
+
+    def _before(self) -> dict[str, Any]:
+        """When these results were begun, the wall seconds spent before now, and on what: a grid may take several runs."""
+        path = self.out / "run.json"
+        if path.exists():
+            run = json.loads(path.read_text(encoding="utf-8"))
+            if run["data"]["fingerprint"] == self.survey.fingerprint:
+                return {"started": run["started"], "seconds": run["seconds"], "ray": run["hardware"]["ray"]}
+        return {"started": "", "seconds": 0.0, "ray": "not used: nothing to compute"}
 
     def _stage_facts(self) -> list[dict[str, Any]]:
         """Per stage: how many, made now, reused, failed, and CPU seconds spent on all that are stored."""

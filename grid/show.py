@@ -51,7 +51,9 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}"]
-    work = [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
+    work: list[tuple[str, list[str], list]] = (
+        [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
+    )
     work += [("signals", [s.stage.key for s in survey.signals], [])] if survey.signals else []
     for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
         fits = [f for f in plan.fits.values() if f.stage.name == name]

@@ -18,6 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -117,8 +118,7 @@ class _Mirror:
         key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         values: dict[str, float] = {"folds": float(mine.accuracy.notna().sum())}
-        published = paper_table2()
-        paper = published.loc[(modality, scenario)].to_dict() if (modality, scenario) in published.index else {}
+        paper: dict[Any, float] = next((r.to_dict() for k, r in paper_table2().iterrows() if k == (modality, scenario)), {})
         for metric in METRICS:
             values[f"{metric}_mean"] = float(mine[metric].mean())
             values[f"{metric}_sd"] = float(mine[metric].std(ddof=1))

@@ -24,15 +24,20 @@ def read_mat(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tor
     """
     try:
         content = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)
-    except (ValueError, NotImplementedError, TypeError, OSError) as error:
+    except Exception as error:  # a damaged file makes scipy raise nearly anything
         raise ValueError(f"{path}: not a MATLAB file (version 5 to 7) that can be read: {error}") from error
-    holder = vars(content["net"]) if "net" in content else content
+    net = content.get("net")
+    holder = vars(net) if hasattr(net, "_fieldnames") else content
     if "layers" not in holder:
         raise ValueError(f"{path}: not a MatConvNet model: found {sorted(holder)}, expected 'layers'")
     values = {str(p.name): p.value for p in _items(holder.get("params", ()))}
     state: dict[str, torch.Tensor] = {}
     for layer in _items(holder["layers"]):
-        arrays = [values[str(n)] for n in _items(layer.params)] if values else list(_items(getattr(layer, "weights", ())))
+        arrays = (
+            [values[str(n)] for n in _items(layer.params) if str(n) in values]
+            if values
+            else list(_items(getattr(layer, "weights", ())))
+        )
         name = str(layer.name)
         if f"{name}.running_mean" in shapes and len(arrays) == 3:
             moments = np.asarray(arrays[2], dtype=np.float64)

@@ -1,0 +1,134 @@
+"""How fast clips are prepared, against plain decoding and against detecting in every full frame; one thread.
+
+    python tests/benchmarks/prepare.py [--json] [--decoder NAME] [CLIP...]
+
+Without clips: a generated one of BioVid's size (1388x1038, 25 fps, 138 frames, H.264, a photograph of a face moving over
+a background, sensor noise), and the recordings in ../shared/data/videos where those are present. Times are of the CPU,
+the best of three, so that other work on the machine counts little. Frames/s:
+
+    decode_fps     every frame to native YUV by PyAV, nothing else
+    prepared_fps   decoded, face followed, crops of 227x227 made; no network behind
+    full_fps       the detector on every frame at full resolution
+    iou_*          overlap of the prepared boxes with those full-resolution detections
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from skimage import data
+
+from dataprep import faces, video
+from dataprep.retinaface import overlap
+from dataprep.types import DataError
+
+WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
+
+
+def make_clip(path: Path, *, face_px: int = 720, noise: float = 3.0) -> None:
+    """Write the generated clip; the picture pasted in is `face_px` wide, the face in it about two fifths of that."""
+    rng = np.random.default_rng(0)
+    blobs = cv2.GaussianBlur(rng.uniform(0, 255, (HEIGHT, WIDTH, 3)).astype(np.float32), (0, 0), 25)
+    background = 40 + 150 * (blobs - blobs.min()) / np.ptp(blobs)
+    face = cv2.resize(data.astronaut()[:300, 80:380], (face_px, face_px)).astype(np.float32)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE_HZ, options={"crf": "20", "preset": "fast"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for t in range(FRAMES):
+            picture = background.copy()
+            x = round((WIDTH - face_px) / 2 + 120 * np.sin(t / 20))
+            y = round((HEIGHT - face_px) / 2 + 60 * np.sin(t / 13))
+            picture[y : y + face_px, x : x + face_px] = face
+            picture += rng.normal(0, noise, (HEIGHT, WIDTH, 1)).astype(np.float32)
+            frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def measure(path: Path, settings: faces.FaceSettings) -> dict[str, object]:
+    """All figures of one clip. Raises DataError if no face can be followed through it."""
+    track = faces.prepare_video(path, settings, on_crops=lambda crops: None)  # also warms the detector up
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    n = len(track)
+    decode_s = _best_of_3(lambda: [None for _ in video.open_video(path, decoder="pyav").frames])
+    prepared_s = _best_of_3(lambda: faces.prepare_video(path, settings, on_crops=lambda crops: None))
+    detect = faces.load_detector(settings)
+    started = time.process_time()
+    overlaps, missed = [], 0
+    for frame, box_4 in zip(video.steps(video.open_video(path)), track.boxes_T4, strict=True):
+        found = detect(frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height))
+        if found:
+            overlaps.append(float(max(overlap(box_4, face.box_4) for face in found)))
+        missed += not found
+    full_s = time.process_time() - started
+    return {
+        "clip": path.name,
+        "frames": n,
+        "size": f"{track.width}x{track.height}",
+        "decode_fps": round(n / decode_s, 1),
+        "prepared_fps": round(n / prepared_s, 1),
+        "full_fps": round(n / full_s, 1),
+        "prepared_to_decode": round(decode_s / prepared_s, 3),
+        "prepared_to_full": round(full_s / prepared_s, 1),
+        "iou_mean": round(float(np.mean(overlaps)), 3) if overlaps else None,
+        "iou_min": round(float(np.min(overlaps)), 3) if overlaps else None,
+        "full_missed": missed,
+        "detected": int(track.detected_T.sum()),
+        "peak_mb_so_far": round(peak_mb),
+    }
+
+
+def _best_of_3(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("clips", nargs="*", type=Path)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--decoder", choices=list(video.DECODERS), default=faces.FaceSettings.decoder)
+    parser.add_argument("--make", type=Path, metavar="CLIP", help="write the generated clip and stop")
+    chosen = parser.parse_args()
+    if chosen.make:
+        make_clip(chosen.make)
+        return 0
+    settings = faces.FaceSettings(decoder=chosen.decoder)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        clips = chosen.clips
+        if not clips:
+            generated = Path(folder) / "generated.mp4"
+            # In a process of its own: the encoder's memory is not the preparation's.
+            subprocess.run([sys.executable, __file__, "--make", str(generated)], check=True)
+            clips = [generated, *sorted(p for p in SHARED.glob("*/*") if p.suffix != ".csv")]
+        for clip in clips:
+            try:
+                rows.append(measure(clip, settings))
+            except DataError as error:
+                rows.append({"clip": clip.name, "error": str(error)})
+            if not chosen.json:
+                print("  ".join(f"{key}={value}" for key, value in rows[-1].items()), flush=True)
+    if chosen.json:
+        print(json.dumps(rows, indent=1))
+    return 0 if any("error" not in row for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Shared by all tests: a small synthetic data set, made once, and a small experiment on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+TINY = """
+name = "tiny"
+title = "as small as it gets"
+[axes]
+modalities = ["frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video"]
+scenarios = ["all87", "expressive67"]
+[scenarios.all87]
+subset = "all"
+[scenarios.expressive67]
+subset = "expressive"
+skip_s = 2.0
+[protocol]
+folds = 2
+[trunk]
+name = "mini-xception-fer"
+[spatial]
+width = 16
+epochs = 1
+batch = 256
+lr = 1e-3
+[temporal]
+hidden = 8
+epochs = 2
+batch = 8
+lr = 1e-2
+[attention]
+epochs = 2
+batch = 8
+lr = 1e-2
+[physiological]
+hidden = 8
+epochs = 3
+batch = 8
+lr = 1e-2
+[fusion]
+width = 8
+epochs = 2
+batch = 8
+lr = 1e-2
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic data set of 5 subjects, one trial a class, with small frames. Not to be changed: copy it."""
+    from dataprep.synthetic import write_synthetic
+
+    path = tmp_path_factory.mktemp("data") / "tiny"
+    write_synthetic(path, subjects=5, trials=1, size=(320, 240))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment file with all rows, two folds and hardly any training."""
+    path = tmp_path_factory.mktemp("experiment") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_grid(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The result folder of the whole tiny grid, computed in this process. Not to be changed: copy it."""
+    from grid.launch import main
+
+    out = tmp_path_factory.mktemp("out") / "tiny"
+    assert (
+        main(["--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out), "--in-process"])
+        == 0
+    )
+    return out

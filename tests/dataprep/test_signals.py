@@ -1,0 +1,83 @@
+"""Signals on the clock: what happens at a moment stays there, what is too fast is removed, what is broken is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dataprep.signals import to_clock
+from dataprep.types import DataError
+
+BIOVID = {"rate_hz": 512.0, "clock_hz": 25.0, "n_steps": 138}
+TIME_S = np.arange(2816) / 512
+
+
+def test_a_biovid_trial_becomes_138_float32_steps():
+    x = to_clock(np.ones(2816), **BIOVID)
+    assert x.shape == (138,)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x, 1.0, atol=1e-6)
+
+
+def test_slow_waves_keep_their_value_at_every_moment():
+    wave = np.sin(2 * np.pi * 1.3 * TIME_S + 0.4) + 0.5 * TIME_S
+    clock_s = np.arange(138) / 25
+    np.testing.assert_allclose(to_clock(wave, **BIOVID), np.sin(2 * np.pi * 1.3 * clock_s + 0.4) + 0.5 * clock_s, atol=5e-3)
+
+
+@pytest.mark.parametrize("hz", [16, 20, 24.5, 50, 60, 100, 200])
+def test_waves_above_the_nyquist_frequency_do_not_fold_back(hz):
+    inner = to_clock(np.sin(2 * np.pi * hz * TIME_S), **BIOVID)[10:-10]
+    assert np.abs(inner).max() < 0.06
+
+
+def test_the_pass_band_is_kept():
+    assert np.abs(to_clock(np.sin(2 * np.pi * 6 * TIME_S), **BIOVID)).max() > 0.95
+
+
+@pytest.mark.parametrize("at_s", [0.8, 2.0, 4.4])
+def test_a_step_and_an_impulse_stay_at_their_time(at_s):
+    step = to_clock((at_s <= TIME_S).astype(float), **BIOVID)
+    clock_s = np.arange(138) / 25
+    near = np.abs(clock_s - at_s) < 0.05
+    assert np.interp(0.5, step[near], clock_s[near]) == pytest.approx(at_s, abs=0.005)  # it passes the middle on time
+    impulse = np.exp(-0.5 * ((TIME_S - at_s) / 0.05) ** 2)
+    assert clock_s[to_clock(impulse, **BIOVID).argmax()] == pytest.approx(at_s)
+
+
+def test_nothing_is_filtered_when_the_rates_are_the_same_or_the_signal_is_slower():
+    x = np.array([0, 5, 0, -5, 0.0])
+    np.testing.assert_array_equal(to_clock(x, rate_hz=4, clock_hz=4, n_steps=5), x.astype(np.float32))
+    np.testing.assert_array_equal(to_clock(x, rate_hz=4, clock_hz=8, n_steps=4), np.float32([0, 2.5, 5, 2.5]))
+
+
+def test_a_signal_one_step_short_holds_its_last_value_and_a_shorter_one_is_refused():
+    np.testing.assert_array_equal(to_clock(np.arange(9.0), rate_hz=4, clock_hz=4, n_steps=10)[-2:], [8, 8])
+    one_step_short = int(136 / 25 * 512) + 2
+    assert np.isfinite(to_clock(np.ones(one_step_short), **BIOVID)).all()
+    with pytest.raises(DataError, match=r"found 2700 rows, expected at least 2807"):
+        to_clock(np.ones(2700), **BIOVID)
+    with pytest.raises(DataError, match="found 8 rows, expected at least 10"):
+        to_clock(np.arange(8.0), rate_hz=4, clock_hz=4, n_steps=10)
+    with pytest.raises(DataError, match="found 0 rows"):
+        to_clock(np.array([]), rate_hz=4, clock_hz=4, n_steps=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+def test_values_that_are_not_finite_are_counted_and_placed(value):
+    x = np.ones(2816)
+    x[[17, 300]] = value
+    with pytest.raises(DataError, match=r"2 values that are not finite .* row 17"):
+        to_clock(x, **BIOVID)
+
+
+@given(arrays(np.float64, st.integers(0, 60)), st.floats() | st.floats(0.01, 1000), st.integers(-1, 40))
+@settings(max_examples=150, deadline=None)
+def test_any_numbers_give_finite_steps_or_a_data_error(x, rate_hz, n_steps):
+    refusal, y = "", None
+    try:
+        y = to_clock(x, rate_hz=rate_hz, clock_hz=5.0, n_steps=n_steps)
+    except DataError as e:
+        refusal = str(e)
+    assert "found" in refusal if y is None else (y.shape == (n_steps,) and np.isfinite(y).all())

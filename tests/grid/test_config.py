@@ -1,0 +1,57 @@
+"""Experiments: every published hyperparameter, and clear words for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grid import config
+from grid.cells import PAPER_ROWS
+
+
+def test_the_paper_experiment_carries_the_published_values() -> None:
+    paper = config.load("paper").facts()
+    assert tuple(paper["axes"]["modalities"]) == PAPER_ROWS
+    assert paper["protocol"] == {"name": "subject", "folds": 10}
+    assert paper["trunk"]["name"] == "alexnet-fer-bn"
+    spatial = {"width": 4096, "epochs": 30, "batch": 64, "lr": 1e-5, "milestones": (20,), "gamma": 0.1}
+    assert spatial.items() <= paper["spatial"].items()
+    assert {"hidden": 64, "layers": 2, "epochs": 30, "lr": 1e-4}.items() <= paper["temporal"].items()
+    assert {"hidden": 64, "layers": 2, "epochs": 800, "batch": 64, "lr": 1e-3}.items() <= paper["physiological"].items()
+    assert paper["attention"]["activation"] == "tanh"
+    assert paper["signals"]["normalise"] == "trial"
+    assert paper["faces"]["size"] == 227
+    assert paper["scenarios"]["expressive67"] == {"subset": "expressive", "skip_s": 2.0}
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_every_shipped_experiment_loads(name: str) -> None:
+    assert config.load(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("[temporal]\nhiden = 3", r"\[temporal\]: unknown key 'hiden': did you mean 'hidden'\?"),
+        ("[temporal]\nnetwork = 'gru'", r"no temporal network is called 'gru'; there are: .*lstm"),
+        ("[temporal]\nepochs = 'many'", r"\[temporal\]: epochs: .* found 'many'"),
+        ("[faces]\ncropp = 'box'", r"\[faces\]: unknown key 'cropp': did you mean 'crop'"),
+        ("[fussion]\nepochs = 3", "unknown key 'fussion': did you mean 'fusion'"),
+        ("[signals]\nnormalise = 'fold'", "signals.normalise: .* found 'fold'"),
+        ("not toml", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file(tmp_path: Path, change: str, message: str) -> None:
+    file = tmp_path / "mine.toml"
+    head = "name = 'mine'\n[axes]\nmodalities = ['eda']\nscenarios = ['a']\n"
+    head += "[scenarios.a]\nsubset = 'all'\n[trunk]\nname = 'vgg16'\n"
+    file.write_text(head + change)
+    with pytest.raises(config.ConfigError, match=message) as caught:
+        config.load(str(file))
+    assert str(file) in str(caught.value)
+
+
+def test_an_unknown_experiment_lists_those_there_are() -> None:
+    with pytest.raises(config.ConfigError, match=r"neither a file nor one of .*demo.*paper"):
+        config.load("papper")

@@ -1,0 +1,163 @@
+"""The whole grid on the smallest data: complete, repeatable, resumable, without a leak, the same wherever it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from grid.launch import main
+from grid.metrics import score
+
+COLUMNS = "modality,scenario,protocol,fold,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
+
+
+def fits(out: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The weights of every fit in a store, by stage and key."""
+    found = (out / "store").glob("fit-*/*/arrays.safetensors")
+    return {f"{p.parent.parent.name}/{p.parent.name}": load_file(p) for p in found}
+
+
+def test_every_cell_is_there_and_scored_from_its_predictions(tiny_grid: Path) -> None:
+    assert (tiny_grid / "scores.csv").read_text().splitlines()[0] == COLUMNS
+    scores = pd.read_csv(tiny_grid / "scores.csv")
+    assert len(scores) == 8 * 2 * 2
+    assert not scores.duplicated(["modality", "scenario", "protocol", "fold"]).any()
+    assert scores.accuracy.notna().all()
+    predictions = pd.read_parquet(tiny_grid / "predictions.parquet")
+    assert predictions.frame.isna().eq(predictions.modality != "frame").all()
+    frames = (
+        predictions[predictions.modality == "frame"].groupby(["scenario", "sample_name"]).frame.agg(["min", "max", "count"])
+    )
+    assert (frames.loc["all87"] == [0, 137, 138]).all().all()
+    assert (frames.loc["expressive67"] == [50, 137, 88]).all().all()
+    for row in scores.itertuples():
+        mine = predictions[
+            (predictions.modality == row.modality) & (predictions.scenario == row.scenario) & (predictions.fold == row.fold)
+        ]
+        again = score(mine.y_true.to_numpy(), mine.p_pain.to_numpy())
+        assert again["accuracy"] == pytest.approx(row.accuracy)
+        assert again["brier"] == pytest.approx(row.brier)
+        assert len(mine) == row.n_test
+
+
+def test_the_result_folder_is_complete(tiny_grid: Path) -> None:
+    for name in ("table2.csv", "figure3.png", "report.html", "mlflow.db", "failures.csv", "quarantine.csv", "run.json"):
+        assert (tiny_grid / name).stat().st_size > 0, name
+    run = json.loads((tiny_grid / "run.json").read_text())
+    assert run["data"]["synthetic"] is True
+    assert {s["stage"]: s["count"] for s in run["stages"]}["fit-temporal"] == 4
+    assert "FER2013" in run["trunk"]["provenance"]
+
+
+def test_the_same_command_again_computes_nothing_and_says_so(
+    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = Path(shutil.copytree(tiny_grid, tmp_path / "again"))
+    before = {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()}
+    assert main(["--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "nothing was computed again" in text
+    assert "0 fits computed, 36 reused" in text
+    assert "48 unchanged" in text
+    assert {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()} == before
+
+
+def test_held_out_subjects_cannot_be_seen_in_the_weights(
+    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    """Other signals, other pictures and swapped labels for the subjects of fold 0: every weight of fold 0 stays, bit by bit."""
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    predictions = pd.read_parquet(tiny_grid / "predictions.parquet")
+    tested = predictions[(predictions.fold == 0) & (predictions.scenario == "all87")]
+    index = data / "starting_point" / "samples.csv"
+    held_out = sorted(set(tested.subject_name))
+    assert 0 < len(held_out) < 5
+    table = pd.read_csv(index, sep="\t")
+    mine = table.subject_name.isin(held_out)
+    for name in table.sample_name[mine]:
+        signals = data / "biosignals_filtered" / name[:11] / f"{name}_bio.csv"
+        frame = pd.read_csv(signals, sep="\t")
+        frame.iloc[:, 1:] = frame.iloc[::-1, 1:].to_numpy() * 3
+        frame.to_csv(signals, sep="\t", index=False)
+    videos = [data / "video" / n[:11] / f"{n}.mp4" for n in table.sample_name[mine]]
+    other = data / "video" / table.sample_name[~mine].iloc[0][:11] / f"{table.sample_name[~mine].iloc[0]}.mp4"
+    shutil.copy(other, videos[0])
+    swap = {"BL1": "PA4", "PA4": "BL1"}
+    for name in table.sample_name[mine]:
+        subject, old, number = name.rsplit("-", 2)
+        new = f"{subject}-{swap[old]}-{number}"
+        (data / "video" / subject / f"{name}.mp4").rename(data / "video" / subject / f"{new}.mp4")
+        (data / "biosignals_filtered" / subject / f"{name}_bio.csv").rename(
+            data / "biosignals_filtered" / subject / f"{new}_bio.csv"
+        )
+        at = table.sample_name == name
+        table.loc[at, ["sample_name", "class_name", "class_id"]] = [new, swap[old], 4 if swap[old] == "PA4" else 0]
+    table.to_csv(index, sep="\t", index=False)
+    out = tmp_path / "out"
+    arguments = ["--scenarios", "all87", "--folds", "0", "--data", str(data), "--experiment", str(tiny_experiment)]
+    assert main([*arguments, "--out", str(out), "--in-process"]) == 0
+    now, then = fits(out), fits(tiny_grid)
+    assert len(now) == 9
+    for key, weights in now.items():
+        assert key in then, f"{key}: the held-out subjects changed the identity of a fit"
+        assert weights.keys() == then[key].keys()
+        for name, value in weights.items():
+            assert value.tobytes() == then[key][name].tobytes(), f"{key}: {name}"
+    changed = pd.read_parquet(out / "predictions.parquet")
+    eda = changed[changed.modality == "eda"].p_pain.to_numpy()
+    assert not np.allclose(np.sort(eda), np.sort(tested[tested.modality == "eda"].p_pain.to_numpy()))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_and_this_process_give_the_same_bytes(
+    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "ray"
+    command = [sys.executable, "-m", "grid.launch", "--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
+    run = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=400)
+    assert run.returncode == 0, run.stderr
+    assert "Ray: 1 node(s)" in run.stdout
+    assert (out / "predictions.parquet").read_bytes() == (tiny_grid / "predictions.parquet").read_bytes()
+    there, here = fits(out), fits(tiny_grid)
+    assert there.keys() == here.keys()
+    for key, weights in here.items():
+        for name, value in weights.items():
+            assert value.tobytes() == there[key][name].tobytes(), f"{key}: {name}"
+    assert not list((out / "store").glob(".tune-*"))
+
+
+def test_killed_at_any_time_the_same_command_finishes(
+    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    """SIGKILL four times, wherever it falls; what is stored then is never made again, and the results are the same."""
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "grid.launch", "--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
+    command += ["--out", str(out), "--in-process"]
+    kept: dict[Path, int] = {}
+    for artefacts in (2, 16, 30, 50):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and run.poll() is None:
+            if len(list((out / "store").glob("[!.]*/*/manifest.json"))) >= artefacts:
+                break
+            time.sleep(0.01)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        kept |= {p: p.stat().st_mtime_ns for p in (out / "store").glob("[!.]*/*/manifest.json")}
+    assert len(kept) >= 50
+    run_again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert run_again.returncode == 0, run_again.stderr
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert (out / "predictions.parquet").read_bytes() == (tiny_grid / "predictions.parquet").read_bytes()

@@ -1,0 +1,82 @@
+"""Identity and artefacts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grid.keys import Stage, canonical, digest
+from grid.store import Store
+
+
+def test_keys_are_pinned() -> None:
+    """These keys are on users' disks: a change here throws their results away. Bump a stage's version instead."""
+    assert digest({"b": 1, "a": [True, None, 0.1, "é"]}) == "e6df56346267"
+    assert Stage("fit", 1, {"lr": 1e-5, "milestones": (20,)}, ("abc",)).key == "9bc5c8d6b7e1"
+
+
+def test_order_of_a_mapping_is_no_identity_but_everything_else_is() -> None:
+    base = Stage("fit", 1, {"a": 1, "b": 2}, ("x", "y"))
+    assert Stage("fit", 1, {"b": 2, "a": 1}, ("x", "y")).key == base.key
+    others = [
+        Stage("fit", 2, {"a": 1, "b": 2}, ("x", "y")),
+        Stage("fot", 1, {"a": 1, "b": 2}, ("x", "y")),
+        Stage("fit", 1, {"a": 1.5, "b": 2}, ("x", "y")),
+        Stage("fit", 1, {"a": 1, "b": 2}, ("y", "x")),
+    ]
+    assert len({s.key for s in [base, *others]}) == 5
+    assert 0 <= base.seed < 2**31
+    assert base.seed != others[0].seed
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1: 2}, {"a": {1, 2}}, Path("x"), np.float32(1), b"x"])
+def test_what_has_no_canonical_text_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match=r"cannot be part of a key|needs text keys"):
+        canonical(value)
+
+
+def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    store, stage = Store(tmp_path), Stage("x", 1, {"p": 1})
+    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False])}
+    assert not store.has(stage)
+    store.write(stage, arrays, {"seconds": 1.5})
+    assert store.has(stage)
+    assert store.facts(stage) == {"seconds": 1.5}
+    for name, array in store.arrays(stage).items():
+        assert array.dtype == arrays[name].dtype
+        np.testing.assert_array_equal(array, arrays[name])
+    store.write(stage, {"a": np.zeros(1)}, {})  # a second writer changes nothing
+    assert store.facts(stage) == {"seconds": 1.5}
+    assert store.keys("x") == {stage.key}
+    assert not (tmp_path / ".drafts").exists() or not list((tmp_path / ".drafts").iterdir())
+
+
+def _write_forever(root: Path) -> None:
+    store = Store(root)
+    for i in range(10_000):
+        store.write(Stage("x", 1, {"i": i}), {"a": np.full((200, 1000), i, np.float32)}, {"i": i})
+
+
+def test_a_killed_writer_leaves_only_complete_artefacts(tmp_path: Path) -> None:
+    for wait_s in (0.05, 0.15, 0.3):
+        writer = multiprocessing.get_context("fork").Process(target=_write_forever, args=(tmp_path / str(wait_s),))
+        writer.start()
+        time.sleep(wait_s + 0.2)
+        assert writer.pid
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        store = Store(tmp_path / str(wait_s))
+        found = 0
+        for i in range(10_000):
+            stage = Stage("x", 1, {"i": i})
+            if store.has(stage):
+                found += 1
+                assert (store.arrays(stage)["a"] == i).all()
+        assert found == len(store.keys("x"))
+        assert found

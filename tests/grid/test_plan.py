@@ -1,0 +1,62 @@
+"""The plan of the published grid, from an index of its full size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataprep.datasets.biovid import SUBJECTS
+from grid.launch import main
+
+
+@pytest.fixture(scope="module")
+def full_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BioVid tree of full size (87 subjects, 8700 trials) whose recordings are empty files: enough to plan on."""
+    root = tmp_path_factory.mktemp("biovid")
+    lines = ["subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"]
+    for s, subject in enumerate(SUBJECTS, 1):
+        for part in ("video", "biosignals_filtered"):
+            (root / part / subject).mkdir(parents=True)
+        for c, name in enumerate(("BL1", "PA1", "PA2", "PA3", "PA4")):
+            for i in range(20):
+                sample = f"{subject}-{name}-{i + 81:03d}"
+                lines.append(f"{s}\t{subject}\t{c}\t{name}\t{len(lines)}\t{sample}")
+                if c in (0, 4):
+                    (root / "video" / subject / f"{sample}.mp4").write_bytes(sample.encode())
+                    (root / "biosignals_filtered" / subject / f"{sample}_bio.csv").write_bytes(sample.encode())
+    (root / "starting_point").mkdir()
+    (root / "starting_point" / "samples.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_index: Path, tmp_path: Path) -> None:
+    arguments = ["--plan", "--data", str(full_index), "--trunk", "mini-xception-fer", "--out", str(tmp_path / "out")]
+    code = f"import sys; from grid.launch import main; assert main({arguments}) == 0; "
+    code += "assert not {'ray', 'mlflow'} & set(sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "all87: 87 subjects, 3,480 trials, 480,240 frames" in run.stdout
+    assert "expressive67: 67 subjects, 2,680 trials, 235,840 frames" in run.stdout
+    assert "160 (8 rows x 2 scenarios x folds): 0 done, 160 to do" in run.stdout
+    assert "180 fits serve 160 cells" in run.stdout
+    assert not (tmp_path / "out" / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--protocol", "loso"], "1386 fits serve 1232 cells"),
+        (["--protocol", "holdout"], "18 fits serve 16 cells"),
+        (["--modalities", "eda+ecg+emg,eda", "--folds", "0-4"], "20 fits serve 20 cells"),
+        (["--modalities", "video", "--scenarios", "all87", "--folds", "3"], "3 fits serve 1 cells"),
+    ],
+)
+def test_other_plans(
+    full_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], expected: str
+) -> None:
+    base = ["--plan", "--data", str(full_index), "--trunk", "mini-xception-fer", "--out", str(tmp_path / "out")]
+    assert main([*base, *arguments]) == 0
+    assert expected in capsys.readouterr().out
