@@ -22,6 +22,7 @@ from dataprep.types import DataSet, Defect, Trial
 from grid.config import Experiment
 from grid.keys import Stage
 from grid.store import Store
+from painmodels.fit import one_thread
 from painmodels.spatial import Trunk, load_trunk, trunk_fingerprint
 
 FEATURES_VERSION = 1
@@ -135,13 +136,18 @@ def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
     trunk = job.trunk.load()
     assert job.trial.video
     chunks: list[np.ndarray] = []
+
+    def features_of(crops: np.ndarray) -> None:
+        with one_thread():  # rounding depends on the number of threads: the same bytes on every machine
+            chunks.append(trunk(crops, device))
+
     known = _read_track(store, job.track)
     track = faces.prepare_video(
         job.trial.video,
         job.settings,
         clock_hz=job.clock_hz,
         n_steps=job.n_steps,
-        on_crops=lambda crops: chunks.append(trunk(crops, device)),
+        on_crops=features_of,
         track=known,
     )
     if known is None:

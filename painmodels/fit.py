@@ -85,7 +85,7 @@ def fit(
     do not fit each other, a checkpoint of another fit, and training that diverges.
     """
     _check(network, inputs, labels)
-    with _one_thread():
+    with one_thread():
         tensors = [_tensor(x, device) for x in inputs]
         target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
         if network.per_frame:
@@ -133,7 +133,7 @@ def outputs(
     if what not in ("features", "probability"):
         raise ValueError(f"what: found {what!r}, expected 'features' or 'probability'")
     _check(network, inputs, None)
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
         _start_from(model, weights, whole=True)
@@ -184,7 +184,7 @@ def _epoch(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums over threads depend on their number; with one thread the bytes do not."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

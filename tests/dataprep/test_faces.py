@@ -37,7 +37,7 @@ def write(path: Path, n: int, places: Places, *, width: int = 640, height: int =
             picture = background.copy()
             for x, y, side in places(t):
                 picture[y : y + side, x : x + side] = cv2.resize(FACE, (side, side), interpolation=cv2.INTER_AREA)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")))
         container.mux(stream.encode())
     return path
 
@@ -114,7 +114,7 @@ def test_margin_and_shape_of_the_crop(sway: Path) -> None:
     box_4 = track.boxes_T4[0]
     x0, y0, x1, y1 = (float(v) for v in box_4)
     tight = faces.crop(frame, box_4, FaceSettings(size=100, crop="box", margin=0.0))
-    np.testing.assert_array_equal(tight, frame.window((x0, y0, x1, y1), width=100, height=100))
+    assert abs(tight.astype(int) - frame.window((x0, y0, x1, y1), width=100, height=100)).max() <= 2
     wide = faces.crop(frame, box_4, FaceSettings(size=100, crop="square", margin=0.5))
     side, cx, cy = max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
     expected = frame.window((cx - side, cy - side, cx + side, cy + side), width=100, height=100)
@@ -202,15 +202,19 @@ def test_the_face_is_found_in_every_frame_of_recordings(folder: str) -> None:
         assert (track.n_faces_T == 1).all(), clip.name
 
 
+def shape_of(picture: Path) -> tuple[int, ...]:
+    return np.asarray(cv2.imread(str(picture))).shape
+
+
 def test_command_line(sway: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"")
     sheet = tmp_path / "sheet.png"
     assert faces.main([str(sway), "--out", str(sheet)]) == 0
-    assert cv2.imread(str(sheet)).shape == (130, 1120, 3)
+    assert shape_of(sheet) == (130, 1120, 3)
     assert "60 frames, 25.00 fps, 640x480, face in 60" in capsys.readouterr().out
     assert faces.main([str(bad), str(sway), str(sway), "--out", str(sheet), "--every", "20"]) == 1
-    assert cv2.imread(str(sheet)).shape == (260, 336, 3)
+    assert shape_of(sheet) == (260, 336, 3)
     said = capsys.readouterr()
     assert "bad.mp4" in said.err
     assert "2 of 3 clips" in said.out
