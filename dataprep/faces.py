@@ -110,6 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.every is not None and chosen.every < 1:
         parser.error(f"--every: found {chosen.every}, expected at least 1")
+    if not chosen.out.parent.is_dir():
+        parser.error(f"--out: {chosen.out.parent} is no folder")
     settings = FaceSettings(detector=chosen.detector, decoder=chosen.decoder)
     sheet = ContactSheet(every=chosen.every)
     for clip in chosen.clips:
