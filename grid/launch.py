@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grid.config import Experiment
     from grid.session import Session
 
-PROTOCOLS = ("subject", "sample", "loso", "holdout")
+PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").glob("[!_]*.py"))
 
 
 def parser() -> argparse.ArgumentParser:
