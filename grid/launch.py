@@ -52,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
     )
+    how.add_argument(
+        "--search", type=int, metavar="N", help="search hyperparameters, N trials each, inside the training sides"
+    )
     how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
     how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
@@ -94,6 +97,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
             "random": options.random_trunk,
             **({"name": options.trunk, "weights": ""} if options.trunk else {}),
         }
+    if options.search is not None:
+        changes["search"] = {"trials": options.search}
     if options.protocol:
         changes["protocol"] = {"name": options.protocol}
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)

@@ -49,6 +49,11 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
     lines.append(
         f"cells       {len(plan.cells)} ({rows} rows x {scenarios} scenarios x folds): {done} done, {possible - done} to do"
     )
+    if plan.searches:
+        n_trials = sum(s.trials for s in plan.searches.values())
+        lines.append(
+            f"searches    {len(plan.searches)} to do first, {n_trials} trials; {len(plan.waiting)} cells wait for them"
+        )
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}"]
