@@ -71,7 +71,7 @@ def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarr
         if trial.signals is None:
             continue
         try:
-            rows.append(_trial_signals(trial, dataset))
+            rows.append(on_clock(dataset.read_signals(trial), trial, dataset))
             ids.append(trial.trial_id)
         except DataError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
@@ -79,9 +79,12 @@ def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarr
     return x_NTC, tuple(ids), tuple(defects)
 
 
-def _trial_signals(trial: Trial, dataset: DataSet) -> np.ndarray:
-    """(T, C) float32 in the order of the data set's channels. DataError names the file and the channel."""
-    read = dataset.read_signals(trial)
+def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet) -> np.ndarray:
+    """What `dataset.read_signals(trial)` gave as (T, C) float32 on the clock, in the order of the data set's channels.
+
+    Raises DataError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
+    never gives the same number for seconds, an electrode that came off does.
+    """
     columns = []
     for channel in dataset.channels:
         if channel not in read:
@@ -91,13 +94,22 @@ def _trial_signals(trial: Trial, dataset: DataSet) -> np.ndarray:
             columns.append(to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps))
         except DataError as e:
             raise DataError(f"{trial.signals}: channel {channel!r}: {e}") from e
+        if len(values) > 1 and np.min(values) == np.max(values):
+            seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
+            raise DataError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
     return np.stack(columns, axis=1)
 
 
-def read_text(path: Path) -> str:
-    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed). Raises DataError."""
+def read_text(path: Path, *, lenient: bool = False) -> str:
+    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed). Raises DataError.
+
+    `lenient`: bytes that are not UTF-8 become U+FFFD, for a reader that can leave out the lines they spoil.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: cannot be read (a folder or a device), expected a text file")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig", errors="replace" if lenient else "strict").replace("\r\n", "\n")
     except OSError as e:
         raise DataError(f"{path}: cannot be read ({e.strerror or e}), expected a text file") from e
     except UnicodeDecodeError as e:

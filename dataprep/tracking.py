@@ -27,6 +27,10 @@ PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of 
 VERSION = 1  # raise when the same frames may give another track
 
 
+class FaceLostError(DataError):
+    """A sound recording in which no face can be followed from end to end."""
+
+
 @dataclass(frozen=True)
 class FaceSettings:
     """All that decides how crops look: identity, so scalars only. Lengths in s are brought to whole frames.
@@ -251,7 +255,7 @@ class Follower:
             if lost > longest:
                 longest, start = lost, t - lost + 1
         if longest > allowed or (at_end and not any(self._faces.values())):
-            raise DataError(
+            raise FaceLostError(
                 f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
                 f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat as stat_module
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,8 @@ def fingerprints(
             stat = os.stat(file)
         except OSError:
             continue
+        if not stat_module.S_ISREG(stat.st_mode):
+            continue  # reading a pipe or a device may never end
         mark = [stat.st_size, stat.st_mtime_ns]
         if file in known and known[file][:2] == mark:
             found[file] = known[file][2]

@@ -26,7 +26,7 @@ from painmodels.fit import one_thread
 from painmodels.spatial import Trunk, load_trunk, trunk_fingerprint
 
 FEATURES_VERSION = 1
-SIGNALS_VERSION = 1
+SIGNALS_VERSION = 2
 CROP_SETTINGS = ("size", "crop", "margin")
 """Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
 

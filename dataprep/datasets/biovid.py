@@ -78,7 +78,7 @@ def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """
     path = path.absolute()
     index = path / INDEX
-    header, *lines = read_text(index).split("\n")
+    header, *lines = read_text(index, lenient=True).split("\n")
     numbers = column_numbers(header, expected=COLUMNS, path=index)
     rows = [(n, line.split("\t")) for n, line in enumerate(lines, start=2) if line.strip()]
     if not rows:
@@ -101,6 +101,8 @@ def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
 
 def _wrong(row: Mapping[str, str]) -> str | None:
     """Why a row of the index cannot be used, or None."""
+    if any("\ufffd" in value for value in row.values()):
+        return f"found bytes that are not UTF-8 in the row of {row['sample_name'][:80]!r}, expected UTF-8 text"
     for column in ("subject_name", "sample_name"):
         if not SAFE_NAME.fullmatch(row[column]):
             return f"found the {column} {row[column][:80]!r}, expected letters, digits, '_' and '-' only"

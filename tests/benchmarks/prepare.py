@@ -1,6 +1,6 @@
 """How fast clips are prepared, against plain decoding and against detecting in every full frame; one thread.
 
-    python tests/benchmarks/prepare.py [--json] [--decoder NAME] [CLIP...]
+    python tests/benchmarks/prepare.py [--json] [--decoder NAME] [--trunk NAME] [CLIP...]
 
 Without clips: a generated one of BioVid's size (1388x1038, 25 fps, 138 frames, H.264, a photograph of a face moving over
 a background, sensor noise), and the recordings in ../shared/data/videos where those are present. Times are of the CPU,
@@ -10,12 +10,20 @@ the best of three, so that other work on the machine counts little. Frames/s:
     prepared_fps   decoded, face followed, crops of 227x227 made; no network behind
     full_fps       the detector on every frame at full resolution
     iou_*          overlap of the prepared boxes with those full-resolution detections
+    trunk_fps      prepared, and each crop through the frozen CNN, in float32; trunk_bf16_fps: in bfloat16
+    trunk_speedup  CNN alone: frames/s in bfloat16 by frames/s in float32
+    trunk_error    |bfloat16 - float32| / |float32| over all features of the clip
+    peak_mb        largest resident memory of the process so far; torch is loaded after the lines without a trunk
+
+`--json` prints {"clips": [...], "bars": {name: {"found", "expected", "met"}}}: speed bars on the first clip, overlap on
+every clip in which the detector finds a face in every full frame. The trunk has random weights: speed knows no difference.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -34,7 +42,7 @@ from dataprep.retinaface import overlap
 from dataprep.types import DataError
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
+SHARED = Path(os.environ.get("PAIN_GRID_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "data" / "videos"
 
 
 def make_clip(path: Path, *, face_px: int = 720, noise: float = 3.0) -> None:
@@ -86,7 +94,61 @@ def measure(path: Path, settings: faces.FaceSettings) -> dict[str, object]:
         "iou_min": round(float(np.min(overlaps)), 3) if overlaps else None,
         "full_missed": missed,
         "detected": int(track.detected_T.sum()),
-        "peak_mb_so_far": round(peak_mb),
+        "peak_mb": round(peak_mb),
+    }
+
+
+def measure_trunk(path: Path, settings: faces.FaceSettings, name: str) -> dict[str, object]:
+    """The lines with a trunk, of a clip that can be prepared."""
+    import torch
+
+    from painmodels.spatial import load_trunk
+
+    torch.set_num_threads(1)
+    chunks: list[np.ndarray] = []
+    n = len(faces.prepare_video(path, settings, on_crops=chunks.append))
+    seconds, features, fps = {}, {}, {}
+    for precision in ("float32", "bfloat16"):
+        trunk = load_trunk(name, random=True, precision=precision)
+
+        def prepared(trunk: Callable[[np.ndarray], np.ndarray] = trunk) -> None:
+            faces.prepare_video(path, settings, on_crops=lambda crops: [trunk(crops)] and None)
+
+        features[precision] = np.concatenate([trunk(crops) for crops in chunks]).astype(np.float64)
+        seconds[precision] = _best_of_3(lambda trunk=trunk: [trunk(crops) for crops in chunks])
+        fps[precision] = n / _best_of_3(prepared)
+    error = np.linalg.norm(features["bfloat16"] - features["float32"]) / np.linalg.norm(features["float32"])
+    return {
+        "trunk": name,
+        "trunk_fps": round(fps["float32"], 1),
+        "trunk_bf16_fps": round(fps["bfloat16"], 1),
+        "trunk_speedup": round(seconds["float32"] / seconds["bfloat16"], 2),
+        "trunk_error": round(float(error), 4),
+        "trunk_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def bars(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
+    """What preparation has to reach, and whether it did."""
+    first = rows[0]
+    followed = [r for r in rows if r.get("full_missed") == 0]
+    found: list[tuple[str, object, str, float]] = [
+        ("prepared_to_decode", first.get("prepared_to_decode"), ">=", 0.75),
+        ("prepared_to_full", first.get("prepared_to_full"), ">=", 10),
+        ("iou_mean", min((r["iou_mean"] for r in followed), default=None), ">=", 0.92),
+        ("iou_min", min((r["iou_min"] for r in followed), default=None), ">=", 0.75),
+        ("peak_mb", first.get("peak_mb"), "<=", 600),
+        ("trunk_speedup", first.get("trunk_speedup"), ">=", 2),
+        ("trunk_error", first.get("trunk_error"), "<=", 0.01),
+    ]
+    return {
+        name: {
+            "found": value,
+            "expected": f"{sign} {bar}",
+            "met": value >= bar if sign == ">=" else value <= bar,  # type: ignore[operator]
+        }
+        for name, value, sign, bar in found
+        if value is not None
     }
 
 
@@ -104,6 +166,7 @@ def main() -> int:
     parser.add_argument("clips", nargs="*", type=Path)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--decoder", choices=list(video.DECODERS), default=faces.FaceSettings.decoder)
+    parser.add_argument("--trunk", metavar="NAME", default="alexnet-fer-bn", help="'' for none")
     parser.add_argument("--make", type=Path, metavar="CLIP", help="write the generated clip and stop")
     chosen = parser.parse_args()
     if chosen.make:
@@ -123,10 +186,15 @@ def main() -> int:
                 rows.append(measure(clip, settings))
             except DataError as error:
                 rows.append({"clip": clip.name, "error": str(error)})
+        for clip, row in zip(clips, rows, strict=True):
+            if chosen.trunk and "error" not in row:
+                row.update(measure_trunk(clip, settings, chosen.trunk))
             if not chosen.json:
-                print("  ".join(f"{key}={value}" for key, value in rows[-1].items()), flush=True)
+                print("  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
     if chosen.json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps({"clips": rows, "bars": bars(rows)}, indent=1))
+    else:
+        print("\n".join(f"{name}: {bar}" for name, bar in bars(rows).items()))
     return 0 if any("error" not in row for row in rows) else 1
 
 

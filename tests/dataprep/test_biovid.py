@@ -155,7 +155,7 @@ def test_a_bad_row_is_a_defect_with_its_line_and_the_others_are_read(tmp_path, b
         (INDEX_HEADER.encode() + b"\n\n", "no rows"),
         (INDEX_HEADER.replace("\t", ",").encode() + b"\n1,2,3,4,5,6\n", "TAB-separated"),
         (INDEX_HEADER.replace("class_id\t", "").encode() + b"\nx\n", "class_id"),
-        (INDEX_HEADER.encode() + b"\n\xff\xfe\n", "UTF-8"),
+        (INDEX_HEADER.encode("utf-16"), "subject_id"),
     ],
 )
 def test_an_unreadable_index_names_the_file_what_was_found_and_expected(tmp_path, content, words):

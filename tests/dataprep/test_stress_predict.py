@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dataprep.datasets import recognise
 from dataprep.datasets.stress_predict import DATASET
 from dataprep.signals import prepare_signals
-from dataprep.types import DataError
+from dataprep.types import DataError, Trial
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "signals" / "stress_predict"
@@ -110,3 +112,22 @@ def test_the_real_recordings_give_27_people_and_name_the_other_8():
     assert defects == ()
     assert x_NTC.shape == (16, 240, 1)
     assert 0.01 < x_NTC.mean() < 30  # microsiemens
+
+
+@given(st.binary(max_size=200), st.sampled_from(["EDA.csv", "tags_S05.csv"]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_give_trials_defects_or_a_data_error(tmp_path_factory, content, name, tail):
+    root = tmp_path_factory.mktemp("fuzz")
+    subject(root, "S05")
+    file = root / "S05" / name
+    file.write_bytes((file.read_bytes() if tail else b"") + content)
+    trials, defects = DATASET.read_trials(root)
+    assert all("S05" in d.reason for d in defects)
+    assert bool(trials) != bool(defects)
+    try:
+        x = DATASET.read_signals(Trial("t", "S05", 0, "rest", None, str(root / "S05" / "EDA.csv"), 60.0))["eda"][0]
+    except DataError as error:
+        refusal = str(error)
+    else:
+        refusal = "" if x.dtype == np.float64 else "EDA.csv: no numbers"
+    assert not refusal or (name == "EDA.csv" and "EDA.csv" in refusal)

@@ -1,0 +1,236 @@
+"""What a data set holds, recording by recording, and what is wrong with it: measured with the very code that prepares it.
+
+A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
+the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite, flat;
+to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped,
+duplicate (two files of the same bytes), orphan (a file that no trial names).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataprep import faces, video
+from dataprep.signals import on_clock
+from dataprep.tracking import FaceLostError
+from dataprep.types import DataError, DataSet, Defect, Trial
+
+THUMBNAIL_PX = 112
+CLIPPED_SHARE = 0.05  # of the samples, at the minimum or maximum, in runs of CLIPPED_RUN or more
+CLIPPED_RUN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong or odd. `part`: index, video or signals; `trial_id` is '' where it concerns no single trial."""
+
+    trial_id: str
+    subject: str
+    part: str
+    kind: str
+    unusable: bool
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """`frames` counted by decoding, or by the header of a sound file; `face_share` of them with a face, -1 if not known."""
+
+    frames: int
+    rate_hz: float
+    width: int
+    height: int
+    face_share: float = -1.0
+    faces: int = 0
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """One channel of one trial, at its native rate. `clipped` is a share of the samples."""
+
+    rows: int
+    rate_hz: float
+    nan: int
+    infinite: int
+    flat: bool
+    clipped: float
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """A trial measured. `thumbnail_HWC` is the face in the middle of the clip, `x_TC` the signals on the clock."""
+
+    trial: Trial
+    video: VideoFacts | None = None
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    thumbnail_HWC: np.ndarray | None = None
+    x_TC: np.ndarray | None = None
+
+    def usable(self, part: str) -> bool:
+        """Whether the grid could use this part ('video' or 'signals') of the trial."""
+        there = self.trial.video if part == "video" else self.trial.signals
+        return there is not None and not any(f.unusable and f.part == part for f in self.findings)
+
+
+def measure(trial: Trial, dataset: DataSet, settings: faces.FaceSettings) -> TrialFacts:
+    """Read one trial's recordings whole. Bad input becomes a finding; nothing is raised for it."""
+    facts = TrialFacts(trial)
+    if trial.video:
+        facts = _with_video(facts, trial.video, dataset, settings)
+    if trial.signals:
+        facts = _with_signals(facts, trial.signals, dataset)
+    return facts
+
+
+def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.FaceSettings) -> TrialFacts:
+    found: list[Finding] = []
+    middle: list[np.ndarray] = []
+    seen = 0
+
+    def keep(crops_BHWC: np.ndarray) -> None:
+        nonlocal seen
+        if seen <= dataset.n_steps // 2 < seen + len(crops_BHWC):
+            crop = crops_BHWC[dataset.n_steps // 2 - seen]
+            middle.append(cv2.resize(crop, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA))
+        seen += len(crops_BHWC)
+
+    clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    track = None
+    try:
+        track = faces.prepare_video(file, settings, on_crops=keep, **clock)  # type: ignore[arg-type]
+    except FaceLostError as lost:
+        found.append(_finding(facts.trial, "video", "no-face", file, str(lost)))
+        with suppress(FaceLostError):  # once more without a limit on gaps: how much of the face there is
+            track = faces.prepare_video(file, replace(settings, max_gap_s=1e6), **clock)  # type: ignore[arg-type]
+    except DataError as error:
+        found.append(_finding(facts.trial, "video", "unreadable", file, str(error)))
+    seen_faces = {"face_share": 0.0} if found and found[0].kind == "no-face" else {}
+    if track is not None:
+        gaps = int(np.count_nonzero(track.scores_T == 0))
+        seen_faces = {"face_share": 1 - gaps / len(track), "faces": int(track.n_faces_T.max())}
+        if gaps and not found:
+            reason = f"{file}: found no face in {gaps} of {len(track)} frames; neighbouring boxes are used"
+            found.append(_finding(facts.trial, "video", "gap", file, reason, unusable=False))
+        if seen_faces["faces"] > 1:
+            reason = f"{file}: found {seen_faces['faces']} faces; the largest is followed"
+            found.append(_finding(facts.trial, "video", "faces", file, reason, unusable=False))
+    about = replace(_file_facts(file, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
+    if about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
+        reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
+        found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
+    thumbnail = middle[0] if middle and not any(f.unusable for f in found) else None
+    return replace(facts, video=about, findings=(*facts.findings, *found), thumbnail_HWC=thumbnail)
+
+
+def _file_facts(file: str, *, count: bool) -> VideoFacts:
+    """What the file itself says; with `count`, or where it does not say, frames are counted as far as they can be decoded."""
+    n = width = height = 0
+    rate_hz = 0.0
+    try:
+        opened = video.open_video(file)
+        rate_hz = opened.rate_hz
+        for frame in opened.frames:
+            n, width, height = n + 1, frame.width, frame.height
+            if not count and opened.declared:
+                return VideoFacts(opened.declared, rate_hz, width, height)
+    except DataError:
+        pass  # the finding says why already
+    return VideoFacts(n, rate_hz, width, height)
+
+
+def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
+    found: list[Finding] = []
+    channels: dict[str, ChannelFacts] = {}
+    x_TC = None
+    try:
+        read = dataset.read_signals(facts.trial)
+        channels = {name: channel_facts(values, rate_hz) for name, (values, rate_hz) in read.items()}
+        x_TC = on_clock(read, facts.trial, dataset)
+    except DataError as error:
+        kind = "not-finite" if any(c.nan or c.infinite for c in channels.values()) else "unreadable"
+        kind = "flat" if kind == "unreadable" and any(c.flat for c in channels.values()) else kind
+        found.append(_finding(facts.trial, "signals", kind, file, str(error)))
+    for name, c in channels.items():
+        if c.clipped >= CLIPPED_SHARE and not found:
+            reason = f"{file}: channel {name!r}: found {c.clipped:.0%} of the samples stuck at the minimum or maximum"
+            found.append(_finding(facts.trial, "signals", "clipped", file, reason, unusable=False))
+    return replace(facts, channels=channels, findings=(*facts.findings, *found), x_TC=x_TC)
+
+
+def channel_facts(values: np.ndarray, rate_hz: float) -> ChannelFacts:
+    """Facts of one channel's (n,) samples."""
+    x = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(x)
+    flat = bool(len(x) > 1 and finite.all() and x.min() == x.max())
+    clipped = 0.0
+    if finite.all() and len(x) and not flat:
+        stuck = (np.diff(x) == 0) & ((x[1:] == x.min()) | (x[1:] == x.max()))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], stuck, [0]])))
+        runs = edges[1::2] - edges[::2] + 1  # samples, one more than the differences
+        clipped = float(runs[runs >= CLIPPED_RUN].sum() / len(x))
+    return ChannelFacts(len(x), rate_hz, int(np.isnan(x).sum()), int(np.isinf(x).sum()), flat, clipped)
+
+
+def _finding(trial: Trial, part: str, kind: str, file: str, reason: str, *, unusable: bool = True) -> Finding:
+    return Finding(trial.trial_id, trial.subject, part, kind, unusable, file, reason)
+
+
+def of_defects(defects: Iterable[Defect]) -> list[Finding]:
+    """What the reader of the data set found, as findings."""
+    return [
+        Finding(d.trial_id, d.subject, d.part, "index" if d.part == "index" else "missing", True, d.file, d.reason)
+        for d in defects
+    ]
+
+
+def duplicates(trials: Sequence[Trial]) -> list[Finding]:
+    """Files that hold the very same bytes as the file of an earlier trial. Only files of equal size are read."""
+    found = []
+    for part in ("video", "signals"):
+        by_size: dict[int, dict[str, Trial]] = defaultdict(dict)
+        for trial in trials:
+            file = getattr(trial, part)
+            if file and os.path.isfile(file):
+                by_size[os.path.getsize(file)].setdefault(file, trial)
+        for size, files in by_size.items():
+            first: dict[bytes, str] = {}
+            for file, trial in files.items() if size and len(files) > 1 else ():
+                with open(file, "rb") as stream:
+                    twin = first.setdefault(hashlib.file_digest(stream, "sha256").digest(), file)
+                if twin != file:
+                    reason = f"{file}: found the very bytes of {twin}, expected a recording of its own"
+                    found.append(_finding(trial, part, "duplicate", file, reason, unusable=False))
+    return found
+
+
+def orphans(trials: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
+    """Files beside those of the trials, named like them, that no trial and no defect names."""
+    named = {d.file for d in defects}
+    found = []
+    for part in ("video", "signals"):
+        files = {f: t for t in trials if (f := getattr(t, part))}
+        named |= set(files)
+        endings = {Path(f).name.removeprefix(t.trial_id) for f, t in files.items()}
+        if not endings:
+            continue
+        root = Path(os.path.commonpath([Path(f).parent for f in files]))
+        if len({Path(f).parent for f in files}) == 1:
+            root = root.parent  # a single subject: look beside it too
+        for folder, _, names in os.walk(root):
+            for name in sorted(names):
+                file = os.path.join(folder, name)
+                if file not in named and folder not in named and name.endswith(tuple(endings)):
+                    reason = f"{file}: no usable row of the index names this file"
+                    found.append(Finding("", Path(folder).name, part, "orphan", False, file, reason))
+    return found

@@ -1,0 +1,55 @@
+"""Two pictures of a data set, for the eye to judge: its faces and its signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dataprep.census import TrialFacts
+from dataprep.sheet import ContactSheet
+from dataprep.types import DataSet
+
+
+def faces_picture(measured: Sequence[TrialFacts], path: Path) -> Path:
+    """A contact sheet: a row per subject, the face in the middle of up to ten of the subject's clips. PNG."""
+    sheet = ContactSheet()
+    for subject in dict.fromkeys(m.trial.subject for m in measured):
+        row = sheet.row(subject)
+        thumbnails = [m.thumbnail_HWC for m in measured if m.trial.subject == subject and m.thumbnail_HWC is not None]
+        if thumbnails:
+            row.add(np.stack(thumbnails))
+            sheet.rows.append(row)
+    sheet.write(path)
+    return path
+
+
+def signals_picture(measured: Sequence[TrialFacts], dataset: DataSet, path: Path) -> Path:
+    """Per channel: every trial as a line of an image (each scaled to its own range), and how wide that range is. PNG.
+
+    A dead or disturbed recording is a line unlike its neighbours, or a point far from the others in the panel below.
+    """
+    trials = sorted(
+        (m for m in measured if m.x_TC is not None), key=lambda m: m.trial.class_id
+    )  # stable: subjects stay together
+    x_NTC = np.stack([m.x_TC for m in trials if m.x_TC is not None])
+    first = next((i for i, m in enumerate(trials) if m.trial.class_id == dataset.positive), len(trials))
+    spans_NC = np.ptp(x_NTC, axis=1)
+    scaled_NTC = (x_NTC - x_NTC.min(axis=1, keepdims=True)) / np.maximum(spans_NC, 1e-12)[:, None]
+    names = dataset.channels
+    figure = Figure(figsize=(4 * len(names), 8), layout="constrained")
+    panels = figure.subplots(2, len(names), squeeze=False, height_ratios=[3, 1])
+    for c, name in enumerate(names):
+        top, bottom = panels[0][c], panels[1][c]
+        duration_s = dataset.n_steps / dataset.clock_hz
+        extent = (0.0, duration_s, float(len(trials)), 0.0)
+        top.imshow(scaled_NTC[:, :, c], aspect="auto", interpolation="nearest", cmap="viridis", extent=extent)
+        top.axhline(first, color="white", linewidth=1)
+        below, above = dataset.classes[dataset.negative], dataset.classes[dataset.positive]
+        top.set(title=name, xlabel="time in s", ylabel=f"trial ({below} above the line, {above} below)" if c == 0 else "")
+        bottom.plot(spans_NC[:, c], ".", markersize=3)
+        bottom.set(xlabel="trial", ylabel="range in the trial, native units" if c == 0 else "", yscale="log")
+    figure.savefig(path, dpi=120)
+    return path
