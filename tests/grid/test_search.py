@@ -36,7 +36,7 @@ normalise = "train"
 hidden = 4
 layers = 1
 epochs = {epochs}
-batch = 16
+batch = 6
 lr = {lr}
 [search]
 trials = {trials}
