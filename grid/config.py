@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +67,12 @@ class Signals(_Table):
     normalise: Literal["trial", "subject", "train"] = "trial"
 
 
+class Task(_Table):
+    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
+
+    classes: tuple[str, ...] = ()
+
+
 class Synthetic(_Table):
     """The data set written when no --data is given. `trials` per class and subject."""
 
@@ -97,6 +103,7 @@ class Experiment(_Table):
     faces: dict[str, Any] = {}
     trunk: Trunk
     signals: Signals = Signals()
+    task: Task = Task()
     spatial: dict[str, Any] = {}
     temporal: dict[str, Any] = {}
     attention: dict[str, Any] = {}
@@ -114,7 +121,10 @@ class Experiment(_Table):
         """The sub-network chosen for a role and its settings."""
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
-        return chosen, settings_of(chosen.settings, table, f"[{role}]")
+        if "classes" in table:
+            raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
+        settings = settings_of(chosen.settings, table, f"[{role}]")
+        return chosen, replace(settings, classes=len(self.task.classes) or 2)
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -189,6 +199,9 @@ def _check(experiment: Experiment) -> None:
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+    classes = experiment.task.classes
+    if len(classes) == 1 or len(set(classes)) != len(classes):
+        raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
     _ = experiment.face_settings
     for role in registry.ROLES:
         experiment.network(role)

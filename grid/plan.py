@@ -208,11 +208,13 @@ class Planner:
             return self._fit(role, train, upstream, signals, steps, cell)
 
         visual = physiological = None
+        stepwise = bool(row.signals) and self.networks["fusion"][0].sequences
         if row.frame:
             return fit("spatial", ("video",))
         if row.clip:
             spatial = fit("spatial", ("video",))
-            visual = fit("attention", ("video",), fit("temporal", ("video",), spatial))
+            temporal = fit("temporal", ("video",), spatial)
+            visual = temporal if stepwise else fit("attention", ("video",), temporal)
         if row.signals:
             physiological = fit("physiological", ("signals",), signals=row.signals)
         if visual and physiological:
@@ -270,11 +272,11 @@ class Planner:
         if ident not in self._train_sets:
             ids = self.inputs.usable(split.train, parts)
             side = index.only(ids)
-            if len(set(side.labels)) < 2:
+            if len(set(side.labels)) < self.networks["spatial"][1].classes:
                 missing = [part for part in parts if not self.inputs.keys[part]]
                 if missing:
                     return f"the data has no usable {' and no usable '.join(missing)}"
-                return f"the {len(ids)} usable training trials are not of both classes"
+                return f"the {len(ids)} usable training trials are not of every class"
             key = digest([self._sources(side.trial_ids, parts), list(side.labels), list(side.subjects)])
             self._train_sets[ident] = TrainSet(side.trial_ids, side.subjects, side.labels, key)
         return self._train_sets[ident]

@@ -29,7 +29,7 @@ class Blocks(Protocol):
     """Prepared trials, wherever they are held."""
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F); a clip that ended early has fewer rows than the data set's steps."""
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
@@ -42,7 +42,7 @@ class StoreBlocks:
         self.store, self.video_stages, self.signal_arrays = store, video, signals
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F)."""
         return [self.store.arrays(self.video_stages[t])["features"] for t in trial_ids]
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
@@ -55,6 +55,7 @@ class Runner:
 
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu") -> None:
         self.store, self.blocks, self.device = store, blocks, device
+        self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
@@ -102,7 +103,10 @@ class Runner:
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        self.store.write(job.stage, {"p_pain": p.astype(np.float32)}, facts)
+        arrays = {"p_pain": p.astype(np.float32)}
+        if job.fit.settings.classes > 2:  # the first class is no pain, all others are pain
+            arrays = {"p_pain": 1 - arrays["p_pain"][..., 0], "p_classes": arrays["p_pain"]}
+        self.store.write(job.stage, arrays, facts)
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
         inputs, _ = self._inputs(job, ids, subjects, fitting=False)
@@ -117,7 +121,14 @@ class Runner:
         """What the sub-network is fed with, one array per input, and the scaling fitted on the way (signals only)."""
         first, last = job.steps
         if job.upstream:
-            return [self._outputs(u, ids, subjects, "features") for u in job.upstream], None
+            stepwise = registry.network(job.role, job.network).sequences
+            inputs = [
+                self._outputs(u, ids, subjects, "sequence" if stepwise and u.role == "physiological" else "features")
+                for u in job.upstream
+            ]
+            if job.role == "attention":  # its mask: the steps that have a frame
+                inputs.append(np.stack([np.arange(first, last) < self._n_frames[t] for t in ids]))
+            return inputs, None
         if job.role == "physiological":
             x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
             known = None
@@ -126,4 +137,7 @@ class Runner:
                 known = Limits(stored["scale.low"], stored["scale.high"])
             x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=known)
             return [x_NTC], limits
-        return [np.stack([x[first:last] for x in self.blocks.video(ids)])], None
+        blocks = self.blocks.video(ids)
+        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=True)})
+        # a step without a frame shows the last one again
+        return [np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])], None
