@@ -25,6 +25,7 @@ import pandas as pd
 
 from dataprep.types import Defect
 from grid import results, show
+from grid.cells import SIGNALS
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
 from grid.plan import Plan, Planner
@@ -183,7 +184,7 @@ class Session:
             },
             "scenarios": scenarios,
             "trunk": trunk,
-            "signals": {"normalise": e.signals.normalise},
+            "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
             "stages": self._stage_facts(),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
             "commit": code_version(),

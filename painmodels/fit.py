@@ -167,7 +167,7 @@ def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> tor
     if what == "sequence":
         if not hasattr(model, "sequence"):
             raise ValueError(f"{type(model).__name__} has no `sequence`: expected a network that gives every step")
-        return model.sequence(*rows)
+        return model.sequence(*rows)  # type: ignore[operator]
     p = model(*rows).softmax(-1)
     return p[..., 1] if p.shape[-1] == 2 else p
 
