@@ -84,14 +84,14 @@ def fit(
     the initial weights; `on_epoch` is called with each row of the curve. Raises ValueError for inputs and labels that
     do not fit each other, a checkpoint of another fit, and training that diverges.
     """
-    _check(network, inputs, labels, classes=settings.classes)
+    check_inputs(network, inputs, labels, classes=settings.classes)
     with one_thread():
         tensors = [_tensor(x, device) for x in inputs]
         target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
         if network.per_frame:
             target = target.repeat_interleave(inputs[0].shape[1])
             tensors = [x.flatten(0, 1) for x in tensors]
-        with _seeded(seed, 0, device):
+        with seeded(seed, 0, device):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device)
         _start_from(model, initial or {})
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
@@ -100,7 +100,7 @@ def fit(
         for epoch in range(len(curve), settings.epochs):
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
             optimiser.param_groups[0]["lr"] = rate
-            with _seeded(seed, epoch + 1, device):
+            with seeded(seed, epoch + 1, device):
                 loss, accuracy = _epoch(model, optimiser, tensors, target, settings.batch)
             if not np.isfinite(loss):
                 raise ValueError(
@@ -134,7 +134,7 @@ def outputs(
     """
     if what not in ("features", "sequence", "probability"):
         raise ValueError(f"what: found {what!r}, expected 'features', 'sequence' or 'probability'")
-    _check(network, inputs, None)
+    check_inputs(network, inputs, None)
     with one_thread(), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
@@ -202,7 +202,7 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(seed: int, epoch: int, device: str | torch.device) -> Iterator[None]:
+def seeded(seed: int, epoch: int, device: str | torch.device) -> Iterator[None]:
     """Generators of the CPU and the device seeded from (seed, epoch) inside, put back after."""
     value = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:7], "big")
     cuda = torch.device(device) if torch.device(device).type == "cuda" else None
@@ -221,7 +221,7 @@ def _tensor(x: np.ndarray, device: str | torch.device) -> torch.Tensor:
         return torch.from_numpy(x).to(device)
 
 
-def _check(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None, *, classes: int = 2) -> None:
+def check_inputs(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None, *, classes: int = 2) -> None:
     title = f"{network.role} {network.name}"
     shapes = [x.shape for x in inputs]
     if not inputs or len({s[0] for s in shapes}) > 1 or any(len(s) < (3 if network.per_frame else 2) for s in shapes):

@@ -107,8 +107,10 @@ class Pipeline(nn.Module):
     def _scaled(self, x_NTC: torch.Tensor, how: str) -> torch.Tensor:
         """Min-max scaling as `normalise.minmax` does it, of one recording at a time."""
         x = x_NTC.double()
+        low: torch.Tensor
+        high: torch.Tensor
         if how == "train":
-            low, high = self.scale_low, self.scale_high
+            low, high = self.scale_low, self.scale_high  # type: ignore[assignment]
         else:
             low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
         span = high - low

@@ -5,8 +5,9 @@
 
 One recording: JSON on the standard output, `p_pain`, the probability of each class, and per step the spatial network's own
 score and the attention's weight where the row has them. A folder: CSV, a row a recording, those that cannot be read with the
-reason. Videos are `NAME.mp4` (.avi, .mkv, .mov), signals `NAME_bio.csv`, found anywhere below the folder. Of a longer recording the
-first `n_steps` are used; for a running one see `painmodels.stream`. Research software: no output may guide anybody's care.
+reason. Videos are `NAME.mp4` (.avi, .mkv, .mov), signals `NAME_bio.csv`, found anywhere below the folder. Of a longer
+recording the first `n_steps` are used; for a running one see `painmodels.stream`. Research software: no output may guide
+anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
 """
 
