@@ -44,7 +44,7 @@ class RayBlocks:
         self.store, self.refs, self.stages, self.signal_arrays = store, dict(refs), dict(stages), dict(signals)
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F), zero-copy and read-only where they are in this node's store."""
+        """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
         wanted = list(trial_ids)
         here = [t for t in wanted if t in self.refs]
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +65,12 @@ class Signals(_Table):
     """Over what minimum and maximum are taken when signals are scaled to [0, 1]."""
 
     normalise: Literal["trial", "subject", "train"] = "trial"
+
+
+class Task(_Table):
+    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
+
+    classes: tuple[str, ...] = ()
 
 
 class Synthetic(_Table):
@@ -129,6 +135,7 @@ class Experiment(_Table):
     faces: dict[str, Any] = {}
     trunk: Trunk
     signals: Signals = Signals()
+    task: Task = Task()
     spatial: dict[str, Any] = {}
     temporal: dict[str, Any] = {}
     attention: dict[str, Any] = {}
@@ -147,7 +154,10 @@ class Experiment(_Table):
         """The sub-network chosen for a role and its settings."""
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
-        return chosen, settings_of(chosen.settings, table, f"[{role}]")
+        if "classes" in table:
+            raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
+        settings = settings_of(chosen.settings, table, f"[{role}]")
+        return chosen, replace(settings, classes=len(self.task.classes) or 2)
 
     def space(self, role: str) -> Space:
         """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
@@ -226,6 +236,9 @@ def _check(experiment: Experiment) -> None:
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+    classes = experiment.task.classes
+    if len(classes) == 1 or len(set(classes)) != len(classes):
+        raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
     _ = experiment.face_settings
     for role in registry.ROLES:
         network, settings = experiment.network(role)

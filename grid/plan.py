@@ -314,7 +314,12 @@ class Planner:
     def _upstream(self, role: str, signals: tuple[str, ...], context: _Context, chosen_in: _Context) -> tuple[Fit, ...]:
         """What a sub-network is fed by. Every branch is visited before giving up, so that searches run side by side."""
         fits, unresolved = [], None
-        for upstream, its_signals in UPSTREAM[role]:
+        feeding = UPSTREAM[role]
+        if (
+            role == "fusion" and self.networks["fusion"][0].sequences
+        ):  # step by step: the attention's sum would hide the steps
+            feeding = (("temporal", False), ("physiological", True))
+        for upstream, its_signals in feeding:
             try:
                 fits.append(self._fit(upstream, signals if its_signals else (), context, chosen_in))
             except Unresolved as error:
@@ -413,11 +418,11 @@ class Planner:
         ident = (context.tag, parts)
         if ident not in self._train_sets:
             side = context.index.only(self.inputs.usable(context.split.train, parts))
-            if len(set(side.labels)) < 2:
+            if len(set(side.labels)) < self.networks["spatial"][1].classes:
                 missing = [part for part in parts if not self.inputs.keys[part]]
                 if missing:
                     raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
-                raise ValueError(f"the {len(side)} usable training trials are not of both classes")
+                raise ValueError(f"the {len(side)} usable training trials are not of every class")
             key = digest([self._sources(side.trial_ids, parts), list(side.labels), list(side.subjects)])
             self._train_sets[ident] = TrainSet(side.trial_ids, side.subjects, side.labels, key)
         return self._train_sets[ident]

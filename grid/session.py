@@ -25,6 +25,7 @@ import pandas as pd
 
 from dataprep.types import Defect
 from grid import results, show
+from grid.cells import SIGNALS
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
 from grid.keys import Stage
@@ -138,7 +139,7 @@ class Session:
             self.out,
             plan=self.plan,
             store=self.store,
-            labels=self.survey.labels,
+            labels=self.survey.class_labels,
             failed=self.failed,
             defects=self.defects,
             run=self.facts(),
@@ -185,11 +186,11 @@ class Session:
                 "subjects": len(set(s.index.subjects)),
                 "trials": len(s.index),
                 "synthetic": (s.path / "synthetic.json").exists(),
-                "class_names": [s.dataset.classes[s.dataset.negative], s.dataset.classes[s.dataset.positive]],
+                "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
             },
             "scenarios": scenarios,
             "trunk": trunk,
-            "signals": {"normalise": e.signals.normalise},
+            "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
             "stages": self._stage_facts(),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
             "commit": code_version(),

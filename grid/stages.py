@@ -33,7 +33,7 @@ class Blocks(Protocol):
     """Prepared trials, wherever they are held."""
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F); a clip that ended early has fewer rows than the data set's steps."""
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
@@ -46,7 +46,7 @@ class StoreBlocks:
         self.store, self.video_stages, self.signal_arrays = store, video, signals
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F)."""
         return [self.store.arrays(self.video_stages[t])["features"] for t in trial_ids]
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
@@ -60,6 +60,7 @@ class Runner:
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu") -> None:
         self.store, self.blocks, self.device = store, blocks, device
         self._kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
+        self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
@@ -107,7 +108,10 @@ class Runner:
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        self.store.write(job.stage, {"p_pain": p.astype(np.float32)}, facts)
+        arrays = {"p_pain": p.astype(np.float32)}
+        if job.fit.settings.classes > 2:  # the first class is no pain, all others are pain
+            arrays = {"p_pain": 1 - arrays["p_pain"][..., 0], "p_classes": arrays["p_pain"]}
+        self.store.write(job.stage, arrays, facts)
 
     def search_trial(self, job: Search, trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Fit one configuration on every inner fold, a rung at a time; yields each rung's mean inner-validation score.
@@ -143,7 +147,7 @@ class Runner:
                     until=epochs,
                 )
                 p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=self.device)
-                accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p)
+                accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
                 scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
                 likelihoods.append(likelihood)
             last = number == len(rungs)
@@ -194,17 +198,27 @@ class Runner:
         """What the sub-network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
         first, last = job.steps
         if job.upstream:
-            return [self._outputs(u, ids, subjects, "features") for u in job.upstream], None
+            stepwise = registry.network(job.role, job.network).sequences
+            inputs = [
+                self._outputs(u, ids, subjects, "sequence" if stepwise and u.role == "physiological" else "features")
+                for u in job.upstream
+            ]
+            if job.role == "attention":  # its mask: the steps that have a frame
+                inputs.append(np.stack([np.arange(first, last) < self._n_frames[t] for t in ids]))
+            return inputs, None
         if job.role == "physiological":
             x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
             x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
             return [x_NTC], limits
-        return [np.stack([x[first:last] for x in self.blocks.video(ids)])], None
+        blocks = self.blocks.video(ids)
+        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=True)})
+        # a step without a frame shows the last one again
+        return [np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])], None
 
 
-def _scores(labels_N: np.ndarray, p: np.ndarray) -> tuple[float, float]:
-    """Balanced accuracy and mean log-likelihood; p is (N,) or, per frame, (N, T)."""
-    y = np.repeat(labels_N, p.shape[1]) if p.ndim == 2 else labels_N
-    flat = p.reshape(-1).astype(np.float64)
-    accuracy = float(np.mean([np.mean((flat[y == c] > 0.5) == c) for c in np.unique(y)]))
-    return accuracy, float(np.mean(np.log(np.clip(np.where(y == 1, flat, 1 - flat), 1e-7, 1.0))))
+def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, float]:
+    """Balanced accuracy and mean log-likelihood of probabilities as `painmodels.fit.outputs` gives them."""
+    p_NC = p.astype(np.float64).reshape(-1, classes) if classes > 2 else np.stack([1.0 - p, p], axis=-1).reshape(-1, 2)
+    y = np.repeat(labels_N, len(p_NC) // len(labels_N))
+    accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
+    return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))
