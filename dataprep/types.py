@@ -97,7 +97,9 @@ class SampleIndex:
         """The rows whose flag is true, order kept."""
         rows = [i for i, k in enumerate(keep) if k]
         return SampleIndex(
-            tuple(self.trial_ids[i] for i in rows), tuple(self.subjects[i] for i in rows), tuple(self.labels[i] for i in rows)
+            tuple(self.trial_ids[i] for i in rows),
+            tuple(self.subjects[i] for i in rows),
+            tuple(self.labels[i] for i in rows),
         )
 
     def of_subjects(self, subjects: Iterable[str]) -> SampleIndex:

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from dataprep.faces import FaceSettings
 from grid.cells import Scenario, row
 from painmodels import registry
+from painmodels.baselines import Baseline
+from painmodels.baselines import baseline as baseline_named
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
@@ -102,6 +104,7 @@ class Experiment(_Table):
     attention: dict[str, Any] = {}
     physiological: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
+    baselines: dict[str, dict[str, Any]] = {}
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -115,6 +118,11 @@ class Experiment(_Table):
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
         return chosen, settings_of(chosen.settings, table, f"[{role}]")
+
+    def baseline(self, name: str) -> tuple[Baseline, Any]:
+        """The baseline of that name and its settings, the table [baselines.NAME]."""
+        chosen = baseline_named(name)
+        return chosen, settings_of(chosen.settings, self.baselines.get(name, {}), f"[baselines.{name}]")
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -192,6 +200,8 @@ def _check(experiment: Experiment) -> None:
     _ = experiment.face_settings
     for role in registry.ROLES:
         experiment.network(role)
+    for name in experiment.baselines:
+        experiment.baseline(name)
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

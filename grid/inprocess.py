@@ -62,7 +62,8 @@ class InProcess:
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared."""
-        return StoreBlocks(self.store, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
+        features = {v.trial.trial_id: v.stage for v in videos}
+        return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos})
 
     def fit(self, plan: Plan, keys: Sequence[str], blocks: Blocks, tick: Tick) -> dict[str, str]:
         """Run these fits (dependencies first) and the predictions made with them; returns the reason of each that failed."""

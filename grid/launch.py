@@ -39,7 +39,12 @@ def parser() -> argparse.ArgumentParser:
     )
     what = p.add_argument_group("what to compute (a selection, or --all)")
     what.add_argument("--all", action="store_true", help="every row, scenario and fold of the experiment")
-    what.add_argument("--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,…")
+    what.add_argument(
+        "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
+    )
+    what.add_argument(
+        "--baselines", action="store_true", help="the baselines, too (or alone): majority, eda:argmax, eda:rf, …"
+    )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
@@ -68,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    if not (options.all or options.modalities or options.scenarios or options.folds or options.plan):
+    if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     try:
         return _run(options)
@@ -102,11 +107,16 @@ def _run(options: argparse.Namespace) -> int:
     from grid.session import Session
     from grid.store import Store
     from grid.survey import survey
+    from painmodels.baselines import default_rows
 
     experiment = _experiment(options)
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:
         rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
+    elif options.baselines and not (options.all or options.plan):
+        rows = ()
+    if options.baselines:
+        rows = tuple(dict.fromkeys([*rows, *default_rows()]))
     scenarios: tuple[str, ...] = experiment.axes.scenarios
     if options.scenarios:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,15 @@ def _cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, 
     if cell in plan.predicts:
         predict = plan.predicts[cell]
         record["predict"] = predict.stage.key
-        record["fits"] = [{"stage": f.stage.name, "key": f.stage.key, "role": f.role} for f in fits_of(predict.fit)]
+        record["fits"] = [_fit_record(f) for f in fits_of(predict.fit)]
         record["n_train"] = len(predict.fit.train.trial_ids)
         record["n_test"] = len(predict.test.trial_ids)
     return record
+
+
+def _fit_record(fit: Fit) -> dict[str, Any]:
+    settings = {"network": fit.network, **asdict(fit.settings)}
+    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings}
 
 
 def _curves(plan: Plan, store: Store) -> pd.DataFrame:

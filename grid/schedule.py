@@ -118,7 +118,7 @@ def _path_costs(plan: Plan, keys: Sequence[str]) -> dict[str, float]:
                 after[u.stage.key].append(k)
     for k in reversed(keys):
         fit = plan.fits[k]
-        own = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+        own = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
         costs[k] = own + max((costs[a] for a in after[k]), default=0.0)
     return costs
 

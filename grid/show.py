@@ -91,7 +91,7 @@ def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: li
     for fit in fits:
         steps = (fit.steps[1] - fit.steps[0]) if fit.role in ("spatial", "temporal", "physiological") else 1
         rate = TYPICAL_SECONDS["frame"] * fit.settings.width / 256 if fit.role == "spatial" else TYPICAL_SECONDS["sequence"]
-        costs.append(fit.settings.epochs * len(fit.train.trial_ids) * steps * rate)
+        costs.append(fit.epochs * len(fit.train.trial_ids) * steps * rate)
     return statistics.mean(costs)
 
 

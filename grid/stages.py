@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +16,8 @@ import numpy as np
 from grid.keys import Stage
 from grid.plan import Fit, Predict
 from grid.store import Store
-from painmodels import registry
-from painmodels.fit import file_checkpoint, outputs
+from painmodels import baselines, registry
+from painmodels.fit import Fitted, file_checkpoint, outputs
 from painmodels.fit import fit as train
 from painmodels.normalise import Limits, minmax
 from painmodels.spatial import head_start
@@ -34,12 +35,17 @@ class Blocks(Protocol):
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
 
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15): the columns of dataprep.features.TRACK."""
+
 
 class StoreBlocks:
-    """Features read from the store on demand, signals (small) held in memory."""
+    """Features and face tracks read from the store on demand, signals (small) held in memory."""
 
-    def __init__(self, store: Store, video: Mapping[str, Stage], signals: Mapping[str, np.ndarray]) -> None:
-        self.store, self.video_stages, self.signal_arrays = store, video, signals
+    def __init__(
+        self, store: Store, video: Mapping[str, Stage], signals: Mapping[str, np.ndarray], tracks: Mapping[str, Stage]
+    ) -> None:
+        self.store, self.video_stages, self.signal_arrays, self.tracks = store, video, signals, tracks
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_steps, F)."""
@@ -48,6 +54,18 @@ class StoreBlocks:
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
         return [self.signal_arrays[t] for t in trial_ids]
+
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15)."""
+        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+
+
+def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
+    """Stored face tracks, float32 (n_steps, 15) each: box, landmarks, score."""
+    found = [store.arrays(stage) for stage in stages]
+    return [
+        np.concatenate([a["boxes_T4"], a["landmarks_T52"].reshape(-1, 10), a["scores_T"][:, None]], axis=1) for a in found
+    ]
 
 
 class Runner:
@@ -61,20 +79,13 @@ class Runner:
         if self.store.has(job.stage):
             return
         started = time.monotonic()
-        inputs, limits = self._inputs(job, job.train.trial_ids, job.train.subjects, fitting=True)
-        drafts = self.store.root / ".checkpoints"
-        drafts.mkdir(parents=True, exist_ok=True)
-        kept = drafts / f"{job.stage.name}-{job.stage.key}.safetensors"
-        fitted = train(
-            registry.network(job.role, job.network),
-            job.settings,
-            inputs,
-            np.asarray(job.train.labels),
-            seed=job.stage.seed,
-            device=self.device,
-            initial=head_start(job.start.name, weights=job.start.path) if job.start else None,
-            checkpoint=file_checkpoint(kept, every=CHECKPOINT_EPOCHS),
-        )
+        limits = None
+        if job.role == baselines.ROLE:
+            entry = baselines.baseline(job.network)
+            recordings = self._recordings(job, job.train.trial_ids)
+            fitted = entry.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
+        else:
+            fitted, limits = self._trained(job)
         arrays = {f"network.{name}": value for name, value in fitted.weights.items()}
         if limits:
             arrays.update({"scale.low": limits.low, "scale.high": limits.high})
@@ -89,7 +100,27 @@ class Runner:
             "fold": job.fold,
         }
         self.store.write(job.stage, arrays, facts)
-        kept.unlink(missing_ok=True)
+        self._checkpoint(job).unlink(missing_ok=True)
+
+    def _trained(self, job: Fit) -> tuple[Fitted, Limits | None]:
+        """A sub-network, trained, and the scaling of its inputs."""
+        inputs, limits = self._inputs(job, job.train.trial_ids, job.train.subjects, fitting=True)
+        kept = self._checkpoint(job)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fitted = train(
+            registry.network(job.role, job.network),
+            job.settings,
+            inputs,
+            np.asarray(job.train.labels),
+            seed=job.stage.seed,
+            device=self.device,
+            initial=head_start(job.start.name, weights=job.start.path) if job.start else None,
+            checkpoint=file_checkpoint(kept, every=CHECKPOINT_EPOCHS),
+        )
+        return fitted, limits
+
+    def _checkpoint(self, job: Fit) -> Path:
+        return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:
         """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored."""
@@ -105,11 +136,24 @@ class Runner:
         self.store.write(job.stage, {"p_pain": p.astype(np.float32)}, facts)
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        inputs, _ = self._inputs(job, ids, subjects, fitting=False)
         stored = self.store.arrays(job.stage)
         weights = {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
+        if job.role == baselines.ROLE:
+            return baselines.baseline(job.network).predict(weights, self._recordings(job, ids), job.settings, self.device)
+        inputs, _ = self._inputs(job, ids, subjects, fitting=False)
         network = registry.network(job.role, job.network)
         return outputs(network, job.settings, weights, inputs, what=what, device=self.device)
+
+    def _recordings(self, job: Fit, ids: tuple[str, ...]) -> baselines.Inputs:
+        """What a baseline sees of these trials, in the window that is used."""
+        first, last = job.steps
+        signals, faces = {}, None
+        if job.channels:
+            x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
+            signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in job.sees if w != "video")}
+        if "video" in job.sees:
+            faces = np.stack([x[first:last] for x in self.blocks.faces(ids)])
+        return baselines.Inputs(len(ids), job.clock_hz, signals, faces)
 
     def _inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], *, fitting: bool
