@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
+    run.add_argument("--status", action="store_true", help="show how far the grid in DIR is, running or not, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
@@ -73,6 +74,15 @@ def main(arguments: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
+    if options.status:
+        from grid import status
+
+        try:
+            status.show(options.out or Path("runs") / (options.experiment or ("paper" if options.data else "demo")))
+        except FileNotFoundError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
     if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     try:

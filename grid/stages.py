@@ -76,8 +76,11 @@ class Runner:
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
-        if self.store.has(job.stage):
-            return
+        if not self.store.has(job.stage):
+            with self.store.marked(job.stage):
+                self._fit(job)
+
+    def _fit(self, job: Fit) -> None:
         started = time.monotonic()
         limits = None
         if job.role == baselines.ROLE:
@@ -123,26 +126,41 @@ class Runner:
         return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:
-        """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored."""
+        """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored.
+
+        A row that ends in the attention keeps the weight of each step, too: float32 (N, T).
+        """
         if self.store.has(job.stage):
             return
         started = time.monotonic()
-        p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
+        arrays = {}
+        if job.fit.role == "attention":
+            inputs, _ = self._inputs(job.fit, job.test.trial_ids, job.test.subjects, fitting=False)
+            p = self._apply(job.fit, inputs, "probability")
+            arrays["attention"] = self._apply(job.fit, inputs, "attention").astype(np.float32)
+        else:
+            p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
         facts = {
             "trial_ids": list(job.test.trial_ids),
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        self.store.write(job.stage, {"p_pain": p.astype(np.float32)}, facts)
+        self.store.write(job.stage, {**arrays, "p_pain": p.astype(np.float32)}, facts)
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        stored = self.store.arrays(job.stage)
-        weights = {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
         if job.role == baselines.ROLE:
-            return baselines.baseline(job.network).predict(weights, self._recordings(job, ids), job.settings, self.device)
+            recordings = self._recordings(job, ids)
+            return baselines.baseline(job.network).predict(self._weights(job), recordings, job.settings, self.device)
         inputs, _ = self._inputs(job, ids, subjects, fitting=False)
+        return self._apply(job, inputs, what)
+
+    def _apply(self, job: Fit, inputs: list[np.ndarray], what: str) -> np.ndarray:
         network = registry.network(job.role, job.network)
-        return outputs(network, job.settings, weights, inputs, what=what, device=self.device)
+        return outputs(network, job.settings, self._weights(job), inputs, what=what, device=self.device)
+
+    def _weights(self, job: Fit) -> dict[str, np.ndarray]:
+        stored = self.store.arrays(job.stage)
+        return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
 
     def _recordings(self, job: Fit, ids: tuple[str, ...]) -> baselines.Inputs:
         """What a baseline sees of these trials, in the window that is used."""

@@ -128,10 +128,11 @@ def outputs(
 
     `what = "probability"`: of class 1, float32 (N,), or (N, T) of a `per_frame` network.
     `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
+    `what = "attention"`: the weight of each step, float32 (N, T), of a network that has `weights`.
     Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
     """
-    if what not in ("features", "probability"):
-        raise ValueError(f"what: found {what!r}, expected 'features' or 'probability'")
+    if what not in ("features", "probability", "attention"):
+        raise ValueError(f"what: found {what!r}, expected 'features', 'probability' or 'attention'")
     _check(network, inputs, None)
     with one_thread(), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
@@ -162,6 +163,8 @@ def _dtype(network: SubNetwork, what: str) -> torch.dtype:
 def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> torch.Tensor:
     if what == "features":
         return model.features(*rows)  # type: ignore[operator]
+    if what == "attention":
+        return model.weights(*rows)  # type: ignore[operator]
     return model(*rows).softmax(-1)[..., 1]
 
 

@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,12 @@ class Inputs:
     rate_hz: float
     signals: Mapping[str, np.ndarray]
     faces: np.ndarray | None = None
+
+
+class TwoClasses:
+    """What the settings of baselines have in common: they tell no pain from pain, and no finer classes."""
+
+    classes: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from painmodels.baselines import Baseline, Inputs
+from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.fit import Fitted
 
@@ -21,7 +21,7 @@ LEAF = -1
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TwoClasses):
     """`trees`, the fewest trials in a `leaf`, and how many `features` a split may choose from."""
 
     trees: int = 200

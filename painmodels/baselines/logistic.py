@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.baselines import Baseline, Inputs
+from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.fit import Fitted
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TwoClasses):
     """`penalty`: weight of the squared coefficients (not the intercept), in trials; `steps`: of Newton's method at most."""
 
     penalty: float = 1.0

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.baselines import Baseline, Inputs
+from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.fit import Fitted
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TwoClasses):
     """Nothing to set."""
 
 
