@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server; default: a database in DIR")
+    run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
 
@@ -182,7 +183,8 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
 
     out = session.out
     mirrored = _mirror(out, options.tracking_uri)
-    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out)], capture_output=True, text=True)
+    beside = ["--compare", str(options.compare)] if options.compare else []
+    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
     if report.returncode:
         print(
             f"the report could not be written: {report.stderr.strip().splitlines()[-1:] or report.returncode}",

@@ -18,7 +18,7 @@ from grid.cells import SIGNALS, Cell, Row, Scenario, row
 from grid.config import Experiment
 from grid.keys import Stage, digest
 from grid.protocols import FoldSplit, protocols
-from painmodels import baselines, registry
+from painmodels import registry
 
 FIT_VERSION = 1
 PREDICT_VERSION = 1
@@ -61,7 +61,7 @@ class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
     `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label.
-    A baseline (role `baselines.ROLE`) is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
+    A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
     stage: Stage
@@ -217,7 +217,12 @@ class Planner:
 
         visual = physiological = None
         if row.baseline:
-            return self._baseline_fit(cell, row, fit_on=self._train_set(index, split, row.parts, cell.scenario), steps=steps)
+            from grid.baseline_fits import baseline_fit  # here: it needs the names of this module
+
+            train = self._train_set(index, split, row.parts, cell.scenario)
+            assert isinstance(train, TrainSet), train
+            made = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=steps)
+            return self.plan.fits.setdefault(made.stage.key, made)
         if row.frame:
             return fit("spatial", ("video",))
         if row.clip:
@@ -273,42 +278,6 @@ class Planner:
                 start,
             )
         return self.plan.fits[stage.key]
-
-    def _baseline_fit(self, cell: Cell, row: Row, *, fit_on: TrainSet | str, steps: tuple[int, int]) -> Fit:
-        """The one fit of a baseline's row."""
-        assert isinstance(fit_on, TrainSet), fit_on
-        entry, settings = self.experiment.baseline(row.baseline)
-        sees = (*row.signals, *(["video"] if row.clip else []))
-        params: dict[str, Any] = {
-            "baseline": entry.name,
-            "baseline_version": entry.version,
-            "settings": asdict(settings),
-            "sees": list(sees),
-            "steps": list(steps) if sees else [],
-            "clock_hz": self.dataset.clock_hz,
-            "seed": self.experiment.seed,
-        }
-        name = f"fit-{entry.name}" + (f"-{'+'.join(sees)}" if sees else "")
-        stage = Stage(name, FIT_VERSION, params, (fit_on.key,))
-        channels = tuple(self.dataset.channels.index(SIGNALS[s]) for s in row.signals)
-        return self.plan.fits.setdefault(
-            stage.key,
-            Fit(
-                stage,
-                baselines.ROLE,
-                entry.name,
-                settings,
-                (),
-                channels,
-                steps,
-                "",
-                fit_on,
-                cell.scenario,
-                cell.fold,
-                sees=sees,
-                clock_hz=self.dataset.clock_hz,
-            ),
-        )
 
     def _train_set(self, index: SampleIndex, split: FoldSplit, parts: tuple[str, ...], scenario: str) -> TrainSet | str:
         """The usable training trials, or the reason why there cannot be a fit. Made once per fold and parts."""
