@@ -24,10 +24,9 @@ from ray.exceptions import RayError
 
 from grid.config import Execution
 from grid.inprocess import Prepared, Tick, reason_of, take_signals, video_defect
-from grid.keys import Stage
 from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
 from grid.schedule import run_work
-from grid.stages import Blocks
+from grid.stages import Blocks, read_tracks
 from grid.store import Store
 from grid.worklist import Worklist
 
@@ -39,9 +38,11 @@ class RayBlocks:
     """Features by reference into the object store, from the durable store where a reference is lost; signals with the object."""
 
     def __init__(
-        self, store: Store, refs: Mapping[str, Any], stages: Mapping[str, Stage], signals: Mapping[str, np.ndarray]
+        self, store: Store, refs: Mapping[str, Any], videos: Sequence[VideoJob], signals: Mapping[str, np.ndarray]
     ) -> None:
-        self.store, self.refs, self.stages, self.signal_arrays = store, dict(refs), dict(stages), dict(signals)
+        self.store, self.refs, self.signal_arrays = store, dict(refs), dict(signals)
+        self.stages = {v.trial.trial_id: v.stage for v in videos}
+        self.tracks = {v.trial.trial_id: v.track for v in videos}
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
@@ -56,6 +57,10 @@ class RayBlocks:
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
         return [self.signal_arrays[t] for t in trial_ids]
+
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15), from the durable store: they are small."""
+        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
 
 
 @ray.remote
@@ -145,7 +150,7 @@ class Cluster:
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared, small enough to travel to every worker."""
-        return RayBlocks(self.store, self.refs, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
+        return RayBlocks(self.store, self.refs, videos, prepared.signals)
 
     def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from dataprep.faces import FaceSettings
 from grid.cells import Scenario, row
 from painmodels import registry
+from painmodels.baselines import Baseline
+from painmodels.baselines import baseline as baseline_named
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
@@ -142,6 +144,7 @@ class Experiment(_Table):
     physiological: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
     search: Search = Search()
+    baselines: dict[str, dict[str, Any]] = {}
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -162,6 +165,11 @@ class Experiment(_Table):
     def space(self, role: str) -> Space:
         """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
         return getattr(self.search, role) if self.search.trials else {}
+
+    def baseline(self, name: str) -> tuple[Baseline, Any]:
+        """The baseline of that name and its settings, the table [baselines.NAME]."""
+        chosen = baseline_named(name)
+        return chosen, settings_of(chosen.settings, self.baselines.get(name, {}), f"[baselines.{name}]")
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -254,6 +262,8 @@ def _check(experiment: Experiment) -> None:
                 raise ValueError(
                     f"{where}: the experiment's own value {known[name]!r}, tried first, is not among {values!r}"
                 )
+    for name in experiment.baselines:
+        experiment.baseline(name)
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

@@ -42,7 +42,12 @@ def parser() -> argparse.ArgumentParser:
     )
     what = p.add_argument_group("what to compute (a selection, or --all)")
     what.add_argument("--all", action="store_true", help="every row, scenario and fold of the experiment")
-    what.add_argument("--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,…")
+    what.add_argument(
+        "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
+    )
+    what.add_argument(
+        "--baselines", action="store_true", help="the baselines, too (or alone): majority, eda:argmax, eda:rf, …"
+    )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
@@ -60,11 +65,13 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
+    run.add_argument("--status", action="store_true", help="show how far the grid in DIR is, running or not, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
     run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server; default: a database in DIR")
+    run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
 
@@ -74,7 +81,16 @@ def main(arguments: list[str] | None = None) -> int:
     p = parser()
     options = p.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    if not (options.all or options.modalities or options.scenarios or options.folds or options.plan):
+    if options.status:
+        from grid import status
+
+        try:
+            status.show(options.out or Path("runs") / (options.experiment or ("paper" if options.data else "demo")))
+        except FileNotFoundError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
+    if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     try:
         return _run(options)
@@ -110,11 +126,16 @@ def _run(options: argparse.Namespace) -> int:
     from grid.session import Session
     from grid.store import Store
     from grid.survey import survey
+    from painmodels.baselines import default_rows
 
     experiment = _experiment(options)
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:
         rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
+    elif options.baselines and not (options.all or options.plan):
+        rows = ()
+    if options.baselines:
+        rows = tuple(dict.fromkeys([*rows, *default_rows()]))
     scenarios: tuple[str, ...] = experiment.axes.scenarios
     if options.scenarios:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
@@ -174,7 +195,8 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
 
     out = session.out
     mirrored = _mirror(out, options.tracking_uri)
-    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out)], capture_output=True, text=True)
+    beside = ["--compare", str(options.compare)] if options.compare else []
+    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
     if report.returncode:
         print(
             f"the report could not be written: {report.stderr.strip().splitlines()[-1:] or report.returncode}",

@@ -63,12 +63,13 @@ class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
     `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label.
+    A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
     stage: Stage
     role: str
     network: str
-    settings: registry.Training
+    settings: Any
     upstream: tuple[Fit, ...]
     channels: tuple[int, ...]
     steps: tuple[int, int]
@@ -77,6 +78,13 @@ class Fit:
     scenario: str
     fold: int
     start: TrunkStart | None = None
+    sees: tuple[str, ...] = ()
+    clock_hz: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training trials, 1 for what is not trained in epochs."""
+        return getattr(self.settings, "epochs", 1)
 
     @property
     def label(self) -> str:
@@ -294,7 +302,13 @@ class Planner:
             else "physiological"
         )
         try:
-            fit = self._fit(role, row.signals, context, context)
+            if row.baseline:
+                from grid.baseline_fits import baseline_fit  # here: it needs the names of this module
+
+                train = self._train_set(context, row.parts)
+                fit = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=context.steps)
+            else:
+                fit = self._fit(role, row.signals, context, context)
         except Unresolved as unresolved:
             self.plan.waiting[cell] = unresolved.key
             return

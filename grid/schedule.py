@@ -23,6 +23,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from grid.inner import search_trial
 from grid.inprocess import reason_of
 from grid.plan import Fit
 from grid.stages import Blocks, Runner
@@ -44,7 +45,7 @@ class WorkTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another item in the same process."""
         item = new_config["item"]
-        self.rungs = self.runner.search_trial(item.job, item.trial) if item.trial else None
+        self.rungs = search_trial(self.runner, item.job, item.trial) if item.trial else None
         return True
 
     def step(self) -> dict[str, Any]:

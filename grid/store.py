@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Store:
         draft = self.root / ".drafts" / f"{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
         draft.mkdir(parents=True)
         try:
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, draft / "arrays.safetensors")
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, draft / "arrays.safetensors")
             manifest = {"stage": stage.identity(), "key": stage.key, "facts": dict(facts)}
             with open(draft / "manifest.json", "w", encoding="utf-8") as file:
                 json.dump(manifest, file, indent=1)
@@ -72,6 +73,18 @@ class Store:
         with open(self.folder(stage.name, stage.key) / "manifest.json", encoding="utf-8") as file:
             return json.load(file)["facts"]
 
+    @contextmanager
+    def marked(self, stage: Stage) -> Iterator[None]:
+        """While inside, the stage is shown as running (grid/status.py). A mark means nothing to the work itself."""
+        mark = self.root / ".running" / f"{stage.name}-{stage.key}"
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
     def sweep(self) -> None:
         """Remove what interrupted writers left behind. Called by the driver alone, before any worker starts."""
-        shutil.rmtree(self.root / ".drafts", ignore_errors=True)
+        for leftover in (".drafts", ".running"):
+            shutil.rmtree(self.root / leftover, ignore_errors=True)

@@ -85,7 +85,7 @@ class Worklist:
             if fit is None:
                 self.urgency[key] = float("inf")  # everything after a search is unknown, so it is not to be late
                 continue
-            own = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+            own = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
             self.urgency[key] = own + self.urgency.get(f"after {key}", 0.0)
             for upstream in fit.upstream:
                 after = f"after {upstream.stage.key}"

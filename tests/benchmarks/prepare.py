@@ -112,10 +112,13 @@ def measure_trunk(path: Path, settings: faces.FaceSettings, name: str) -> dict[s
         trunk = load_trunk(name, random=True, precision=precision)
 
         def prepared(trunk: Callable[[np.ndarray], np.ndarray] = trunk) -> None:
-            faces.prepare_video(path, settings, on_crops=lambda crops: [trunk(crops)] and None)
+            def run(batch: np.ndarray) -> None:
+                trunk(batch)
+
+            faces.prepare_video(path, settings, on_crops=run)
 
         features[precision] = np.concatenate([trunk(crops) for crops in chunks]).astype(np.float64)
-        seconds[precision] = _best_of_3(lambda trunk=trunk: [trunk(crops) for crops in chunks])
+        seconds[precision] = _best_of_3(lambda trunk=trunk, chunks=chunks: [trunk(crops) for crops in chunks])
         fps[precision] = n / _best_of_3(prepared)
     error = np.linalg.norm(features["bfloat16"] - features["float32"]) / np.linalg.norm(features["float32"])
     return {

@@ -43,13 +43,13 @@ def test_what_has_no_canonical_text_is_refused(value: object) -> None:
 
 def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store, stage = Store(tmp_path), Stage("x", 1, {"p": 1})
-    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False])}
+    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False]), "c": np.array(7)}
     assert not store.has(stage)
     store.write(stage, arrays, {"seconds": 1.5})
     assert store.has(stage)
     assert store.facts(stage) == {"seconds": 1.5}
     for name, array in store.arrays(stage).items():
-        assert array.dtype == arrays[name].dtype
+        assert (array.dtype, array.shape) == (arrays[name].dtype, arrays[name].shape)
         np.testing.assert_array_equal(array, arrays[name])
     store.write(stage, {"a": np.zeros(1)}, {})  # a second writer changes nothing
     assert store.facts(stage) == {"seconds": 1.5}
