@@ -158,6 +158,12 @@ def run_fits(
     failed: dict[str, str] = {}
     for share in shares:
         if keys:
+            if share is not shares[0]:
+                print(
+                    f"{len(keys)} fits ran out of memory or died, or wait for one that did: "
+                    "once more, each with a machine to itself",
+                    flush=True,
+                )
             searcher = PlanSearcher(plan, keys, tick, died=died, postpone=share is shares[0])
             _tune(tune.with_resources(trainable, dict(share)), searcher, len(keys), execution.retries, store)
             for key in [*searcher.running.values(), *searcher.queue]:  # Tune stopped early (interrupted from outside)

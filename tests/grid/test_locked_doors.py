@@ -46,8 +46,8 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    code = f"from grid.lock import alone; from pathlib import Path; import os\nwith alone(Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -9
+    code = "import os, pathlib, sys\nfrom grid.lock import alone\nwith alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT).returncode == -9
     with alone(tmp_path):
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()
 
@@ -69,9 +69,10 @@ def test_a_full_disk_is_said_and_nothing_half_written_counts(small_disk: Path) -
     store = Store(small_disk / "store")
     block = np.random.default_rng(0).random((256, 1024), dtype=np.float32)  # 1 MB
     stages = [Stage("x", 1, {"i": i}) for i in range(4)]
+    store.write(stages[0], {"a": block}, {})
+    store.write(stages[1], {"a": block}, {})
     with pytest.raises(OSError, match=r"cannot write x/.*MB free there"):
-        for stage in stages:
-            store.write(stage, {"a": block}, {})
+        store.write(stages[2], {"a": block}, {})
     there = [s for s in stages if store.has(s)]
     assert len(there) == 2
     for stage in there:
@@ -88,10 +89,8 @@ def test_a_run_on_a_full_disk_stops_with_one_message_and_goes_on_later(
     arguments = ["--modalities", "eda", "--scenarios", "all87", "--data", tiny_data, "--experiment", tiny_experiment]
     command = [sys.executable, "-m", "grid.launch", *map(str, arguments), "--out", str(out), "--in-process"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert run.returncode in (1, 2)
-    assert (
-        "No space left on device" in run.stderr + (out / "failures.csv").read_text() if run.returncode == 1 else run.stderr
-    )
+    assert run.returncode in (1, 2)  # 2 where not even the tables found room
+    assert "No space left on device" in run.stderr
     assert "Traceback" not in run.stderr.splitlines()[-1]
     filler.unlink()
     assert subprocess.run(command, capture_output=True, cwd=ROOT).returncode == 0
@@ -193,8 +192,8 @@ def test_a_subject_is_forgotten(
         assert not (out / name).exists()
     # With the recordings gone too, the grid is computed for everybody else.
     data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
-    for path in [p for p in data.rglob(f"{subject}*") if p.exists()]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for part in ("video", "biosignals_filtered"):
+        shutil.rmtree(data / part / subject)
     index = data / "starting_point/samples.csv"
     index.write_text("\n".join(line for line in index.read_text().splitlines() if subject not in line))
     arguments = ["--modalities", "eda", "--scenarios", "all87", "--data", str(data), "--experiment", str(tiny_experiment)]
@@ -217,4 +216,5 @@ def test_an_unknown_subject_or_folder_is_said(tiny_grid: Path, tmp_path: Path, c
     )
     assert run.returncode == 2
     assert "no result folder in runs/" in run.stderr
-    assert store_module.__doc__ and "forget SUBJECT" in store_module.__doc__
+    assert store_module.__doc__
+    assert "forget SUBJECT" in store_module.__doc__
