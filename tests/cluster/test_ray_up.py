@@ -60,7 +60,7 @@ def test_up_a_job_the_results_and_down(
     config = str(cluster_file(machines, token))
     ray("up", "-y", config)
     try:
-        alive = "ray list nodes --filter state=ALIVE --format json | grep -c node_id"
+        alive = "ray list nodes --filter state=ALIVE --format json | grep -o node_id | wc -l"
         wait = f"for i in $(seq 60); do test $({alive}) -ge 3 && exit 0; sleep 2; done; exit 1"
         ray("exec", config, wait)
         # The door is locked: without the token neither the jobs' interface nor the cluster itself answers.
