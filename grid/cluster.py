@@ -31,12 +31,12 @@ from grid.config import Execution
 from grid.inprocess import Prepared, Tick, reason_of, take_signals, video_defect
 from grid.keys import Stage
 from grid.limits import death, time_limit
-from grid.plan import Plan
 from grid.pool import Pool
 from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
-from grid.schedule import run_fits
+from grid.schedule import run_work
 from grid.stages import Blocks
 from grid.store import Store
+from grid.worklist import Worklist
 
 ASK_AHEAD = 1000
 """How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""
@@ -191,16 +191,14 @@ class Cluster:
         """Access to what was prepared, small enough to travel to every worker."""
         return RayBlocks(self.store, self.refs, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
 
-    def fit(self, plan: Plan, keys: Sequence[str], blocks: Blocks, tick: Tick) -> dict[str, str]:
-        """Run these fits and the predictions made with them in one Ray Tune run; returns the reason of each that failed."""
+    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+        """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
-        self._ask_for(len(keys), share)
+        self._ask_for(work.total, share)
         share["memory"] = self._memory(self.execution.fit_memory_mb)
         most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
         alone = {"CPU": most, **({"GPU": 1.0} if self.gpus else {})}
-        return run_fits(
-            plan, keys, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs, tick=tick
-        )
+        return run_work(work, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""

@@ -77,6 +77,38 @@ class Synthetic(_Table):
     seed: int = 0
 
 
+class Range(_Table):
+    """Numbers from `low` to `high`, on a logarithmic scale or in steps."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+
+Space = dict[str, Range | list[Any]]
+"""Hyperparameter -> a range of numbers or a list of choices."""
+
+
+class Search(_Table):
+    """Hyperparameter search inside each training side. Role tables name what is searched; `trials` 0: no search.
+
+    `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
+    """
+
+    trials: int = Field(0, ge=0)
+    scope: Literal["fold", "scenario"] = "fold"
+    inner_folds: int = Field(3, ge=2)
+    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+    halving: int = Field(3, ge=2)
+    prune: bool = True
+    spatial: Space = {}
+    temporal: Space = {}
+    attention: Space = {}
+    physiological: Space = {}
+    fusion: Space = {}
+
+
 class Execution(_Table):
     """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes.
 
@@ -112,6 +144,7 @@ class Experiment(_Table):
     attention: dict[str, Any] = {}
     physiological: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
+    search: Search = Search()
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -125,6 +158,10 @@ class Experiment(_Table):
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
         return chosen, settings_of(chosen.settings, table, f"[{role}]")
+
+    def space(self, role: str) -> Space:
+        """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
+        return getattr(self.search, role) if self.search.trials else {}
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -201,7 +238,19 @@ def _check(experiment: Experiment) -> None:
             raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
     _ = experiment.face_settings
     for role in registry.ROLES:
-        experiment.network(role)
+        network, settings = experiment.network(role)
+        known = {f.name: getattr(settings, f.name) for f in fields(network.settings)}
+        if role == "physiological":
+            known["normalise"] = experiment.signals.normalise
+        for name, values in getattr(experiment.search, role).items():
+            where = f"search.{role}.{name}"
+            if name not in known:
+                raise ValueError(f"{where}: the {network.name} network has no such setting{_suggest(name, list(known))}")
+            inside = known[name] in values if isinstance(values, list) else values.low <= known[name] <= values.high
+            if not inside:
+                raise ValueError(
+                    f"{where}: the experiment's own value {known[name]!r}, tried first, is not among {values!r}"
+                )
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

@@ -64,6 +64,8 @@ def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, 
     for cell in plan.cells:
         if cell in plan.impossible:
             out[cell] = ("impossible", plan.impossible[cell])
+        elif cell in plan.waiting:
+            out[cell] = ("failed", failed.get(plan.waiting[cell], "its hyperparameter search has not ended"))
         elif store.has(plan.predicts[cell].stage):
             out[cell] = ("done", "")
         else:

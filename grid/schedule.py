@@ -1,7 +1,8 @@
-"""One Ray Tune run that works through a graph of fits.
+"""One Ray Tune run that works through a graph of fits and hyperparameter searches.
 
-Tune asks its searcher for the next trial: `PlanSearcher` answers with the most urgent fit whose inputs are stored, None while
-there is none, and FINISHED at the end. So Tune's resources, retries and worker reuse serve a graph, without barriers.
+Tune asks its searcher for the next trial: `PlanSearcher` answers with the most urgent item whose inputs are stored, None while
+there is none, and FINISHED at the end. So Tune's resources, retries and worker reuse serve a graph, without barriers, and a
+search's trials run beside other folds' fits.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,100 +20,87 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")  # the store is what a restart reads, not Tune's state
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from grid.config import Execution
-from grid.inprocess import Tick, reason_of
+from grid.inprocess import reason_of
 from grid.limits import death, out_of_memory, time_limit
-from grid.plan import Plan
-from grid.queue import ReadyQueue, path_costs
+from grid.plan import Fit
 from grid.stages import Blocks, Runner
 from grid.store import Store
+from grid.worklist import Item, Worklist
 
-Died = Callable[[str], tuple[str, bool]]
 
-
-class FitTrial(tune.Trainable):
-    """One fit and the predictions made with it. The process is reused for the next fit."""
+class WorkTrial(tune.Trainable):
+    """A fit with the predictions made with it, or a trial of a search. The process is reused for the next."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], plan: Plan, blocks: Blocks, store: Store, logs: Path, limit_s: float
+        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, limit_s: float
     ) -> None:
-        """Called once per process; `config` is {"key": the fit's key}."""
+        """Called once per process; `config` is {"item": Item, "predicts": [Predict]}."""
         import torch
 
-        self.plan, self.logs, self.limit_s = plan, logs, limit_s
+        self.logs, self.limit_s = logs, limit_s
         self.runner = Runner(store, blocks, "cuda" if torch.cuda.is_available() else "cpu")
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Go on with another fit in the same process."""
+        """Go on with another item in the same process."""
+        item = new_config["item"]
+        self.rungs = self.runner.search_trial(item.job, item.trial) if item.trial else None
         return True
 
     def step(self) -> dict[str, Any]:
-        """The whole fit. An error is a result: it is not retried, unlike the death of the process."""
-        key = self.config["key"]
-        reason, crowded = "", False
+        """The whole fit, or the next rung of a search trial. An error is a result, not retried, unlike a process's death."""
+        item = self.config["item"]
+        stage = item.job.stage
         try:
-            with time_limit(self.limit_s, hung_log(self.plan, key, self.logs)):
-                self.runner.fit(self.plan.fits[key])
-                for predict in self.plan.predicts_of(key):
+            with time_limit(self.limit_s, hung_log(self.logs, item)):
+                if self.rungs is not None:
+                    report = next(self.rungs)
+                    return {**report, "done": report["last"], "failed": "", "crowded": False}
+                self.runner.fit(item.job)
+                for predict in self.config["predicts"]:
                     self.runner.predict(predict)
+                return {"done": True, "failed": "", "crowded": False, "score": 0.0}
         except Exception as error:
-            reason, crowded = reason_of(error), out_of_memory(error)
             self.logs.mkdir(parents=True, exist_ok=True)
-            (self.logs / f"{self.plan.fits[key].stage.name}-{key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return {"done": True, "key": key, "failed": reason, "crowded": crowded}
+            (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            return {"done": True, "failed": reason_of(error), "crowded": out_of_memory(error), "score": 0.0}
 
 
-def hung_log(plan: Plan, key: str, logs: Path) -> Path:
-    """Where a fit that exceeds its time limit leaves word of where it stood."""
-    return logs / f"{plan.fits[key].stage.name}-{key}.hung.txt"
+def hung_log(logs: Path, item: Item) -> Path:
+    """Where an item that exceeds its time limit leaves word of where it stood."""
+    number = f"-{item.trial['number']}" if item.trial else ""
+    return logs / f"{item.job.stage.name}-{item.job.stage.key}{number}.hung.txt"
 
 
 class PlanSearcher(Searcher):
-    """Hands out the fits of a plan in dependency order, the start of the longest remaining path first.
+    """The worklist as Tune asks for it: one item a trial."""
 
-    `died(key)` says why a process died, and whether the time limit did it. With `postpone`, fits for which memory ran out,
-    and those that need them, end up in `postponed` instead of `failed`.
-    """
-
-    def __init__(self, plan: Plan, keys: Sequence[str], tick: Tick, *, died: Died, postpone: bool) -> None:
+    def __init__(self, work: Worklist, execution: Execution, logs: Path) -> None:
         super().__init__()
-        self.plan, self.tick, self.died, self.postpone = plan, tick, died, postpone
-        self.queue = order(plan, keys)
-        self.running: dict[str, str] = {}
-        self.failed: dict[str, str] = {}
-        self.postponed: set[str] = set()
+        self.work, self.execution, self.logs = work, execution, logs
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next fit, None to be asked again, or FINISHED."""
-        key = self.queue.pop()
-        if key is None:
-            return None if len(self.queue) else Searcher.FINISHED
-        self.running[trial_id] = key
-        return {"key": key}
+        """The next item, None to be asked again, or FINISHED."""
+        item = self.work.take(trial_id)
+        if item is None:
+            return None
+        if isinstance(item, str):
+            return Searcher.FINISHED
+        predicts = self.work.planner.plan.predicts_of(item.job.stage.key) if isinstance(item.job, Fit) else []
+        return {"item": item, "predicts": predicts}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A fit is over: those that waited for it alone become ready, or fail with it."""
-        key = self.running.pop(trial_id)
+        """An item is over."""
         if error or not result:
-            reason, in_time = self.died(key)
-            crowded = not in_time
+            log = hung_log(self.logs, self.work.running[trial_id])
+            reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
+            self.work.finish(trial_id, reason, crowded=not in_time)
         else:
-            reason, crowded = result["failed"], result["crowded"]
-        if not reason:
-            self.queue.done(key)
-            self.tick(running=len(self.running))
-        elif crowded and self.postpone:
-            self.postponed |= {key, *(waiting for waiting, _ in self.queue.drop(key))}
-        else:
-            self._fail(key, reason)
-            for waiting, needed in self.queue.drop(key):
-                self._fail(waiting, f"needs {self.plan.fits[needed].label}, which failed")
-
-    def _fail(self, key: str, reason: str) -> None:
-        self.failed[key] = reason
-        self.tick(failed=True, running=len(self.running))
+            self.work.finish(trial_id, result["failed"], crowded=result["crowded"])
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: after a crash the plan is made again from the store."""
@@ -121,69 +109,73 @@ class PlanSearcher(Searcher):
         """Nothing, see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps a copy of its set-up; a terminal display cannot be part of it."""
-        return {**self.__dict__, "tick": None, "plan": None, "died": None}
+        """Tune keeps a copy of its set-up; the worklist, with its display, cannot be part of it."""
+        return {**self.__dict__, "work": None}
 
 
-def order(plan: Plan, keys: Sequence[str]) -> ReadyQueue:
-    """The queue of these fits (in dependency order), urgent by rough cost: epochs x trials x steps along a path."""
-    fits = [plan.fits[k] for k in keys]
-    needs = {f.stage.key: [u.stage.key for u in f.upstream] for f in fits}
-    costs = {f.stage.key: float(f.settings.epochs * len(f.train.trial_ids) * (f.steps[1] - f.steps[0])) for f in fits}
-    return ReadyQueue(needs, path_costs(needs, costs))
+class RungScheduler(FIFOScheduler):
+    """Fits run to their end; trials of a search stop where their search's ASHA says so."""
+
+    def __init__(self, work: Worklist) -> None:
+        super().__init__()
+        self.work = work
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Called for results that do not end a trial."""
+        return self.CONTINUE if self.work.report(trial.trial_id, result) else self.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Called for the result that ends a trial: the last rung of a search trial is noted too."""
+        if trial.config["item"].trial and "rung" in result and trial.trial_id in self.work.running:
+            self.work.report(trial.trial_id, result)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See PlanSearcher."""
+        return {**self.__dict__, "work": None}
 
 
-def run_fits(
-    plan: Plan,
-    keys: Sequence[str],
+def run_work(
+    work: Worklist,
     blocks: Blocks,
     store: Store,
     *,
     shares: tuple[Mapping[str, float], Mapping[str, float]],
     execution: Execution,
     logs: Path,
-    tick: Tick,
 ) -> dict[str, str]:
-    """Run these fits (`keys` in dependency order) on the connected cluster; returns the reason of each that failed.
+    """Work through the list on the connected cluster; returns the reason of each fit that failed.
 
-    `shares`: the resources of a fit, and those of one that gets a machine to itself because it ran out of memory beside others.
+    `shares`: the resources of an item, and those of a fit that gets a machine to itself because memory ran out beside others.
     """
-    trainable = tune.with_parameters(
-        FitTrial, plan=plan, blocks=blocks, store=store, logs=logs, limit_s=execution.fit_limit_s
-    )
-
-    def died(key: str) -> tuple[str, bool]:
-        return death(hung_log(plan, key, logs), execution.fit_limit_s, execution.retries + 1)
-
-    failed: dict[str, str] = {}
-    for share in shares:
-        if keys:
-            if share is not shares[0]:
-                print(
-                    f"{len(keys)} fits ran out of memory or died, or wait for one that did: "
-                    "once more, each with a machine to itself",
-                    flush=True,
-                )
-            searcher = PlanSearcher(plan, keys, tick, died=died, postpone=share is shares[0])
-            _tune(tune.with_resources(trainable, dict(share)), searcher, len(keys), execution.retries, store)
-            for key in [*searcher.running.values(), *searcher.queue]:  # Tune stopped early (interrupted from outside)
-                searcher.failed.setdefault(key, "not run: the schedule was stopped")
-            failed |= searcher.failed
-            keys = [k for k in keys if k in searcher.postponed]
-    return failed
-
-
-def _tune(trainable: Any, searcher: PlanSearcher, n: int, retries: int, store: Store) -> None:
+    if work.total == 0:
+        return {}
+    trainable = tune.with_parameters(WorkTrial, blocks=blocks, store=store, logs=logs, limit_s=execution.fit_limit_s)
     store.root.mkdir(parents=True, exist_ok=True)
+    _tune(tune.with_resources(trainable, dict(shares[0])), work, store, execution, logs)
+    again = work.postponed_again()
+    if again:
+        print(f"{again} fits ran out of memory or died: once more, each with a machine to itself", flush=True)
+        _tune(tune.with_resources(trainable, dict(shares[1])), work, store, execution, logs)
+    for key in [*work.queue, *(item.job.stage.key for item in work.running.values())]:  # interrupted from outside
+        work.failed.setdefault(key, "not run: the schedule was stopped")
+    return work.failed
+
+
+def _tune(trainable: Any, work: Worklist, store: Store, execution: Execution, logs: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch:  # beside the store: every node reaches it
         tuner = tune.Tuner(
             trainable,
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=n, reuse_actors=True, metric="key", mode="max"),
+            tune_config=tune.TuneConfig(
+                search_alg=PlanSearcher(work, execution, logs),
+                scheduler=RungScheduler(work),
+                num_samples=-1,
+                reuse_actors=True,
+            ),
             run_config=tune.RunConfig(
                 name="fits",
                 storage_path=scratch,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=retries),
+                failure_config=tune.FailureConfig(max_failures=execution.retries),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )

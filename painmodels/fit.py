@@ -76,8 +76,11 @@ def fit(
     initial: Mapping[str, np.ndarray] | None = None,
     on_epoch: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    until: int | None = None,
 ) -> Fitted:
     """Train a sub-network from `seed` for `settings.epochs` epochs.
+
+    `until` ends after that many epochs, at a state that the checkpoint keeps: called again, the fit goes on from there.
 
     `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 or 1. A `per_frame`
     network takes (N, T, F) and is trained on the N·T frames, each with its trial's label. `initial` replaces some of
@@ -97,7 +100,8 @@ def fit(
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         signature = _signature(network, settings, inputs, labels, seed, initial or {})
         curve = _resume(checkpoint, model, optimiser, signature)
-        for epoch in range(len(curve), settings.epochs):
+        last = settings.epochs if until is None else min(until, settings.epochs)
+        for epoch in range(len(curve), last):
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
             optimiser.param_groups[0]["lr"] = rate
             with _seeded(seed, epoch + 1, device):
@@ -109,7 +113,8 @@ def fit(
             curve.append({"epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": rate})
             if on_epoch:
                 on_epoch(curve[-1])
-            if checkpoint and (epoch + 1) % checkpoint.every == 0 and epoch + 1 < settings.epochs:
+            pause = (epoch + 1) % checkpoint.every == 0 or epoch + 1 == last if checkpoint else False
+            if checkpoint and pause and epoch + 1 < settings.epochs:
                 checkpoint.save(_state(model, optimiser, curve, signature))
         return Fitted(_arrays(model), tuple(curve))
 

@@ -17,6 +17,13 @@ from grid.queue import ReadyQueue, path_costs
 ROOT = Path(__file__).parents[2]
 
 
+def queue_of(needs: dict[str, list[str]], paths: dict[str, float]) -> ReadyQueue:
+    queue = ReadyQueue()
+    for key, before in needs.items():
+        queue.add(key, before, paths[key])
+    return queue
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     n = draw(st.integers(1, 12))
@@ -27,7 +34,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 def test_every_key_comes_once_after_what_it_needs_and_a_failure_takes_all_that_wait_for_it(
     needs: dict[str, list[str]], data: st.DataObject
 ) -> None:
-    queue = ReadyQueue(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
+    queue = queue_of(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
     out: list[str] = []
     over: set[str] = set()
     dropped: dict[str, str] = {}
@@ -50,7 +57,7 @@ def test_the_start_of_the_longest_path_comes_first() -> None:
     costs = {"short": 3.0, "long": 8.0, "cnn": 2.0, "lstm": 5.0, "fusion": 2.0}
     paths = path_costs(needs, costs)
     assert paths == {"short": 5.0, "long": 8.0, "cnn": 9.0, "lstm": 7.0, "fusion": 2.0}
-    queue = ReadyQueue(needs, paths)
+    queue = queue_of(needs, paths)
     assert [queue.pop(), queue.pop(), queue.pop(), queue.pop()] == ["cnn", "long", "short", None]
     assert sorted(queue) == ["fusion", "lstm"]
     queue.done("cnn")
@@ -59,7 +66,7 @@ def test_the_start_of_the_longest_path_comes_first() -> None:
 
 def test_ten_thousands_of_keys_cost_no_scan_each() -> None:
     needs = {str(i): [str(i - 1)] if i % 9 else [] for i in range(100_000)}
-    queue = ReadyQueue(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
+    queue = queue_of(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
     started, handed = time.process_time(), 0
     while (key := queue.pop()) is not None:
         handed += 1
