@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
 from grid import tracking
+from tests.processes import below
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.chaos, pytest.mark.ray]
@@ -145,16 +145,9 @@ def varied(tiny_experiment: Path, place: Path, execution: str, **spatial: int) -
     return place
 
 
-def fit_workers(run: subprocess.Popen) -> list[psutil.Process]:
+def fit_workers(run: subprocess.Popen) -> list[int]:
     """The processes that fit for this driver."""
-    found = []
-    for process in psutil.Process(run.pid).children(recursive=True):
-        try:
-            if "WorkTrial" in "".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return [pid for pid, line in below(run.pid).items() if "WorkTrial" in line]
 
 
 def test_a_hung_fit_and_a_killed_one(tiny_data: Path, tiny_experiment: Path, prepared: Path, tiny_grid: Path) -> None:
@@ -163,7 +156,7 @@ def test_a_hung_fit_and_a_killed_one(tiny_data: Path, tiny_experiment: Path, pre
     arguments = command(tiny_data, path, prepared, "--modalities", "frame,eda", "--scenarios", "all87", "--folds", "0")
     run = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     until(lambda: fit_workers(run), run)
-    os.kill(fit_workers(run)[0].pid, signal.SIGKILL)
+    os.kill(fit_workers(run)[0], signal.SIGKILL)
     said, errors = run.communicate(timeout=SECONDS)
     assert run.returncode == 1, errors
     problems = pd.read_csv(prepared / "failures.csv")
