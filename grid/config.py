@@ -118,11 +118,21 @@ class Search(_Table):
 
 
 class Execution(_Table):
-    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes."""
+    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes.
+
+    `retries`: how often work is done again whose process died or exceeded its limit; after that, fits that died (out of
+    memory, most likely) are tried once more with a machine to themselves. Errors in the work itself are not retried.
+    `*_memory_mb`: reserved for each of those that run at once. `nodes_wait_s`: how long to wait for a first node.
+    """
 
     fits_per_gpu: int = Field(4, ge=1)
     prepares_per_gpu: int = Field(4, ge=1)
     retries: int = Field(2, ge=0)
+    prepare_limit_s: float = Field(1800, gt=0)
+    fit_limit_s: float = Field(86400, gt=0)
+    prepare_memory_mb: int = Field(1000, ge=0)
+    fit_memory_mb: int = Field(1000, ge=0)
+    nodes_wait_s: float = Field(1800, ge=0)
 
 
 class Experiment(_Table):

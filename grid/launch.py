@@ -78,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    from grid.lock import alone
+
     p = parser()
     options = p.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -93,11 +95,21 @@ def main(arguments: list[str] | None = None) -> int:
     if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     try:
-        return _run(options)
+        experiment = _experiment(options)
+        out = (options.out or Path("runs") / experiment.name).resolve()
+        if options.plan:
+            return _run(options, experiment, out)
+        with alone(out):
+            return _run(options, experiment, out)
     except (ValueError, FileNotFoundError) as error:  # DataError, ConfigError and WeightsMissing among them
         if os.environ.get("GRID_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk is full, or gone
+        if os.environ.get("GRID_TRACEBACK"):
+            raise
+        print(f"error: {error}; what was finished is kept: the same command goes on from here", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept; the same command goes on from here", file=sys.stderr)
@@ -120,7 +132,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
     from grid.plan import Planner, splits_of
     from grid.session import Session
@@ -128,7 +140,6 @@ def _run(options: argparse.Namespace) -> int:
     from grid.survey import survey
     from painmodels.baselines import default_rows
 
-    experiment = _experiment(options)
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:
         rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
@@ -139,7 +150,6 @@ def _run(options: argparse.Namespace) -> int:
     scenarios: tuple[str, ...] = experiment.axes.scenarios
     if options.scenarios:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
-    out = (options.out or Path("runs") / experiment.name).resolve()
     store = Store(out / "store")
     data = options.data.resolve() if options.data else _synthetic(experiment, out, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"

@@ -96,6 +96,7 @@ class Runner:
             arrays.update({"scale.low": limits.low, "scale.high": limits.high})
         facts = {
             "label": job.label,
+            "subjects": sorted(set(job.train.subjects)),
             "trials": len(job.train.trial_ids),
             "curve": list(fitted.curve),
             "seconds": round(time.monotonic() - started, 3),
@@ -144,6 +145,7 @@ class Runner:
             p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
         facts = {
             "trial_ids": list(job.test.trial_ids),
+            "subjects": sorted(set(job.test.subjects)),
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
