@@ -258,6 +258,8 @@ def _check(experiment: Experiment) -> None:
     if len(classes) == 1 or len(set(classes)) != len(classes):
         raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
     _ = experiment.face_settings
+    if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
+        raise ValueError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:
         network, settings = experiment.network(role)
         known = {f.name: getattr(settings, f.name) for f in fields(network.settings)}

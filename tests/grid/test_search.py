@@ -99,7 +99,7 @@ def run(
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)
     work = Worklist(planner, store, lambda **_: None)
-    assert InProcess(store).work(work, StoreBlocks(store, {}, x)) == {}
+    assert InProcess(store).work(work, StoreBlocks(store, {}, x, {})) == {}
     assert not planner.plan.waiting
     return planner, store
 
