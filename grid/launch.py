@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
     how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
+    how.add_argument("--detector", metavar="NAME", help="retinaface-mobile (default, shipped) or retinaface (the paper's)")
+    how.add_argument("--detector-weights", type=Path, metavar="FILE", help="of retinaface; default: its package's cache")
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
@@ -91,18 +93,23 @@ def _experiment(options: argparse.Namespace) -> Experiment:
             "random": options.random_trunk,
             **({"name": options.trunk, "weights": ""} if options.trunk else {}),
         }
+    if options.detector:
+        changes["faces"] = {"detector": options.detector}
     if options.protocol:
         changes["protocol"] = {"name": options.protocol}
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
 
 
 def _run(options: argparse.Namespace) -> int:
+    from dataprep.retinaface import RESNET_WEIGHTS
     from grid import cells, show
     from grid.plan import Planner, splits_of
     from grid.session import Session
     from grid.store import Store
     from grid.survey import survey
 
+    if options.detector_weights:  # for every process started from here
+        os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     experiment = _experiment(options)
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:
