@@ -107,6 +107,25 @@ def write_synthetic(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def write_layout(out: Path, *, subjects: int, trials: int, seed: int = 0) -> None:
+    """The index of such a data set with empty files for its recordings: enough to plan on, in no time."""
+    recordings = _recordings(
+        _pick(subjects), trials=trials, seed=seed, signal="none", size=(640, 480), classes=("BL1", "PA4")
+    )
+    _write_index(out, recordings)
+    for r in recordings:
+        _video_file(out, r).touch()
+        _signal_file(out, r).touch()
+
+
+def _video_file(folder: Path, r: _Recording) -> Path:
+    return folder / "video" / r.subject / f"{r.name}.mp4"
+
+
+def _signal_file(folder: Path, r: _Recording) -> Path:
+    return folder / "biosignals_filtered" / r.subject / f"{r.name}_bio.csv"
+
+
 def _check(*, subjects: int, trials: int, seed: int, signal: str, size: tuple[int, int], classes: Sequence[str]) -> None:
     if not 1 <= subjects <= len(SUBJECTS):
         raise ValueError(f"subjects: found {subjects}, expected 1 to {len(SUBJECTS)}, the names there are")
@@ -184,12 +203,13 @@ def _write_recording(r: _Recording, folder: Path) -> None:
         columns[column] = getattr(synthetic_signals, channel)(body, rng, level=level)
     for i, column in enumerate(("emg_corrugator", "emg_zygomaticus")):  # no use in Part A either
         columns[column] = synthetic_signals.emg(body, r.rng(2, r.number, i), level=0.0)
-    file = folder / "biosignals_filtered" / r.subject / f"{r.name}_bio.csv"
     table = np.stack(list(columns.values()), axis=1)
-    np.savetxt(file, table, fmt=["%d"] + ["%.6f"] * 5, delimiter="\t", header="\t".join(columns), comments="")
+    np.savetxt(
+        _signal_file(folder, r), table, fmt=["%d"] + ["%.6f"] * 5, delimiter="\t", header="\t".join(columns), comments=""
+    )
     level, rng = r.channel("video")
     frames = synthetic_face.frames(person, rng, level=level, size=r.size)
-    synthetic_face.write_video(folder / "video" / r.subject / f"{r.name}.mp4", frames, rng=rng)
+    synthetic_face.write_video(_video_file(folder, r), frames, rng=rng)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

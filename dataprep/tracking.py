@@ -24,7 +24,7 @@ from dataprep.video import Frame
 
 PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile
 
-VERSION = 1  # raise when the same frames may give another track
+VERSION = 2  # raise when the same frames may give another track
 
 
 class FaceLostError(DataError):
@@ -80,6 +80,7 @@ class FaceTrack:
 
     boxes_T4 (x0, y0, x1, y1) and landmarks_T52 in pixels of the full picture, scores_T: float32. detected_T: True where a
     detector saw the face, False where it was interpolated. n_faces_T: faces in the picture, by the latest count.
+    n_frames: steps that have a frame; those after them (one at most, in a clip of 137 frames) show the last one again.
     """
 
     boxes_T4: np.ndarray
@@ -90,6 +91,7 @@ class FaceTrack:
     width: int
     height: int
     fps: float
+    n_frames: int
 
     def __len__(self) -> int:
         return len(self.boxes_T4)
@@ -105,6 +107,7 @@ class Follower:
         self._counts: dict[int, int] = {}  # frames of which the whole picture was searched: faces seen
         self._states: list[np.ndarray] = []
         self._size = (0, 0)
+        self._n_frames, self._time_s = 0, -1.0
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
         """Every frame with its box (4,), in order, a little late. Raises DataError if the face is lost for too long."""
@@ -113,6 +116,8 @@ class Follower:
         t = -1
         for t, frame in enumerate(frames):
             self._frames[t] = frame
+            if frame.time_s > self._time_s:
+                self._n_frames, self._time_s = t + 1, frame.time_s
             if last_key is None or t - last_key == every:
                 self._key(last_key, t)
                 yield from self._release(last_key=t, at_end=False)
@@ -138,6 +143,7 @@ class Follower:
             width=self._size[0],
             height=self._size[1],
             fps=self._rate_hz,
+            n_frames=self._n_frames,
         )
 
     def _in_frames(self, seconds: float) -> int:

@@ -6,7 +6,7 @@ file layout. `SampleIndex` is the table of trials that protocols, metrics and st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,16 +77,16 @@ class DataSet:
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """A table with a row per trial: trial id, subject, label (1 = positive class). Rows keep the order of the data set."""
+    """A table with a row per trial: trial id, subject, label (0 = no pain). Rows keep the order of the data set."""
 
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]
     labels: tuple[int, ...]
 
     @classmethod
-    def of(cls, trials: Iterable[Trial], *, negative: int, positive: int) -> SampleIndex:
-        """The trials of the two classes, labelled 0 (`negative`) and 1 (`positive`); other classes are left out."""
-        rows = [(t.trial_id, t.subject, int(t.class_id == positive)) for t in trials if t.class_id in (negative, positive)]
+    def of(cls, trials: Iterable[Trial], *, classes: Sequence[int]) -> SampleIndex:
+        """The trials of these classes, labelled by the place of their class: 0, 1 …; other classes are left out."""
+        rows = [(t.trial_id, t.subject, classes.index(t.class_id)) for t in trials if t.class_id in classes]
         ids, subjects, labels = zip(*rows, strict=True) if rows else ((), (), ())
         return cls(ids, subjects, labels)
 

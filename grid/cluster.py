@@ -25,11 +25,11 @@ from ray.exceptions import RayError
 from grid.config import Execution
 from grid.inprocess import Prepared, Tick, reason_of, take_signals, video_defect
 from grid.keys import Stage
-from grid.plan import Plan
 from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
-from grid.schedule import run_fits
+from grid.schedule import run_work
 from grid.stages import Blocks
 from grid.store import Store
+from grid.worklist import Worklist
 
 QUEUED_PER_ACTOR = 2
 """Videos handed to an actor ahead of time: it never waits, and the driver never floods the object store."""
@@ -44,7 +44,7 @@ class RayBlocks:
         self.store, self.refs, self.stages, self.signal_arrays = store, dict(refs), dict(stages), dict(signals)
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F), zero-copy and read-only where they are in this node's store."""
+        """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
         wanted = list(trial_ids)
         here = [t for t in wanted if t in self.refs]
         try:
@@ -147,12 +147,10 @@ class Cluster:
         """Access to what was prepared, small enough to travel to every worker."""
         return RayBlocks(self.store, self.refs, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
 
-    def fit(self, plan: Plan, keys: Sequence[str], blocks: Blocks, tick: Tick) -> dict[str, str]:
-        """Run these fits and the predictions made with them in one Ray Tune run; returns the reason of each that failed."""
+    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+        """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
-        return run_fits(
-            plan, keys, blocks, self.store, resources=share, retries=self.execution.retries, logs=self.logs, tick=tick
-        )
+        return run_work(work, blocks, self.store, resources=share, retries=self.execution.retries, logs=self.logs)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""

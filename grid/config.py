@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +67,12 @@ class Signals(_Table):
     normalise: Literal["trial", "subject", "train"] = "trial"
 
 
+class Task(_Table):
+    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
+
+    classes: tuple[str, ...] = ()
+
+
 class Synthetic(_Table):
     """The data set written when no --data is given. `trials` per class and subject."""
 
@@ -75,6 +81,38 @@ class Synthetic(_Table):
     signal: Literal["all", "eda", "ecg", "video", "none"] = "all"
     size: str = "640x480"
     seed: int = 0
+
+
+class Range(_Table):
+    """Numbers from `low` to `high`, on a logarithmic scale or in steps."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+
+Space = dict[str, Range | list[Any]]
+"""Hyperparameter -> a range of numbers or a list of choices."""
+
+
+class Search(_Table):
+    """Hyperparameter search inside each training side. Role tables name what is searched; `trials` 0: no search.
+
+    `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
+    """
+
+    trials: int = Field(0, ge=0)
+    scope: Literal["fold", "scenario"] = "fold"
+    inner_folds: int = Field(3, ge=2)
+    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+    halving: int = Field(3, ge=2)
+    prune: bool = True
+    spatial: Space = {}
+    temporal: Space = {}
+    attention: Space = {}
+    physiological: Space = {}
+    fusion: Space = {}
 
 
 class Execution(_Table):
@@ -97,11 +135,13 @@ class Experiment(_Table):
     faces: dict[str, Any] = {}
     trunk: Trunk
     signals: Signals = Signals()
+    task: Task = Task()
     spatial: dict[str, Any] = {}
     temporal: dict[str, Any] = {}
     attention: dict[str, Any] = {}
     physiological: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
+    search: Search = Search()
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -114,7 +154,14 @@ class Experiment(_Table):
         """The sub-network chosen for a role and its settings."""
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
-        return chosen, settings_of(chosen.settings, table, f"[{role}]")
+        if "classes" in table:
+            raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
+        settings = settings_of(chosen.settings, table, f"[{role}]")
+        return chosen, replace(settings, classes=len(self.task.classes) or 2)
+
+    def space(self, role: str) -> Space:
+        """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
+        return getattr(self.search, role) if self.search.trials else {}
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -189,9 +236,24 @@ def _check(experiment: Experiment) -> None:
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+    classes = experiment.task.classes
+    if len(classes) == 1 or len(set(classes)) != len(classes):
+        raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
     _ = experiment.face_settings
     for role in registry.ROLES:
-        experiment.network(role)
+        network, settings = experiment.network(role)
+        known = {f.name: getattr(settings, f.name) for f in fields(network.settings)}
+        if role == "physiological":
+            known["normalise"] = experiment.signals.normalise
+        for name, values in getattr(experiment.search, role).items():
+            where = f"search.{role}.{name}"
+            if name not in known:
+                raise ValueError(f"{where}: the {network.name} network has no such setting{_suggest(name, list(known))}")
+            inside = known[name] in values if isinstance(values, list) else values.low <= known[name] <= values.high
+            if not inside:
+                raise ValueError(
+                    f"{where}: the experiment's own value {known[name]!r}, tried first, is not among {values!r}"
+                )
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

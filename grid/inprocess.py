@@ -5,6 +5,7 @@ It runs the same functions as the Ray executor (grid/cluster.py, grid/schedule.p
 
 from __future__ import annotations
 
+import itertools
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dataprep.types import DataError, Defect
-from grid.plan import Plan
+from grid.plan import Fit
 from grid.prepare import SignalsBlock, SignalsJob, VideoJob, run_signals, run_video
 from grid.stages import Blocks, Runner, StoreBlocks
 from grid.store import Store
+from grid.worklist import Item, Worklist
 
 Tick = Callable[..., None]
 
@@ -64,25 +66,29 @@ class InProcess:
         """Access to what was prepared."""
         return StoreBlocks(self.store, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
 
-    def fit(self, plan: Plan, keys: Sequence[str], blocks: Blocks, tick: Tick) -> dict[str, str]:
-        """Run these fits (dependencies first) and the predictions made with them; returns the reason of each that failed."""
+    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+        """Run all fits and searches, one after another; returns the reason of each fit that failed."""
         runner = Runner(self.store, blocks)
-        failed: dict[str, str] = {}
-        for key in keys:
-            job = plan.fits[key]
-            broken = [u.stage.key for u in job.upstream if u.stage.key in failed]
-            if broken:
-                failed[key] = f"needs {plan.fits[broken[0]].label}, which failed"
-            else:
-                try:
-                    runner.fit(job)
-                    for predict in plan.predicts_of(key):
+        for number in itertools.count():
+            worker = f"item-{number}"
+            item = work.take(worker)
+            if not isinstance(item, Item):
+                return work.failed
+            try:
+                if isinstance(item.job, Fit):
+                    runner.fit(item.job)
+                    for predict in work.planner.plan.predicts_of(item.job.stage.key):
                         runner.predict(predict)
-                except Exception as error:
-                    traceback.print_exc()
-                    failed[key] = reason_of(error)
-            tick(failed=key in failed)
-        return failed
+                else:
+                    for report in runner.search_trial(item.job, item.trial):
+                        if not work.report(worker, report):
+                            break
+            except Exception as error:
+                traceback.print_exc()
+                work.finish(worker, reason_of(error))
+            else:
+                work.finish(worker)
+        return work.failed
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -10,10 +10,13 @@ Exit codes: 0 all done, 1 some cells failed (the rest is complete and usable), 2
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from grid.config import Experiment
     from grid.session import Session
 
-PROTOCOLS = ("subject", "sample", "loso", "holdout")
+PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").glob("[!_]*.py"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--dataset", metavar="NAME", help="how to read it: biovid, stress-predict, …; default: recognised")
     how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
+    )
+    how.add_argument(
+        "--search", type=int, metavar="N", help="search hyperparameters, N trials each, inside the training sides"
     )
     how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
     how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
@@ -95,6 +101,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
         }
     if options.detector:
         changes["faces"] = {"detector": options.detector}
+    if options.search is not None:
+        changes["search"] = {"trials": options.search}
     if options.protocol:
         changes["protocol"] = {"name": options.protocol}
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
@@ -119,10 +127,9 @@ def _run(options: argparse.Namespace) -> int:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
     out = (options.out or Path("runs") / experiment.name).resolve()
     store = Store(out / "store")
-    data = options.data.resolve() if options.data else _synthetic(experiment, out)
-    found = survey(
-        data, experiment, rows=rows, scenarios=scenarios, memory=out / "fingerprints.json", dataset=options.dataset
-    )
+    data = options.data.resolve() if options.data else _synthetic(experiment, out, plan=options.plan)
+    memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
+    found = survey(data, experiment, rows=rows, scenarios=scenarios, memory=memory, dataset=options.dataset)
     folds = None
     if options.folds:
         folds = cells.fold_numbers(options.folds, len(splits_of(experiment, found.dataset, found.index)))
@@ -143,23 +150,28 @@ def _run(options: argparse.Namespace) -> int:
     return _finish(options, session, session.write())
 
 
-def _synthetic(experiment: Experiment, out: Path) -> Path:
-    """The experiment's synthetic data set, written if it is not there."""
-    from dataprep.synthetic import write_synthetic
+def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
+    """The experiment's synthetic data set, written if it is not there; to `plan` on, its index alone in a temporary folder."""
+    from dataprep.synthetic import write_layout, write_synthetic
     from grid.keys import digest
     from grid.progress import Display
 
     s = experiment.synthetic
     path = out / "data" / f"synthetic-{digest(s.model_dump())}"
-    if not path.exists():
-        print(
-            f"no --data: writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}",
-            flush=True,
-        )
-        width, _, height = s.size.partition("x")
-        options: dict[str, Any] = {"subjects": s.subjects, "trials": s.trials, "seed": s.seed, "signal": s.signal}
-        with Display("writing", s.subjects * s.trials * 2, unit="recordings") as display:
-            write_synthetic(path, size=(int(width), int(height)), progress=lambda *_: display.advance(), **options)
+    if path.exists():
+        return path
+    if plan:
+        path = Path(tempfile.mkdtemp(prefix="grid-plan-")) / "synthetic-not-written-yet"
+        atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+        write_layout(path, subjects=s.subjects, trials=s.trials, seed=s.seed)
+        return path
+    print(
+        f"no --data: writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}", flush=True
+    )
+    width, _, height = s.size.partition("x")
+    options: dict[str, Any] = {"subjects": s.subjects, "trials": s.trials, "seed": s.seed, "signal": s.signal}
+    with Display("writing", s.subjects * s.trials * 2, unit="recordings") as display:
+        write_synthetic(path, size=(int(width), int(height)), progress=lambda *_: display.advance(), **options)
     return path
 
 

@@ -8,20 +8,22 @@ Training stages are built from the training side of a fold alone. Test trials en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dataprep.types import DataSet, SampleIndex
 from grid.cells import SIGNALS, Cell, Row, Scenario, row
-from grid.config import Experiment
+from grid.config import Experiment, Space
+from grid.config import Search as SearchOptions
 from grid.keys import Stage, digest
 from grid.protocols import FoldSplit, protocols
 from painmodels import registry
 
 FIT_VERSION = 1
 PREDICT_VERSION = 1
+SEARCH_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,66 @@ class Predict:
     cell: Cell
 
 
+@dataclass(frozen=True)
+class InnerFold:
+    """A split of a training side: both halves carry labels, neither holds a subject of the other or of the test side."""
+
+    train: TrainSet
+    validation: TrainSet
+    upstream: tuple[Fit, ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """A hyperparameter search for one sub-network inside a training side (grid/search.py runs it).
+
+    `settings` and `normalise` are the experiment's own configuration, `space` is what may change of it.
+    """
+
+    stage: Stage
+    role: str
+    network: str
+    settings: registry.Training
+    normalise: str
+    space: Space
+    inner: tuple[InnerFold, ...]
+    channels: tuple[int, ...]
+    steps: tuple[int, int]
+    options: SearchOptions
+    scenario: str
+    fold: int
+
+    @property
+    def trials(self) -> int:
+        """How many configurations are tried."""
+        return self.options.trials
+
+    @property
+    def label(self) -> str:
+        """A short name for people: role, signals, scenario, fold (none if it serves all folds)."""
+        return f"{self.stage.name}/{self.scenario}" + ("" if self.fold < 0 else f"/fold{self.fold}")
+
+
+class Unresolved(Exception):  # noqa: N818 - not an error: a fit's configuration is still being searched for
+    """Raised inside the planner where a search has to end first. `key` is the search's."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 @dataclass
 class Plan:
-    """All stages of the wanted cells. `fits` are in dependency order; `impossible` says why a cell cannot be computed."""
+    """All stages of the wanted cells. `fits` are in dependency order; `impossible` says why a cell cannot be computed.
+
+    With hyperparameter search the plan grows: a cell in `waiting` is completed when the search of that key has ended.
+    """
 
     cells: list[Cell] = field(default_factory=list)
     fits: dict[str, Fit] = field(default_factory=dict)
     predicts: dict[Cell, Predict] = field(default_factory=dict)
+    searches: dict[str, Search] = field(default_factory=dict)
+    waiting: dict[Cell, str] = field(default_factory=dict)
     impossible: dict[Cell, str] = field(default_factory=dict)
 
     def predicts_of(self, fit_key: str) -> list[Predict]:
@@ -148,14 +203,38 @@ def splits_of(experiment: Experiment, dataset: DataSet, index: SampleIndex) -> t
     )
 
 
-class Planner:
-    """Builds the plan of one experiment on one prepared data set."""
+@dataclass(frozen=True)
+class _Context:
+    """One fold of one scenario while it is planned. `tag` names it; inner folds have contexts of their own."""
 
-    def __init__(self, experiment: Experiment, dataset: DataSet, inputs: Inputs) -> None:
-        self.experiment, self.dataset, self.inputs = experiment, dataset, inputs
+    tag: str
+    scenario: str
+    index: SampleIndex
+    split: FoldSplit
+    steps: tuple[int, int]
+
+
+class Planner:
+    """Builds the plan of one experiment on one prepared data set.
+
+    `winner(search stage)` gives the parameters that a finished search chose, None while it has not ended.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: DataSet,
+        inputs: Inputs,
+        winner: Callable[[Stage], dict[str, Any] | None] = lambda stage: None,
+    ) -> None:
+        self.experiment, self.dataset, self.inputs, self.winner = experiment, dataset, inputs, winner
         self.plan = Plan()
         self.networks = {role: experiment.network(role) for role in registry.ROLES}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
+        self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str]] = {}
+        self._contexts: dict[Cell, _Context] = {}
+        self._fits: dict[tuple[str, tuple[str, ...], str], Fit] = {}
+        self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
 
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
         """The plan of rows x scenarios x folds (None: every fold of the protocol)."""
@@ -174,110 +253,214 @@ class Planner:
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
+                    context = _Context(f"{name}/{split.fold}", name, index, split, steps)
                     for r in asked:
-                        self._cell(Cell(r.name, name, split.protocol, split.fold), r, index, split, steps)
+                        self._cell(Cell(r.name, name, split.protocol, split.fold), r, context)
         return self.plan
+
+    def resume(self, search_key: str) -> None:
+        """Complete the cells that waited for a search which has ended; some may then wait for the next."""
+        for cell in [c for c, key in self.plan.waiting.items() if key == search_key]:
+            del self.plan.waiting[cell]
+            self._resolve(cell, row(cell.modality), self._contexts[cell])
 
     def _refuse(self, cell: Cell, reason: str) -> None:
         self.plan.cells.append(cell)
         self.plan.impossible[cell] = reason
 
-    def _cell(self, cell: Cell, row: Row, index: SampleIndex, split: FoldSplit, steps: tuple[int, int]) -> None:
+    def _cell(self, cell: Cell, row: Row, context: _Context) -> None:
         for signal in row.signals:
             if SIGNALS[signal] not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
-        train = self._train_set(index, split, row.parts, cell.scenario)
-        test_ids = self.inputs.usable(split.test, row.parts)
-        if isinstance(train, str):
-            return self._refuse(cell, train)
-        if not test_ids:
+        try:
+            self._train_set(context, row.parts)
+        except ValueError as error:
+            return self._refuse(cell, str(error))
+        if not self._test_set(context, row.parts).trial_ids:
             return self._refuse(cell, f"no held-out trial has usable {' and '.join(row.parts)}")
         self.plan.cells.append(cell)
-        fit = self._row_fit(cell, row, index, split, steps)
-        test = TestSet(test_ids, tuple(split.subject_of[t] for t in test_ids), digest(self._sources(test_ids, row.parts)))
+        self._contexts[cell] = context
+        return self._resolve(cell, row, context)
+
+    def _resolve(self, cell: Cell, row: Row, context: _Context) -> None:
+        """Plan the fits of a cell and its prediction, as far as the searches that have ended allow."""
+        role = (
+            "spatial"
+            if row.frame
+            else "fusion"
+            if row.clip and row.signals
+            else "attention"
+            if row.clip
+            else "physiological"
+        )
+        try:
+            fit = self._fit(role, row.signals, context, context)
+        except Unresolved as unresolved:
+            self.plan.waiting[cell] = unresolved.key
+            return
+        self._register(fit)
+        test = self._test_set(context, row.parts)
         stage = Stage("predict", PREDICT_VERSION, {"modality": row.name}, (fit.stage.key, test.key))
         self.plan.predicts[cell] = Predict(stage, fit, test, cell)
-        return None
 
-    def _row_fit(self, cell: Cell, row: Row, index: SampleIndex, split: FoldSplit, steps: tuple[int, int]) -> Fit:
-        """The last sub-network of a row, after those it is fed by."""
+    def _register(self, fit: Fit) -> None:
+        """Put a fit into the plan, after those it is fed by."""
+        if fit.stage.key in self.plan.fits:
+            return
+        for upstream in fit.upstream:
+            self._register(upstream)
+        self.plan.fits.setdefault(fit.stage.key, fit)
 
-        def fit(role: str, parts: tuple[str, ...], *upstream: Fit, signals: tuple[str, ...] = ()) -> Fit:
-            train = self._train_set(index, split, parts, cell.scenario)
-            assert isinstance(train, TrainSet), train
-            return self._fit(role, train, upstream, signals, steps, cell)
+    def _upstream(self, role: str, signals: tuple[str, ...], context: _Context, chosen_in: _Context) -> tuple[Fit, ...]:
+        """What a sub-network is fed by. Every branch is visited before giving up, so that searches run side by side."""
+        fits, unresolved = [], None
+        feeding = UPSTREAM[role]
+        if (
+            role == "fusion" and self.networks["fusion"][0].sequences
+        ):  # step by step: the attention's sum would hide the steps
+            feeding = (("temporal", False), ("physiological", True))
+        for upstream, its_signals in feeding:
+            try:
+                fits.append(self._fit(upstream, signals if its_signals else (), context, chosen_in))
+            except Unresolved as error:
+                unresolved = unresolved or error
+        if unresolved:
+            raise unresolved
+        return tuple(fits)
 
-        visual = physiological = None
-        if row.frame:
-            return fit("spatial", ("video",))
-        if row.clip:
-            spatial = fit("spatial", ("video",))
-            visual = fit("attention", ("video",), fit("temporal", ("video",), spatial))
-        if row.signals:
-            physiological = fit("physiological", ("signals",), signals=row.signals)
-        if visual and physiological:
-            return fit("fusion", row.parts, visual, physiological, signals=row.signals)
-        last = visual or physiological
-        assert last is not None
-        return last
-
-    def _fit(
-        self,
-        role: str,
-        train: TrainSet,
-        upstream: tuple[Fit, ...],
-        signals: tuple[str, ...],
-        steps: tuple[int, int],
-        cell: Cell,
-    ) -> Fit:
-        network, settings = self.networks[role]
-        normalise = self.experiment.signals.normalise if role == "physiological" else ""
+    def _fit(self, role: str, signals: tuple[str, ...], context: _Context, chosen_in: _Context) -> Fit:
+        """A sub-network on the training side of `context`, configured as chosen in the fold `chosen_in`."""
+        ident = (role, signals, context.tag)
+        if ident in self._fits:
+            return self._fits[ident]
+        upstream = self._upstream(role, signals, context, chosen_in)
+        train = self._train_set(context, _parts(role))
+        settings, normalise = self._configuration(role, signals, chosen_in)
+        network = self.networks[role][0]
         params: dict[str, Any] = {
             "role": role,
             "network": network.name,
             "network_version": network.version,
             "settings": asdict(settings),
             "signals": list(signals),
-            "steps": list(steps),
+            "steps": list(context.steps),
             "normalise": normalise,
             "seed": self.experiment.seed,
         }
-        name = f"fit-{role}" + (f"-{'+'.join(signals)}" if signals else "")
-        stage = Stage(name, FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
-        if stage.key not in self.plan.fits:
-            trunk = self.experiment.trunk
-            start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
-            channels = tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
-            self.plan.fits[stage.key] = Fit(
-                stage,
-                role,
-                network.name,
-                settings,
-                upstream,
-                channels,
-                steps,
-                normalise,
-                train,
-                cell.scenario,
-                cell.fold,
-                start,
-            )
-        return self.plan.fits[stage.key]
+        stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
+        trunk = self.experiment.trunk
+        start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
+        channels, place = self._channels(role, signals), (context.scenario, context.split.fold)
+        fit = Fit(stage, role, network.name, settings, upstream, channels, context.steps, normalise, train, *place, start)
+        self._fits[ident] = fit
+        return fit
 
-    def _train_set(self, index: SampleIndex, split: FoldSplit, parts: tuple[str, ...], scenario: str) -> TrainSet | str:
-        """The usable training trials, or the reason why there cannot be a fit. Made once per fold and parts."""
-        ident = (f"{scenario}/{split.fold}", parts)
+    def _configuration(self, role: str, signals: tuple[str, ...], context: _Context) -> tuple[Any, str]:
+        """Settings and normalisation of a sub-network in a fold: the experiment's own, or what its search has chosen."""
+        settings = self.networks[role][1]
+        normalise = self.experiment.signals.normalise if role == "physiological" else ""
+        if not self.experiment.space(role):
+            return settings, normalise
+        if self.experiment.search.scope == "scenario":
+            context = self._whole(context)
+        ident = (role, signals, context.tag)
+        if ident not in self._chosen:
+            search = self._search(role, signals, context, settings, normalise)
+            winner = self.winner(search.stage)
+            if winner is None:
+                self.plan.searches[search.stage.key] = search
+                for inner in search.inner:
+                    for fit in inner.upstream:
+                        self._register(fit)
+                raise Unresolved(search.stage.key)
+            changed = {k: v for k, v in winner.items() if k != "normalise"}
+            self._chosen[ident] = (replace(settings, **changed), winner.get("normalise", normalise))
+        return self._chosen[ident]
+
+    def _whole(self, context: _Context) -> _Context:
+        """All subjects of the scenario as one training side: what a search of scope `scenario` sees. There is no test side."""
+        return _Context(context.scenario, context.scenario, context.index, _everybody(context), context.steps)
+
+    def _search(self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str) -> Search:
+        options, space = self.experiment.search, self.experiment.space(role)
+        side = context.index.only(self._train_set(context, _parts(role)).trial_ids)
+        inner = []
+        for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
+            fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
+            back = replace(split, train=split.test, test=split.train)
+            validation = _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)
+            upstream = self._upstream(role, signals, fold, context)
+            inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
+        network = self.networks[role][0]
+        params: dict[str, Any] = {
+            "role": role,
+            "network": network.name,
+            "network_version": network.version,
+            "settings": asdict(settings),
+            "signals": list(signals),
+            "steps": list(context.steps),
+            "normalise": normalise,
+            "seed": self.experiment.seed,
+            "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
+            "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
+        }
+        inputs = [k for i in inner for k in (i.train.key, i.validation.key, *(f.stage.key for f in i.upstream))]
+        stage = Stage(f"search-{_name(role, signals)}", SEARCH_VERSION, params, tuple(inputs))
+        channels, fold_number = self._channels(role, signals), context.split.fold
+        common = (stage, role, network.name, settings, normalise, space, tuple(inner), channels, context.steps, options)
+        return Search(*common, context.scenario, fold_number)
+
+    def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
+
+    def _train_set(self, context: _Context, parts: tuple[str, ...]) -> TrainSet:
+        """The usable training trials, made once per fold and parts. Raises ValueError if there cannot be a fit."""
+        ident = (context.tag, parts)
         if ident not in self._train_sets:
-            ids = self.inputs.usable(split.train, parts)
-            side = index.only(ids)
-            if len(set(side.labels)) < 2:
+            side = context.index.only(self.inputs.usable(context.split.train, parts))
+            if len(set(side.labels)) < self.networks["spatial"][1].classes:
                 missing = [part for part in parts if not self.inputs.keys[part]]
                 if missing:
-                    return f"the data has no usable {' and no usable '.join(missing)}"
-                return f"the {len(ids)} usable training trials are not of both classes"
+                    raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
+                raise ValueError(f"the {len(side)} usable training trials are not of every class")
             key = digest([self._sources(side.trial_ids, parts), list(side.labels), list(side.subjects)])
             self._train_sets[ident] = TrainSet(side.trial_ids, side.subjects, side.labels, key)
         return self._train_sets[ident]
 
+    def _test_set(self, context: _Context, parts: tuple[str, ...]) -> TestSet:
+        """The usable held-out trials, made once per fold and parts."""
+        ident = (context.tag, parts)
+        if ident not in self._test_sets:
+            ids = self.inputs.usable(context.split.test, parts)
+            self._test_sets[ident] = TestSet(
+                ids, tuple(context.split.subject_of[t] for t in ids), digest(self._sources(ids, parts))
+            )
+        return self._test_sets[ident]
+
     def _sources(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> list[list[str]]:
         return [[t, *(self.inputs.keys[part][t] for part in parts)] for t in trial_ids]
+
+
+UPSTREAM: dict[str, tuple[tuple[str, bool], ...]] = {
+    "spatial": (),
+    "temporal": (("spatial", False),),
+    "attention": (("temporal", False),),
+    "physiological": (),
+    "fusion": (("attention", False), ("physiological", True)),
+}
+"""Role -> the roles that feed it, and whether they see the row's signals."""
+
+
+def _parts(role: str) -> tuple[str, ...]:
+    """The recordings a role needs."""
+    return {"physiological": ("signals",), "fusion": ("video", "signals")}.get(role, ("video",))
+
+
+def _name(role: str, signals: tuple[str, ...]) -> str:
+    return role + (f"-{'+'.join(signals)}" if signals else "")
+
+
+def _everybody(context: _Context) -> FoldSplit:
+    """A one-sided split: everybody trains. For searches that are declared to have seen the test subjects."""
+    ids = context.index.trial_ids
+    return FoldSplit(context.split.protocol, -1, ids, (), context.split.subject_of, one_sided=True)

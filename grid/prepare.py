@@ -1,6 +1,6 @@
 """Preparation: one pass over each video, one over each subject's signals. Pure functions; executors run them anywhere.
 
-A video becomes the frozen trunk's activations, float16 (n_steps, F), and on the way a face track, kept as an artefact of its
+A video becomes the frozen trunk's activations, float16 (n_frames, F), and on the way a face track, kept as an artefact of its
 own so that another trunk or crop never detects again. Signals become float32 (n_steps, C) per trial on the frame clock.
 """
 
@@ -25,7 +25,7 @@ from grid.store import Store
 from painmodels.fit import one_thread
 from painmodels.spatial import Trunk, load_trunk, trunk_fingerprint
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 SIGNALS_VERSION = 2
 CROP_SETTINGS = ("size", "crop", "margin")
 """Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
@@ -129,7 +129,10 @@ def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str
 
 
 def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
-    """Features of one video, float16 (n_steps, F), from the store or made now. Raises DataError for a bad file."""
+    """Features of one video, float16 (n_frames, F), from the store or made now. Raises DataError for a bad file.
+
+    A clip that ends a step early has a row less than `n_steps`.
+    """
     if store.has(job.stage):
         return store.arrays(job.stage)["features"]
     started = time.monotonic()
@@ -153,7 +156,7 @@ def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
     if known is None:
         arrays = {f.name: np.asarray(getattr(track, f.name)) for f in fields(track)}
         store.write(job.track, arrays, {"subject": job.trial.subject})
-    features = np.concatenate(chunks)
+    features = np.concatenate(chunks)[: track.n_frames]
     seconds = time.monotonic() - started
     facts = {"subject": job.trial.subject, "frames": len(features), "seconds": round(seconds, 3), "device": device}
     facts["frames_detected"] = int(np.count_nonzero(track.detected_T))

@@ -46,13 +46,14 @@ class Display:
         elif kind is None:
             self._line()
 
-    def advance(self, *, failed: bool = False, running: int = 0) -> None:
-        """One piece of work is over; `running` are still being worked on."""
+    def advance(self, *, failed: bool = False, running: int = 0, total: int = 0) -> None:
+        """One piece of work is over; `running` are still being worked on; `total` is the new total, if it has grown."""
+        self.total = total or self.total
         self.done += 1
         self.failed += failed
         self.running = running
         if self.live and self.task is not None:
-            self.bars.update(self.task, completed=self.done, state=self._state())
+            self.bars.update(self.task, completed=self.done, total=self.total, state=self._state())
         elif time.monotonic() - self.last_line > QUIET_SECONDS:
             self._line()
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dataprep.types import Defect
-from grid import tables
+from grid import classes, tables
 from grid.cells import Cell
 from grid.plan import Fit, Plan
 from grid.store import Store
@@ -25,7 +25,10 @@ KEYS = ["modality", "scenario", "protocol", "fold"]
 
 
 def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
-    """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start)."""
+    """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start).
+
+    `labels` are those of the classes; the first is no pain, every other one is pain (`y_true` 1).
+    """
     parts = []
     for cell in plan.cells:
         predict = plan.predicts.get(cell)
@@ -46,7 +49,7 @@ def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataF
                     "subject_name": np.repeat(predict.test.subjects, per_trial),
                     "sample_name": ids,
                     "frame": pd.array(frames, dtype="Int64"),
-                    "y_true": np.repeat([labels[t] for t in predict.test.trial_ids], per_trial),
+                    "y_true": np.repeat([int(labels[t] > 0) for t in predict.test.trial_ids], per_trial),
                     "p_pain": p.reshape(-1),
                 }
             )
@@ -64,6 +67,8 @@ def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, 
     for cell in plan.cells:
         if cell in plan.impossible:
             out[cell] = ("impossible", plan.impossible[cell])
+        elif cell in plan.waiting:
+            out[cell] = ("failed", failed.get(plan.waiting[cell], "its hyperparameter search has not ended"))
         elif store.has(plan.predicts[cell].stage):
             out[cell] = ("done", "")
         else:
@@ -101,6 +106,11 @@ def write(
     _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "table2.csv", lambda p: tables.table2(scores, table).to_csv(p, index=False))
+    if any(f.settings.classes > 2 for f in plan.fits.values()):
+        names = run["experiment"]["task"]["classes"]
+        every = classes.predictions(plan, store, labels, names=names)
+        _replace(out / "class_predictions.parquet", lambda p: every.to_parquet(p, index=False))
+        _replace(out / "class_scores.csv", lambda p: classes.scores_table(every, names=names).to_csv(p, index=False))
     _write_json(out / "cells.json", [_cell_record(plan, c, *state[c]) for c in plan.cells])
     _write_json(out / "run.json", dict(run))
     return scores

@@ -1,7 +1,8 @@
-"""One Ray Tune run that works through a graph of fits.
+"""One Ray Tune run that works through a graph of fits and hyperparameter searches.
 
-Tune asks its searcher for the next trial: `PlanSearcher` answers with the most urgent fit whose inputs are stored, None while
-there is none, and FINISHED at the end. So Tune's resources, retries and worker reuse serve a graph, without barriers.
+Tune asks its searcher for the next trial: `PlanSearcher` answers with the most urgent item whose inputs are stored, None while
+there is none, and FINISHED at the end. So Tune's resources, retries and worker reuse serve a graph, without barriers, and a
+search's trials run beside other folds' fits.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +20,72 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")  # the store is what a restart reads, not Tune's state
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from grid.inprocess import Tick, reason_of
-from grid.plan import Plan
+from grid.inprocess import reason_of
+from grid.plan import Fit
 from grid.stages import Blocks, Runner
 from grid.store import Store
+from grid.worklist import Worklist
 
 
-class FitTrial(tune.Trainable):
-    """One fit and the predictions made with it. The process is reused for the next fit."""
+class WorkTrial(tune.Trainable):
+    """A fit with the predictions made with it, or a trial of a search. The process is reused for the next."""
 
-    def setup(self, config: dict[str, Any], plan: Plan, blocks: Blocks, store: Store, logs: Path) -> None:  # type: ignore[override]
-        """Called once per process; `config` is {"key": the fit's key}."""
+    def setup(self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path) -> None:  # type: ignore[override]
+        """Called once per process; `config` is {"item": Item, "predicts": [Predict]}."""
         import torch
 
-        self.plan, self.logs = plan, logs
+        self.logs = logs
         self.runner = Runner(store, blocks, "cuda" if torch.cuda.is_available() else "cpu")
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Go on with another fit in the same process."""
+        """Go on with another item in the same process."""
+        item = new_config["item"]
+        self.rungs = self.runner.search_trial(item.job, item.trial) if item.trial else None
         return True
 
     def step(self) -> dict[str, Any]:
-        """The whole fit. An error is a result: it is not retried, unlike the death of the process."""
-        key = self.config["key"]
-        reason = ""
+        """The whole fit, or the next rung of a search trial. An error is a result, not retried, unlike a process's death."""
+        item = self.config["item"]
         try:
-            self.runner.fit(self.plan.fits[key])
-            for predict in self.plan.predicts_of(key):
+            if self.rungs is not None:
+                report = next(self.rungs)
+                return {**report, "done": report["last"], "failed": ""}
+            self.runner.fit(item.job)
+            for predict in self.config["predicts"]:
                 self.runner.predict(predict)
+            return {"done": True, "failed": "", "score": 0.0}
         except Exception as error:
-            reason = reason_of(error)
             self.logs.mkdir(parents=True, exist_ok=True)
-            (self.logs / f"{self.plan.fits[key].stage.name}-{key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return {"done": True, "key": key, "failed": reason}
+            stage = item.job.stage
+            (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            return {"done": True, "failed": reason_of(error), "score": 0.0}
 
 
 class PlanSearcher(Searcher):
-    """Hands out the fits of a plan in dependency order, the start of the longest remaining path first."""
+    """The worklist as Tune asks for it: one item a trial."""
 
-    def __init__(self, plan: Plan, keys: Sequence[str], tick: Tick) -> None:
+    def __init__(self, work: Worklist) -> None:
         super().__init__()
-        self.plan, self.tick = plan, tick
-        todo = set(keys)
-        self.needs = {k: {u.stage.key for u in plan.fits[k].upstream} & todo for k in keys}
-        self.urgency = _path_costs(plan, keys)
-        self.running: dict[str, str] = {}
-        self.failed: dict[str, str] = {}
+        self.work = work
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next fit, None to be asked again, or FINISHED."""
-        ready = [k for k, needs in self.needs.items() if not needs]
-        if not ready:
-            return None if self.needs else Searcher.FINISHED
-        key = max(ready, key=lambda k: self.urgency[k])
-        del self.needs[key]
-        self.running[trial_id] = key
-        return {"key": key}
+        """The next item, None to be asked again, or FINISHED."""
+        item = self.work.take(trial_id)
+        if item is None:
+            return None
+        if isinstance(item, str):
+            return Searcher.FINISHED
+        predicts = self.work.planner.plan.predicts_of(item.job.stage.key) if isinstance(item.job, Fit) else []
+        return {"item": item, "predicts": predicts}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A fit is over: those that waited for it alone become ready, or fail with it."""
-        key = self.running.pop(trial_id)
+        """An item is over."""
         reason = "the worker process died again and again" if error or not result else result["failed"]
-        if reason:
-            self._fail(key, reason)
-        else:
-            for needs in self.needs.values():
-                needs.discard(key)
-            self.tick(running=len(self.running))
-
-    def _fail(self, key: str, reason: str) -> None:
-        self.failed[key] = reason
-        self.tick(failed=True, running=len(self.running))
-        for waiting in [k for k, needs in self.needs.items() if key in needs]:
-            if waiting in self.needs:
-                del self.needs[waiting]
-                self._fail(waiting, f"needs {self.plan.fits[key].label}, which failed")
+        self.work.finish(trial_id, reason)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: after a crash the plan is made again from the store."""
@@ -104,47 +94,44 @@ class PlanSearcher(Searcher):
         """Nothing, see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps a copy of its set-up; a terminal display cannot be part of it."""
-        return {**self.__dict__, "tick": None, "plan": None}
+        """Tune keeps a copy of its set-up; the worklist, with its display, cannot be part of it."""
+        return {**self.__dict__, "work": None}
 
 
-def _path_costs(plan: Plan, keys: Sequence[str]) -> dict[str, float]:
-    """Per fit, its own rough cost (epochs x trials x steps) plus that of the most expensive chain that waits for it."""
-    costs: dict[str, float] = {}
-    after: dict[str, list[str]] = {k: [] for k in keys}
-    for k in keys:
-        for u in plan.fits[k].upstream:
-            if u.stage.key in after:
-                after[u.stage.key].append(k)
-    for k in reversed(keys):
-        fit = plan.fits[k]
-        own = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
-        costs[k] = own + max((costs[a] for a in after[k]), default=0.0)
-    return costs
+class RungScheduler(FIFOScheduler):
+    """Fits run to their end; trials of a search stop where their search's ASHA says so."""
+
+    def __init__(self, work: Worklist) -> None:
+        super().__init__()
+        self.work = work
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Called for results that do not end a trial."""
+        return self.CONTINUE if self.work.report(trial.trial_id, result) else self.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Called for the result that ends a trial: the last rung of a search trial is noted too."""
+        if trial.config["item"].trial and "rung" in result and trial.trial_id in self.work.running:
+            self.work.report(trial.trial_id, result)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See PlanSearcher."""
+        return {**self.__dict__, "work": None}
 
 
-def run_fits(
-    plan: Plan,
-    keys: Sequence[str],
-    blocks: Blocks,
-    store: Store,
-    *,
-    resources: Mapping[str, float],
-    retries: int,
-    logs: Path,
-    tick: Tick,
+def run_work(
+    work: Worklist, blocks: Blocks, store: Store, *, resources: Mapping[str, float], retries: int, logs: Path
 ) -> dict[str, str]:
-    """Run these fits (`keys` in dependency order) on the connected cluster; returns the reason of each that failed."""
-    if not keys:
+    """Work through the list on the connected cluster; returns the reason of each fit that failed."""
+    if work.total == 0:
         return {}
-    searcher = PlanSearcher(plan, keys, tick)
-    trainable = tune.with_parameters(FitTrial, plan=plan, blocks=blocks, store=store, logs=logs)
+    trainable = tune.with_parameters(WorkTrial, blocks=blocks, store=store, logs=logs)
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch:  # beside the store: every node reaches it
         tuner = tune.Tuner(
             tune.with_resources(trainable, dict(resources)),
             tune_config=tune.TuneConfig(
-                search_alg=searcher, num_samples=len(keys), reuse_actors=True, metric="key", mode="max"
+                search_alg=PlanSearcher(work), scheduler=RungScheduler(work), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="fits",
@@ -155,6 +142,6 @@ def run_fits(
             ),
         )
         tuner.fit()
-    for key in [*searcher.running.values(), *searcher.needs]:  # Tune stopped early (interrupted from outside)
-        searcher.failed.setdefault(key, "not run: the schedule was stopped")
-    return searcher.failed
+    for key in work.needs:  # Tune stopped early (interrupted from outside)
+        work.failed.setdefault(key, "not run: the schedule was stopped")
+    return work.failed

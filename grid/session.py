@@ -26,12 +26,15 @@ import pandas as pd
 from dataprep.faces import load_detector
 from dataprep.types import Defect
 from grid import results, show
+from grid.cells import SIGNALS
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
-from grid.plan import Plan, Planner
+from grid.keys import Stage
+from grid.plan import Plan, Planner, scenario_index
 from grid.progress import Display
 from grid.store import Store
 from grid.survey import Survey
+from grid.worklist import Worklist
 
 REPORTED_VERSIONS = ("ray", "mlflow", "torch", "torchvision", "numpy", "pandas", "onnxruntime", "decord", "retina-face")
 
@@ -56,22 +59,34 @@ class Session:
         self.clock = time.monotonic()
         self.failed: dict[str, str] = {}
         self.defects: list[Defect] = list(survey.defects)
-        self.plan = self._plan()
+        self.planner = self._plan()
         self.made: Counter[str] = Counter()
         self.command = ""
         self.hardware = ""
 
-    def _plan(self) -> Plan:
-        planner = Planner(self.experiment, self.survey.dataset, self.survey.inputs(self.defects))
-        return planner.build(*self.wanted)
+    def _plan(self) -> Planner:
+        """Everything that is wanted of what can be used; searches that have ended are taken as decided."""
+        inputs = self.survey.inputs(self.defects)
+
+        def winner(search: Stage) -> dict[str, Any] | None:
+            return self.store.facts(search)["winner"] if self.store.has(search) else None
+
+        planner = Planner(self.experiment, self.survey.dataset, inputs, winner)
+        planner.build(*self.wanted)
+        return planner
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it is now; it grows while searches end."""
+        return self.planner.plan
 
     def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
         """Fill the store. `strict`: raise ValueError at the first recording that cannot be used."""
         self.store.sweep()
-        stored = {name: self.store.keys(name) for name in ("features", "signals", "predict", *self._fit_names())}
+        stored = {name: self.store.keys(name) for name in ("features", "signals")}
         new_videos = [v for v in self.survey.videos if v.stage.key not in stored["features"]]
         new_signals = [s for s in self.survey.signals if s.stage.key not in stored["signals"]]
-        if not (new_videos or new_signals or self._todo(self.plan, stored)):
+        if not (new_videos or new_signals or Worklist(self.planner, self.store, lambda **_: None).total):
             print("everything is there already: nothing was computed again")
             return
         executor = self._executor(address, in_process)
@@ -79,26 +94,18 @@ class Session:
             prepared = self._prepare(executor, strict)
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
-            self.plan = self._plan()
-            stored.update({name: self.store.keys(name) for name in self._fit_names()})
-            todo = self._todo(self.plan, stored)
-            before = {k for k in todo if k in stored[self.plan.fits[k].stage.name]}
-            with Display("fitting", len(todo), unit="fits") as display:
-                blocks = executor.blocks(prepared, self.survey.videos)
-                self.failed = executor.fit(self.plan, todo, blocks, display.advance)
-            for key in set(todo) - before - set(self.failed):
-                self.made[self.plan.fits[key].stage.name] += 1
+            self.planner = self._plan()
+            work = Worklist(self.planner, self.store, lambda **state: display.advance(**state))
+            unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
+            with Display("fitting", work.total, unit=unit) as display:
+                self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos))
+            self.made.update(fit.stage.name for fit in work.made)
+            self.made["search-trial"] = work.made_trials
         finally:
             executor.close()
 
     def _fit_names(self) -> set[str]:
         return {f.stage.name for f in self.plan.fits.values()}
-
-    @staticmethod
-    def _todo(plan: Plan, stored: dict[str, set[str]]) -> list[str]:
-        """Fits that are not stored, or whose predictions are not, in dependency order."""
-        waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in stored["predict"]}
-        return [k for k, f in plan.fits.items() if k in waiting or k not in stored[f.stage.name]]
 
     def _executor(self, address: str | None, in_process: bool) -> Any:
         if in_process:
@@ -135,7 +142,7 @@ class Session:
             self.out,
             plan=self.plan,
             store=self.store,
-            labels=self.survey.labels,
+            labels=self.survey.class_labels,
             failed=self.failed,
             defects=self.defects,
             run=self.facts(),
@@ -182,11 +189,11 @@ class Session:
                 "subjects": len(set(s.index.subjects)),
                 "trials": len(s.index),
                 "synthetic": (s.path / "synthetic.json").exists(),
-                "class_names": [s.dataset.classes[s.dataset.negative], s.dataset.classes[s.dataset.positive]],
+                "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
             },
             "scenarios": scenarios,
             "trunk": trunk,
-            "signals": {"normalise": e.signals.normalise},
+            "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
             "stages": self._stage_facts(),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
             "commit": code_version(),
@@ -197,8 +204,22 @@ class Session:
             },
             "started": before["started"] or self.started.isoformat(timespec="seconds"),
             "seconds": round(before["seconds"] + time.monotonic() - self.clock, 1),
-            "notes": [],
+            "notes": self._notes(),
         }
+
+    def _notes(self) -> list[str]:
+        """Sentences that nobody who reads the results may miss."""
+        notes = []
+        options = self.experiment.search
+        if options.trials and options.scope == "scenario":
+            for name in dict.fromkeys(c.scenario for c in self.plan.predicts):
+                index = scenario_index(self.survey.dataset, self.survey.index, self.experiment.scenario(name))
+                seen = sorted(set(index.subjects))
+                notes.append(
+                    f"Optimistic: the hyperparameters of {name} were searched on all of its {len(seen)} subjects, those of every "
+                    f"test fold among them. Seen by the search: {', '.join(seen)}."
+                )
+        return notes
 
     def _before(self) -> dict[str, Any]:
         """When these results were begun, the wall seconds spent before now, and on what: a grid may take several runs."""

@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from grid.config import Experiment
-from grid.plan import Plan, scenario_index, window
+from grid.plan import Fit, Plan, scenario_index, window
 from grid.store import Store
 from grid.survey import Survey
+from painmodels.backbones import backbone
 
-TYPICAL_SECONDS = {"prepare": 0.03, "sequence": 6e-5, "frame": 4e-5}
-"""CPU seconds until this store knows better: a prepared frame; a training step of a sequence; a frame in training FC-7/FC-8
-at a width of 256. Measured on one 2-core machine: right to a factor of a few."""
+TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
+"""CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
+weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
 
 
 def frames(experiment: Experiment, survey: Survey, name: str) -> tuple[int, int, int] | None:
@@ -48,6 +49,11 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
     lines.append(
         f"cells       {len(plan.cells)} ({rows} rows x {scenarios} scenarios x folds): {done} done, {possible - done} to do"
     )
+    if plan.searches:
+        n_trials = sum(s.trials for s in plan.searches.values())
+        lines.append(
+            f"searches    {len(plan.searches)} to do first, {n_trials} trials; {len(plan.waiting)} cells wait for them"
+        )
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}"]
@@ -87,12 +93,17 @@ def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: li
         return 0.2
     if not fits:
         return 0.0
-    costs = []
-    for fit in fits:
-        steps = (fit.steps[1] - fit.steps[0]) if fit.role in ("spatial", "temporal", "physiological") else 1
-        rate = TYPICAL_SECONDS["frame"] * fit.settings.width / 256 if fit.role == "spatial" else TYPICAL_SECONDS["sequence"]
-        costs.append(fit.settings.epochs * len(fit.train.trial_ids) * steps * rate)
-    return statistics.mean(costs)
+    return statistics.mean(_fit_seconds(fit, survey) for fit in fits)
+
+
+def _fit_seconds(fit: Fit, survey: Survey) -> float:
+    seen = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+    if fit.role == "spatial":
+        features = backbone(survey.trunk.name).feature_size if survey.trunk else 0
+        return seen * features * getattr(fit.settings, "width", 0) * TYPICAL_SECONDS["weight"]
+    if fit.role in ("temporal", "physiological"):
+        return seen * TYPICAL_SECONDS["step"] * getattr(fit.settings, "hidden", 64) / 64
+    return seen * TYPICAL_SECONDS["step"] / 20
 
 
 def _span(seconds: float) -> str:

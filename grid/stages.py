@@ -7,13 +7,13 @@ training): nothing flows between fits but artefacts in the store.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from grid.keys import Stage
-from grid.plan import Fit, Predict
+from grid.plan import Fit, InnerFold, Predict, Search
 from grid.store import Store
 from painmodels import registry
 from painmodels.fit import file_checkpoint, outputs
@@ -25,11 +25,15 @@ CHECKPOINT_EPOCHS = 50
 """A killed fit goes on from its last multiple of this, to the very same weights."""
 
 
+TIE_BREAK = 1e-4
+"""Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""
+
+
 class Blocks(Protocol):
     """Prepared trials, wherever they are held."""
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F); a clip that ended early has fewer rows than the data set's steps."""
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
@@ -42,7 +46,7 @@ class StoreBlocks:
         self.store, self.video_stages, self.signal_arrays = store, video, signals
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_steps, F)."""
+        """Features of each trial, float16 (n_frames, F)."""
         return [self.store.arrays(self.video_stages[t])["features"] for t in trial_ids]
 
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
@@ -55,13 +59,15 @@ class Runner:
 
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu") -> None:
         self.store, self.blocks, self.device = store, blocks, device
+        self._kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
+        self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
         if self.store.has(job.stage):
             return
         started = time.monotonic()
-        inputs, limits = self._inputs(job, job.train.trial_ids, job.train.subjects, fitting=True)
+        inputs, limits = self._inputs(job, job.train.trial_ids, job.train.subjects)
         drafts = self.store.root / ".checkpoints"
         drafts.mkdir(parents=True, exist_ok=True)
         kept = drafts / f"{job.stage.name}-{job.stage.key}.safetensors"
@@ -102,28 +108,117 @@ class Runner:
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        self.store.write(job.stage, {"p_pain": p.astype(np.float32)}, facts)
+        arrays = {"p_pain": p.astype(np.float32)}
+        if job.fit.settings.classes > 2:  # the first class is no pain, all others are pain
+            arrays = {"p_pain": 1 - arrays["p_pain"][..., 0], "p_classes": arrays["p_pain"]}
+        self.store.write(job.stage, arrays, facts)
+
+    def search_trial(self, job: Search, trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Fit one configuration on every inner fold, a rung at a time; yields each rung's mean inner-validation score.
+
+        A report has rung (1, 2, …), epochs, score (higher is better), rank (the score, ties broken), inner (a score per inner
+        fold), seconds and last. Fits
+        keep checkpoints: a trial that was killed goes on from its last rung.
+        """
+        from grid.search import configured, rung_epochs
+
+        settings, normalise = configured(job, dict(trial["params"]))
+        network = registry.network(job.role, job.network)
+        drafts = self.store.root / ".checkpoints"
+        drafts.mkdir(parents=True, exist_ok=True)
+        kept = [
+            drafts / f"{job.stage.name}-{job.stage.key}-{trial['number']}-{i}.safetensors" for i in range(len(job.inner))
+        ]
+        rungs = rung_epochs(settings.epochs, job.options.halving)
+        for number, epochs in enumerate(rungs, 1):
+            started = time.monotonic()
+            scores, likelihoods = [], []
+            for i, inner in enumerate(job.inner):
+                x_train, x_validation = self._inner_inputs(job, inner, normalise)
+                seed = Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed
+                fitted = train(
+                    network,
+                    settings,
+                    x_train,
+                    np.asarray(inner.train.labels),
+                    seed=seed,
+                    device=self.device,
+                    checkpoint=file_checkpoint(kept[i], every=max(1, settings.epochs)),
+                    until=epochs,
+                )
+                p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=self.device)
+                accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
+                scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
+                likelihoods.append(likelihood)
+            last = number == len(rungs)
+            if last:
+                for file in kept:
+                    file.unlink(missing_ok=True)
+            seconds = round(time.monotonic() - started, 3)
+            score = float(np.mean(scores))
+            rank = score + TIE_BREAK * float(np.mean(likelihoods))
+            report = {"rung": number, "epochs": epochs, "score": score, "rank": rank, "inner": scores}
+            yield {**report, "seconds": seconds, "last": last}
+
+    def _inner_inputs(self, job: Search, inner: InnerFold, normalise: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Inputs of an inner fold's two halves, kept in memory while trials of the same search follow each other."""
+        ident = (job.stage.key, inner.train.key, normalise)
+        if ident not in self._kept:
+            if any(key[0] != job.stage.key for key in self._kept):
+                self._kept.clear()
+            place = Fit(
+                job.stage,
+                job.role,
+                job.network,
+                job.settings,
+                inner.upstream,
+                job.channels,
+                job.steps,
+                normalise,
+                inner.train,
+                job.scenario,
+                job.fold,
+            )
+            x_train, limits = self._inputs(place, inner.train.trial_ids, inner.train.subjects)
+            x_validation, _ = self._inputs(place, inner.validation.trial_ids, inner.validation.subjects, limits)
+            self._kept[ident] = (x_train, x_validation)
+        return self._kept[ident]
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        inputs, _ = self._inputs(job, ids, subjects, fitting=False)
         stored = self.store.arrays(job.stage)
+        limits = Limits(stored["scale.low"], stored["scale.high"]) if "scale.low" in stored else None
+        inputs, _ = self._inputs(job, ids, subjects, limits)
         weights = {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
         network = registry.network(job.role, job.network)
         return outputs(network, job.settings, weights, inputs, what=what, device=self.device)
 
     def _inputs(
-        self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], *, fitting: bool
+        self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
     ) -> tuple[list[np.ndarray], Limits | None]:
-        """What the sub-network is fed with, one array per input, and the scaling fitted on the way (signals only)."""
+        """What the sub-network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
         first, last = job.steps
         if job.upstream:
-            return [self._outputs(u, ids, subjects, "features") for u in job.upstream], None
+            stepwise = registry.network(job.role, job.network).sequences
+            inputs = [
+                self._outputs(u, ids, subjects, "sequence" if stepwise and u.role == "physiological" else "features")
+                for u in job.upstream
+            ]
+            if job.role == "attention":  # its mask: the steps that have a frame
+                inputs.append(np.stack([np.arange(first, last) < self._n_frames[t] for t in ids]))
+            return inputs, None
         if job.role == "physiological":
             x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
-            known = None
-            if job.normalise == "train" and not fitting:
-                stored = self.store.arrays(job.stage)
-                known = Limits(stored["scale.low"], stored["scale.high"])
-            x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=known)
+            x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
             return [x_NTC], limits
-        return [np.stack([x[first:last] for x in self.blocks.video(ids)])], None
+        blocks = self.blocks.video(ids)
+        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=True)})
+        # a step without a frame shows the last one again
+        return [np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])], None
+
+
+def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, float]:
+    """Balanced accuracy and mean log-likelihood of probabilities as `painmodels.fit.outputs` gives them."""
+    p_NC = p.astype(np.float64).reshape(-1, classes) if classes > 2 else np.stack([1.0 - p, p], axis=-1).reshape(-1, 2)
+    y = np.repeat(labels_N, len(p_NC) // len(labels_N))
+    accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
+    return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))

@@ -23,12 +23,16 @@ from grid.plan import Inputs, scenario_index
 
 @dataclass
 class Survey:
-    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need."""
+    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
+
+    `classes` are the ids of the task's classes in the order of their labels.
+    """
 
     dataset: DataSet
     path: Path
     index: SampleIndex
     fingerprint: str
+    classes: tuple[int, ...]
     videos: list[prepare.VideoJob] = field(default_factory=list)
     signals: list[prepare.SignalsJob] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
@@ -36,8 +40,18 @@ class Survey:
 
     @property
     def labels(self) -> dict[str, int]:
-        """Trial id -> 1 for pain (the positive class), 0 for no pain."""
+        """Trial id -> 1 for pain (any class but the first), 0 for no pain."""
+        return {t: int(label > 0) for t, label in self.class_labels.items()}
+
+    @property
+    def class_labels(self) -> dict[str, int]:
+        """Trial id -> label of its class."""
         return dict(zip(self.index.trial_ids, self.index.labels, strict=True))
+
+    @property
+    def class_names(self) -> list[str]:
+        """What the classes are called, in the order of their labels."""
+        return [self.dataset.classes[c] for c in self.classes]
 
     def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
         """The usable recordings, those of `broken` left out."""
@@ -62,11 +76,12 @@ def survey(
         raise DataError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
     reader = dataset_named(dataset) if dataset else recognise(path)
     trials, found = reader.read_trials(path)
-    of_classes = [t for t in trials if t.class_id in (reader.negative, reader.positive)]
+    classes = task_classes(experiment, reader)
+    of_classes = [t for t in trials if t.class_id in classes]
     if not of_classes:
-        wanted = f"{reader.classes[reader.negative]} or {reader.classes[reader.positive]}"
+        wanted = " or ".join(reader.classes[c] for c in classes)
         raise DataError(f"{path}: found {len(trials)} trials, none of class {wanted}")
-    index = SampleIndex.of(of_classes, negative=reader.negative, positive=reader.positive)
+    index = SampleIndex.of(of_classes, classes=classes)
     parts = {part for name in rows for part in row(name).parts}
     defects = [d for d in found if d.part in {"index", *parts}]
     members = _subjects_of(experiment, reader, index, scenarios)
@@ -80,7 +95,7 @@ def survey(
     content = digest(
         [[t.trial_id, t.class_id, marks.get(t.video or "", ""), marks.get(t.signals or "", ""), t.start_s] for t in chosen]
     )
-    out = Survey(reader, path, index, content, defects=defects)
+    out = Survey(reader, path, index, content, classes, defects=defects)
     if "video" in parts and any(t.video in marks for t in chosen):
         out.trunk = prepare.TrunkSpec.of(experiment)
         settings = experiment.face_settings
@@ -93,6 +108,15 @@ def survey(
                 by_subject[t.subject].append(t)
         out.signals = [prepare.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
     return out
+
+
+def task_classes(experiment: Experiment, reader: DataSet) -> tuple[int, ...]:
+    """The ids of the classes that the experiment tells apart, no pain first. Raises DataError for an unknown name."""
+    ids = {name: i for i, name in reader.classes.items()}
+    for name in experiment.task.classes:
+        if name not in ids:
+            raise DataError(f"task.classes: found {name!r}, expected classes of {reader.name}: {', '.join(ids)}")
+    return tuple(ids[name] for name in experiment.task.classes) or (reader.negative, reader.positive)
 
 
 def _subjects_of(experiment: Experiment, reader: DataSet, index: SampleIndex, scenarios: Iterable[str]) -> set[str]:

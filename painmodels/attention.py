@@ -4,7 +4,8 @@ Paper, section 3.3: a_t = score(H_t), α = softmax(a), V = Σ_t α_t H_t. The sc
 (Wireless Communications and Mobile Computing) "with different activation function", which the paper does not name:
 here vᵀ act(W h + b). Not in the paper: activation, width, epochs, batch, learning rate (here those of the temporal
 LSTM), and the head it is trained with (linear on V).
-Input h_BTH. Features: V_BH, which feed the fusion.
+Input h_BTH, and optionally mask_BT, 0 where a trial has no frame of its own (a clip of 137 frames): such a step gets
+the weight 0. Features: V_BH, which feed the fusion.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "identity": nn.Identity}
 
@@ -36,24 +37,27 @@ class Settings(Training):
 
 
 class AdditiveAttention(nn.Module):
-    """(B, T, H) to logits (B, 2); `features` gives (B, H), `weights` gives α (B, T), which sums to one over T."""
+    """(B, T, H) to logits (B, classes); `features` gives (B, H), `weights` gives α (B, T), which sums to one over T."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
-        (n_hidden,) = input_sizes
+        n_hidden = input_sizes[0]
         self.score = nn.Sequential(
             nn.Linear(n_hidden, settings.width), ACTIVATIONS[settings.activation](), nn.Linear(settings.width, 1, bias=False)
         )
-        self.head = nn.Linear(n_hidden, N_CLASSES)
+        self.head = nn.Linear(n_hidden, settings.classes)
 
-    def weights(self, h_BTH: torch.Tensor) -> torch.Tensor:
-        return self.score(h_BTH).squeeze(-1).softmax(-1)
+    def weights(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+        scores_BT = self.score(h_BTH).squeeze(-1)
+        if mask_BT is not None:
+            scores_BT = scores_BT.masked_fill(mask_BT == 0, -torch.inf)
+        return scores_BT.softmax(-1)
 
-    def features(self, h_BTH: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("bt,bth->bh", self.weights(h_BTH), h_BTH)
+    def features(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.einsum("bt,bth->bh", self.weights(h_BTH, mask_BT), h_BTH)
 
-    def forward(self, h_BTH: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(h_BTH))
+    def forward(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+        return self.head(self.features(h_BTH, mask_BT))
 
 
 NETWORK = SubNetwork(role="attention", name="additive", settings=Settings, build=AdditiveAttention)

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 Row = dict[str, float]
 _COLUMNS = ("epoch", "loss", "accuracy", "lr")
@@ -76,31 +76,35 @@ def fit(
     initial: Mapping[str, np.ndarray] | None = None,
     on_epoch: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    until: int | None = None,
 ) -> Fitted:
     """Train a sub-network from `seed` for `settings.epochs` epochs.
 
-    `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 or 1. A `per_frame`
+    `until` ends after that many epochs, at a state that the checkpoint keeps: called again, the fit goes on from there.
+
+    `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 … classes - 1. A `per_frame`
     network takes (N, T, F) and is trained on the N·T frames, each with its trial's label. `initial` replaces some of
     the initial weights; `on_epoch` is called with each row of the curve. Raises ValueError for inputs and labels that
     do not fit each other, a checkpoint of another fit, and training that diverges.
     """
-    _check(network, inputs, labels)
+    check_inputs(network, inputs, labels, classes=settings.classes)
     with one_thread():
         tensors = [_tensor(x, device) for x in inputs]
         target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
         if network.per_frame:
             target = target.repeat_interleave(inputs[0].shape[1])
             tensors = [x.flatten(0, 1) for x in tensors]
-        with _seeded(seed, 0, device):
+        with seeded(seed, 0, device):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device)
         _start_from(model, initial or {})
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         signature = _signature(network, settings, inputs, labels, seed, initial or {})
         curve = _resume(checkpoint, model, optimiser, signature)
-        for epoch in range(len(curve), settings.epochs):
+        last = settings.epochs if until is None else min(until, settings.epochs)
+        for epoch in range(len(curve), last):
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
             optimiser.param_groups[0]["lr"] = rate
-            with _seeded(seed, epoch + 1, device):
+            with seeded(seed, epoch + 1, device):
                 loss, accuracy = _epoch(model, optimiser, tensors, target, settings.batch)
             if not np.isfinite(loss):
                 raise ValueError(
@@ -109,7 +113,8 @@ def fit(
             curve.append({"epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": rate})
             if on_epoch:
                 on_epoch(curve[-1])
-            if checkpoint and (epoch + 1) % checkpoint.every == 0 and epoch + 1 < settings.epochs:
+            pause = (epoch + 1) % checkpoint.every == 0 or epoch + 1 == last if checkpoint else False
+            if checkpoint and pause and epoch + 1 < settings.epochs:
                 checkpoint.save(_state(model, optimiser, curve, signature))
         return Fitted(_arrays(model), tuple(curve))
 
@@ -126,13 +131,15 @@ def outputs(
 ) -> np.ndarray:
     """What a trained sub-network gives for (N, …) inputs, in eval mode: one row a trial, in order.
 
-    `what = "probability"`: of class 1, float32 (N,), or (N, T) of a `per_frame` network.
+    `what = "probability"`: of class 1, float32 (N,), or (N, T) of a `per_frame` network; with more than two classes, of
+    each: (N, classes) or (N, T, classes).
+    `what = "sequence"`: the hidden states of every step, float32 (N, T, H), of a network that has them (`sequence`).
     `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
     Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
     """
-    if what not in ("features", "probability"):
-        raise ValueError(f"what: found {what!r}, expected 'features' or 'probability'")
-    _check(network, inputs, None)
+    if what not in ("features", "sequence", "probability"):
+        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence' or 'probability'")
+    check_inputs(network, inputs, None)
     with one_thread(), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
@@ -162,7 +169,12 @@ def _dtype(network: SubNetwork, what: str) -> torch.dtype:
 def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> torch.Tensor:
     if what == "features":
         return model.features(*rows)  # type: ignore[operator]
-    return model(*rows).softmax(-1)[..., 1]
+    if what == "sequence":
+        if not hasattr(model, "sequence"):
+            raise ValueError(f"{type(model).__name__} has no `sequence`: expected a network that gives every step")
+        return model.sequence(*rows)  # type: ignore[operator]
+    p = model(*rows).softmax(-1)
+    return p[..., 1] if p.shape[-1] == 2 else p
 
 
 def _epoch(
@@ -195,7 +207,7 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(seed: int, epoch: int, device: str | torch.device) -> Iterator[None]:
+def seeded(seed: int, epoch: int, device: str | torch.device) -> Iterator[None]:
     """Generators of the CPU and the device seeded from (seed, epoch) inside, put back after."""
     value = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:7], "big")
     cuda = torch.device(device) if torch.device(device).type == "cuda" else None
@@ -214,7 +226,7 @@ def _tensor(x: np.ndarray, device: str | torch.device) -> torch.Tensor:
         return torch.from_numpy(x).to(device)
 
 
-def _check(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None) -> None:
+def check_inputs(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None, *, classes: int = 2) -> None:
     title = f"{network.role} {network.name}"
     shapes = [x.shape for x in inputs]
     if not inputs or len({s[0] for s in shapes}) > 1 or any(len(s) < (3 if network.per_frame else 2) for s in shapes):
@@ -223,9 +235,9 @@ def _check(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray
     if labels is None:
         return
     values = np.unique(labels)
-    if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not np.isin(values, range(N_CLASSES)).all():
+    if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not np.isin(values, range(classes)).all():
         found = f"{np.shape(labels)} labels with values {values[:5].tolist()}"
-        raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of 0 … {N_CLASSES - 1}")
+        raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of 0 … {classes - 1}")
 
 
 def _start_from(model: torch.nn.Module, weights: Mapping[str, np.ndarray], *, whole: bool = False) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ class Settings(Training):
 
 
 class ConcatFusion(nn.Module):
-    """Vectors (B, H) to logits (B, 2); `features` gives the hidden layer (B, width)."""
+    """Vectors (B, H) to logits (B, classes); `features` gives the hidden layer (B, width)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         self.hidden = nn.Linear(sum(input_sizes), settings.width)
-        self.head = nn.Linear(settings.width, N_CLASSES)
+        self.head = nn.Linear(settings.width, settings.classes)
 
     def features(self, *streams_BH: torch.Tensor) -> torch.Tensor:
         return functional.relu(self.hidden(torch.cat(streams_BH, dim=-1)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +28,19 @@ class Settings(Training):
 
 
 class PhysiologicalLSTM(nn.Module):
-    """(B, T, C) to logits (B, 2); `features` gives (B, hidden)."""
+    """(B, T, C) to logits (B, classes); `features` gives (B, hidden), `sequence` (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_channels,) = input_sizes
         self.lstm = nn.LSTM(n_channels, settings.hidden, settings.layers, batch_first=True, dropout=settings.dropout)
-        self.head = nn.Linear(settings.hidden, N_CLASSES)
+        self.head = nn.Linear(settings.hidden, settings.classes)
+
+    def sequence(self, x_BTC: torch.Tensor) -> torch.Tensor:
+        return self.lstm(x_BTC)[0]
 
     def features(self, x_BTC: torch.Tensor) -> torch.Tensor:
-        return self.lstm(x_BTC)[0][:, -1]
+        return self.sequence(x_BTC)[:, -1]
 
     def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x_BTC))

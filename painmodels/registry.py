@@ -18,12 +18,14 @@ from typing import Any, Protocol
 import torch
 
 ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
-N_CLASSES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's."""
+    """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's.
+
+    `classes` is set by the experiment's task, for all sub-networks alike.
+    """
 
     epochs: int
     batch: int
@@ -31,12 +33,13 @@ class Training:
     weight_decay: float = 0.0
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
+    classes: int = 2
 
 
 class Network(Protocol):
     """The contract of a built sub-network, an `nn.Module`. Inputs are what the roles before it put out.
 
-    `forward(*inputs)`  logits, (B, 2)
+    `forward(*inputs)`  logits, (B, classes)
     `features(*inputs)` what the next sub-network is fed with, computed frozen and in eval mode
     """
 
@@ -50,6 +53,8 @@ class SubNetwork:
     """One entry: `build(settings, input_sizes)` makes the module; `input_sizes` are the last dimensions of its inputs.
 
     `per_frame`: trained on single frames, each carrying its trial's label, instead of on whole trials.
+    `sequences`: a fusion that is fed with the streams step by step, (B, T, H) each, instead of with their summaries (B, H):
+    hidden states of the temporal network, and what `sequence(*inputs)` of the physiological one gives.
     `version` is raised when the behaviour changes, so that results of older code are not taken for this one's.
     """
 
@@ -58,6 +63,7 @@ class SubNetwork:
     settings: type[Training]
     build: Callable[[Any, Sequence[int]], torch.nn.Module]
     per_frame: bool = False
+    sequences: bool = False
     version: int = 1
 
 

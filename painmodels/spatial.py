@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from painmodels.alexnet import AlexNet
-from painmodels.backbones import BACKBONES, Backbone, backbone
+from painmodels.backbones import BACKBONES, Backbone, State, backbone
 from painmodels.mini_xception import MiniXception
 from painmodels.weights import WeightsMissing, file_digest, find_weights, provenance, read_weights
 
@@ -54,7 +54,7 @@ class Trunk:
         self.fingerprint, self.provenance = origin
         self._entry, self._scaling, self._dtype = entry, scaling, PRECISIONS[precision]
         _fold_batchnorm(network)
-        self._network = network.eval().requires_grad_(False).to(self._dtype).to(memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(self._dtype).to(memory_format=torch.channels_last)
         self._device = torch.device("cpu")
 
     def __call__(self, crops: np.ndarray, device: str | torch.device = "cpu") -> np.ndarray:
@@ -66,17 +66,21 @@ class Trunk:
             raise ValueError(f"crops: found {crops.dtype} {crops.shape}, expected uint8 (B, {SIZE}, {SIZE}, 3)")
         if torch.device(device) != self._device:
             self._device = torch.device(device)
-            self._network.to(self._device)
+            self.network.to(self._device)
         if len(crops) == 0:
             return np.empty((0, self.feature_size), dtype=np.float16)
         with torch.inference_mode():
             # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
             pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
-            x = scaled(pixels, self._scaling).to(self._dtype).contiguous(memory_format=torch.channels_last)
-            features = self._entry.trunk(self._network, x).to(torch.float16)
+            features = self.features(pixels)
             if not torch.isfinite(features).all():
                 raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
             return features.cpu().numpy()
+
+    def features(self, crops_BYXC: torch.Tensor) -> torch.Tensor:
+        """The same as tensors on the network's device, unchecked."""
+        x = scaled(crops_BYXC, self._scaling).to(self._dtype).contiguous(memory_format=torch.channels_last)
+        return self._entry.trunk(self.network, x).to(torch.float16)
 
 
 def scaled(crops_BYXC: torch.Tensor, scaling: str) -> torch.Tensor:
@@ -103,19 +107,33 @@ def load_trunk(
 
     Raises WeightsMissing if there are none, ValueError for an unknown name, scaling or precision or a wrong file.
     """
-    origin = trunk_fingerprint(name, weights=weights, random=random, seed=seed, scaling=scaling, precision=precision)
-    entry = backbone(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        network = entry.build().eval()
-        if random:
-            network.apply(_he)
-            sentence = f"{name}: RANDOM WEIGHTS from seed {seed}, not trained on anything."
+    mark = trunk_fingerprint(name, weights=weights, random=random, seed=seed, scaling=scaling, precision=precision)
+    state, sentence = whole_state(name, weights=weights, random=random, seed=seed)
+    scaling = scaling or backbone(name).scalings[0]
+    return trunk_from_state(name, state, scaling=scaling, precision=precision, origin=(mark, sentence))
+
+
+def whole_state(name: str, *, weights: Path | None = None, random: bool = False, seed: int = 0) -> tuple[State, str]:
+    """The whole network's tensors, and one sentence on where they come from. Raises like `load_trunk`."""
     if not random:
         path = find_weights(name, weights)
-        network.load_state_dict(read_weights(name, path), strict=False)  # names are checked; counters may be absent
-        sentence = provenance(name, path)
-    return Trunk(entry, network, scaling=scaling or entry.scalings[0], precision=precision, origin=(origin, sentence))
+        return read_weights(name, path), provenance(name, path)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        state = backbone(name).build().apply(_he).state_dict()
+    return (
+        {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
+        f"{name}: RANDOM WEIGHTS from seed {seed}, not trained on anything.",
+    )
+
+
+def trunk_from_state(name: str, state: State, *, scaling: str, precision: str, origin: tuple[str, str]) -> Trunk:
+    """The frozen trunk of tensors such as `whole_state` gives; `origin` is its fingerprint and provenance."""
+    entry = backbone(name)
+    with torch.random.fork_rng(devices=[]):
+        network = entry.build().eval()
+    network.load_state_dict(state, strict=False)  # names are checked where files are read; counters may be absent
+    return Trunk(entry, network, scaling=scaling, precision=precision, origin=origin)
 
 
 def trunk_fingerprint(

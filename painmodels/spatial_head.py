@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,13 @@ class Settings(Training):
 
 
 class SpatialHead(nn.Module):
-    """(B, F) to logits (B, 2); `features` gives (B, width)."""
+    """(B, F) to logits (B, classes); `features` gives (B, width)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         self.fc7 = nn.Linear(n_features, settings.width)
-        self.fc8 = nn.Linear(settings.width, N_CLASSES)
+        self.fc8 = nn.Linear(settings.width, settings.classes)
 
     def features(self, x_BF: torch.Tensor) -> torch.Tensor:
         return functional.relu(self.fc7(x_BF))

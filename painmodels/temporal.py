@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from painmodels.registry import N_CLASSES, SubNetwork, Training
+from painmodels.registry import SubNetwork, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,13 @@ class Settings(Training):
 
 
 class TemporalLSTM(nn.Module):
-    """(B, T, F) to logits (B, 2); `features` gives (B, T, hidden)."""
+    """(B, T, F) to logits (B, classes); `features` gives (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         self.lstm = nn.LSTM(n_features, settings.hidden, settings.layers, batch_first=True, dropout=settings.dropout)
-        self.head = nn.Linear(settings.hidden, N_CLASSES)
+        self.head = nn.Linear(settings.hidden, settings.classes)
 
     def features(self, x_BTF: torch.Tensor) -> torch.Tensor:
         return self.lstm(x_BTF)[0]

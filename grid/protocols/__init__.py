@@ -28,11 +28,12 @@ class FoldSplit:
     test: tuple[str, ...]
     subject_of: dict[str, str] = field(repr=False)
     subjects_may_repeat: bool = False
+    one_sided: bool = False
 
     def __post_init__(self) -> None:
         if shared := set(self.train) & set(self.test):
             raise ValueError(f"{self.protocol} fold {self.fold}: trials on both sides: {sorted(shared)[:3]}")
-        if not self.train or not self.test:
+        if not self.train or not (self.test or self.one_sided):
             raise ValueError(
                 f"{self.protocol} fold {self.fold}: {len(self.train)} training and {len(self.test)} test trials"
             )

@@ -16,7 +16,7 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
     tested: list[set[str]] = [set() for _ in range(folds)]
     dealt = 0
-    for label in (0, 1):
+    for label in sorted(set(index.labels)):
         ids = [t for t, y in zip(index.trial_ids, index.labels, strict=True) if y == label]
         for trial_id in shuffled(tuple(ids), seed):
             tested[dealt % folds].add(trial_id)

@@ -28,7 +28,7 @@ def late_maximum_accuracy(root: Path) -> float:
     d = recognise(root)
     trials, _ = d.read_trials(root)
     x_NTC, ids, _ = prepare_signals(trials, d)
-    labels = SampleIndex.of(trials, negative=d.negative, positive=d.positive).labels
+    labels = SampleIndex.of(trials, classes=(d.negative, d.positive)).labels
     assert len(ids) == len(labels)
     return float(np.mean((x_NTC[:, :, 0].argmax(axis=1) > 2 * d.clock_hz) == np.array(labels)))
 
@@ -44,7 +44,7 @@ def test_it_reads_as_biovid_without_a_defect(eda_set):
     d = recognise(eda_set)
     trials, defects = d.read_trials(eda_set)
     assert (d.name, defects) == ("biovid", ())
-    index = SampleIndex.of(trials, negative=d.negative, positive=d.positive)
+    index = SampleIndex.of(trials, classes=(d.negative, d.positive))
     assert len(index) == 24
     assert sum(index.labels) == 12
     first = trials[0]

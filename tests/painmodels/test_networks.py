@@ -8,6 +8,7 @@ import torch
 
 from painmodels.attention import ACTIVATIONS
 from painmodels.attention import NETWORK as ATTENTION
+from painmodels.fit import fit, outputs
 from painmodels.registry import ROLES, SubNetwork, Training, network, networks
 
 B, T = 3, 7
@@ -23,7 +24,7 @@ INPUTS = {
 
 def built(entry: SubNetwork, **settings) -> tuple[torch.nn.Module, list[torch.Tensor]]:
     torch.manual_seed(0)
-    shapes = INPUTS[entry.role]
+    shapes = [(T, 32), (T, 64)] if entry.sequences else INPUTS[entry.role]
     module = entry.build(entry.settings(**settings), [s[-1] for s in shapes])
     return module.eval(), [torch.randn(B, *shape) for shape in shapes]
 
@@ -39,6 +40,8 @@ def test_every_network_obeys_the_contract(key: tuple[str, str]) -> None:
     with torch.inference_mode():  # a row does not depend on the rows beside it
         alone = torch.cat([module(*(x[i : i + 1] for x in inputs)) for i in range(B)])
         torch.testing.assert_close(module(*inputs), alone)
+    five, _ = built(entry, classes=5)
+    assert five(*inputs).shape == (B, 5)
 
 
 def test_every_role_has_a_network() -> None:
@@ -105,3 +108,85 @@ def test_the_lstm_is_the_textbook_one() -> None:
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
     np.testing.assert_allclose(module.features(x).detach().numpy(), h, atol=1e-6)
+
+
+def test_a_masked_step_has_no_weight_and_no_influence() -> None:
+    module, (h,) = built(ATTENTION)
+    mask = torch.ones(B, T)
+    torch.testing.assert_close(module.features(h, mask), module.features(h))
+    mask[0, -1] = 0
+    changed = h.clone()
+    changed[0, -1] = 9.0
+    assert module.weights(h, mask)[0, -1] == 0
+    torch.testing.assert_close(module.weights(h, mask).sum(1), torch.ones(B))
+    torch.testing.assert_close(module(changed, mask), module(h, mask))
+    torch.testing.assert_close(module.features(h, mask)[0], module.features(h[:1, :-1])[0])
+
+
+@pytest.mark.parametrize("name", ["lstm", "tcn"])
+def test_the_past_does_not_depend_on_the_future(name: str) -> None:
+    module, (x,) = built(network("temporal", name))
+    changed = x.clone()
+    changed[:, 4:] += 1
+    torch.testing.assert_close(module.features(changed)[:, :4], module.features(x)[:, :4])
+    assert (module.features(changed)[:, 4:] - module.features(x)[:, 4:]).abs().max() > 1e-4
+
+
+def test_the_tcn_reaches_as_far_as_it_says() -> None:
+    entry = network("temporal", "tcn")
+    settings = entry.settings(layers=2, kernel=2)
+    module = entry.build(settings, [3]).double()
+    x = torch.randn(1, 12, 3, dtype=torch.float64, requires_grad=True)
+    module.features(x)[0, -1].sum().backward()
+    touched = x.grad[0].abs().sum(1) > 0
+    assert touched.sum() == settings.reach == 7
+    assert touched[-settings.reach :].all()
+
+
+def test_every_step_of_the_transformer_sees_every_other_and_knows_its_place() -> None:
+    module, (x,) = built(network("temporal", "transformer"))
+    changed = x.clone()
+    changed[:, -1] += 1
+    assert ((module.features(changed) - module.features(x)).abs().amax((0, 2)) > 1e-5).all()
+    assert (module.features(x.flip(1)).flip(1) - module.features(x)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="an even multiple of heads = 4"):
+        network("temporal", "transformer").settings(hidden=30)
+
+
+def test_late_fusion_averages_the_streams_probabilities() -> None:
+    module, inputs = built(network("fusion", "late"))
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([0.0, np.log(3.0)]))
+        each = module.features(*inputs).exp()
+        torch.testing.assert_close(module(*inputs).softmax(-1), 0.25 * each[:, 0] + 0.75 * each[:, 1])
+
+
+def test_cross_attention_finds_what_no_stream_shows_alone() -> None:
+    """Pain: the second stream repeats the first; no pain: it has its steps in another order. Either alone tells nothing."""
+    rng = np.random.default_rng(0)
+    n = 240
+    labels = np.arange(n) % 2
+    one = rng.normal(size=(n, T, 4)).astype(np.float32)
+    two = one.copy()
+    for i in np.flatnonzero(labels == 0):
+        two[i] = rng.normal(size=(T, 4))
+    entry = network("fusion", "cross-attention")
+    settings = entry.settings(epochs=60, lr=1e-2, batch=32, width=16)
+    fitted = fit(entry, settings, [one[:160], two[:160]], labels[:160], seed=0)
+    p = outputs(entry, settings, fitted.weights, [one[160:], two[160:]], what="probability")
+    assert ((p > 0.5) == labels[160:]).mean() > 0.65
+
+
+def test_five_classes_give_a_probability_of_each() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(150) % 5
+    x = (rng.normal(size=(150, 6)) * 0.3 + np.eye(6)[labels] * 2).astype(np.float32)
+    entry = network("fusion", "concat")
+    settings = entry.settings(epochs=20, lr=1e-2, batch=16, classes=5)
+    fitted = fit(entry, settings, [x], labels, seed=0)
+    p = outputs(entry, settings, fitted.weights, [x], what="probability")
+    assert p.shape == (150, 5)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
+    assert (p.argmax(1) == labels).mean() > 0.95
+    with pytest.raises(ValueError, match=r"of 0 … 3"):
+        fit(entry, entry.settings(classes=4), [x], labels, seed=0)

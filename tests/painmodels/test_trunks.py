@@ -94,17 +94,17 @@ def test_the_trunk_is_the_published_network_up_to_its_head(published: MiniXcepti
 def test_a_frame_does_not_depend_on_its_batch_nor_on_what_came_before() -> None:
     trunk = load_trunk("mini-xception-fer")
     pictures = crops(9)
-    before = {k: v.clone() for k, v in trunk._network.state_dict().items()}
+    before = {k: v.clone() for k, v in trunk.network.state_dict().items()}
     together = trunk(pictures)
     alone = np.concatenate([trunk(pictures[i : i + 1]) for i in range(9)])
     np.testing.assert_allclose(together, alone, rtol=2e-3, atol=1e-4)
-    assert all(torch.equal(v, before[k]) for k, v in trunk._network.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in trunk.network.state_dict().items())
 
 
 def test_frozen_batchnorm_statistics_stay_as_they_are() -> None:
     trunk = load_trunk("mobilenet_v2", random=True)  # keeps its BatchNorm layers
     first = trunk(crops(4))
-    norms = [m for m in trunk._network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    norms = [m for m in trunk.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms
     for _ in range(3):
         trunk(crops(4, seed=1))

@@ -1,0 +1,210 @@
+"""Take one cell's model out of a result folder, and write it as safetensors + JSON, or as ONNX.
+
+    python -m painmodels.export --run DIR --cell eda+video/all87/fold0 --to FOLDER [--onnx]
+
+reads run.json, cells.json and the stored weights (plain JSON and safetensors; Ray and MLflow are not needed). FOLDER then
+holds `model.safetensors` and `model.json` (see `model`), and with --onnx `network.onnx` (features and signals on the clock to
+probabilities, min-max scaling included) and `trunk.onnx` (face crops to features) for models that use video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from dataprep.datasets import dataset
+from painmodels.backbones import backbone
+from painmodels.model import FORMAT, Model, read_json
+from painmodels.spatial import SIZE, trunk_fingerprint, whole_state
+
+OPSET = 20
+
+
+def from_run(run: Path, cell: str) -> Model:
+    """The model of a finished cell, named `row/scenario/fold0` or with the protocol, `row/scenario/subject/fold0`.
+
+    Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
+    """
+    about, record = read_json(run / "run.json"), _cell(run, cell)
+    experiment, reader = about["experiment"], dataset(about["data"]["name"])
+    networks: list[dict[str, Any]] = []
+    tensors: dict[str, torch.Tensor] = {}
+    roles = {fit["key"]: fit["role"] for fit in record["fits"]}
+    for fit in record["fits"]:
+        folder = run / "store" / fit["stage"] / fit["key"]
+        manifest = read_json(folder / "manifest.json")
+        params = manifest["stage"]["params"]
+        channels = [about["signals"]["channels"][s] for s in params["signals"]] if fit["role"] == "physiological" else []
+        networks.append(
+            {
+                "role": fit["role"],
+                "network": params["network"],
+                "version": params["network_version"],
+                "settings": params["settings"],
+                "steps": params["steps"],
+                "inputs": [roles[u.rpartition("/")[2]] for u in manifest["facts"]["upstream"]],
+                "channels": list(range(len(channels))),
+                "names": channels,
+                "normalise": params["normalise"],
+            }
+        )
+        for name, value in load_file(folder / "arrays.safetensors").items():
+            kind, _, rest = name.partition(".")
+            tensors[f"parts.{fit['role']}.{rest}" if kind == "network" else f"scale_{rest}"] = value
+    trunk: dict[str, Any] = {}
+    if any(node["role"] == "spatial" for node in networks):
+        state, trunk = _trunk(about)
+        tensors |= {f"trunk.{name}": value for name, value in state.items()}
+    description = {
+        "format": FORMAT,
+        "cell": "/".join(str(record[k]) for k in ("modality", "scenario", "protocol")) + f"/fold{record['fold']}",
+        "experiment": experiment["name"],
+        "synthetic": about["data"]["synthetic"],
+        "reader": reader.name,
+        "clock_hz": reader.clock_hz,
+        "n_steps": reader.n_steps,
+        "classes": experiment["task"]["classes"] or about["data"]["class_names"],
+        "channels": next((node["names"] for node in networks if node["names"]), []),
+        "faces": experiment["faces"],
+        "trunk": trunk,
+        "networks": networks,
+    }
+    return Model(description, tensors)
+
+
+def _cell(run: Path, cell: str) -> dict[str, Any]:
+    """The record of the cell in cells.json."""
+    records = read_json(run / "cells.json")
+    names = {}
+    for r in records:
+        names[f"{r['modality']}/{r['scenario']}/{r['protocol']}/fold{r['fold']}"] = r
+    short = {name.replace(f"/{r['protocol']}/", "/"): r for name, r in names.items()}
+    found = names.get(cell) or short.get(cell)
+    if found is None:
+        raise ValueError(f"{run}: found no cell {cell!r}, expected one of {len(short)} such as {', '.join(list(short)[:4])}")
+    if found["status"] != "done":
+        raise ValueError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
+    return found
+
+
+def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and description of the run's trunk. Raises ValueError if its weights are not those of the run any more."""
+    table = about["experiment"]["trunk"]
+    options: dict[str, Any] = {"weights": Path(table["weights"]) if table["weights"] else None, "random": table["random"]}
+    options["seed"] = about["experiment"]["seed"]
+    kind = {"scaling": table["scaling"] or None, "precision": table["precision"]}
+    mark = trunk_fingerprint(table["name"], **options, **kind)
+    if mark != about["trunk"]["fingerprint"]:
+        raise ValueError(
+            f"trunk {table['name']}: found weights with fingerprint {mark}, expected the run's {about['trunk']['fingerprint']}"
+        )
+    state, sentence = whole_state(table["name"], **options)
+    scaling = table["scaling"] or backbone(table["name"]).scalings[0]
+    return state, {
+        "name": table["name"],
+        "scaling": scaling,
+        "precision": table["precision"],
+        "fingerprint": mark,
+        "provenance": sentence,
+    }
+
+
+class _Flat(torch.nn.Module):
+    """The pipeline with the inputs and outputs that it really has, in a row."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.pipeline = model.pipeline
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        rest = list(inputs)
+        video = mask = None
+        if self.pipeline.uses_video:
+            video, mask = rest.pop(0), rest.pop(0)
+        out = self.pipeline(video, mask, rest.pop(0) if rest else None)
+        return tuple(out[name] for name in OUTPUTS if name in out)
+
+
+OUTPUTS = ("p", "frames", "attention")
+
+
+class _Crops(torch.nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        assert model.trunk is not None
+        self.trunk, self.network = model.trunk, model.trunk.network
+
+    def forward(self, crops_BYXC: torch.Tensor) -> torch.Tensor:
+        return self.trunk.features(crops_BYXC).float()
+
+
+def write_onnx(model: Model, folder: Path) -> list[Path]:
+    """`network.onnx`, and `trunk.onnx` where the model uses video, for one recording at a time; gives the paths.
+
+    network.onnx: `video` (1, n_steps, F) and `mask` (1, n_steps), float32; `signals` (1, n_steps, C) float32, unscaled, on the
+    clock. To `p` (1, K), `frames` (1, T, K), `attention` (1, T); those that the row has. trunk.onnx: `crops` (1, 227, 227, 3)
+    uint8 RGB to `features` (1, F) float32.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs: dict[str, torch.Tensor] = {}
+    if model.trunk is not None:
+        inputs["video"] = torch.zeros(1, model.n_steps, model.trunk.feature_size)
+        inputs["mask"] = torch.ones(1, model.n_steps)
+    if model.pipeline.uses_signals:
+        inputs["signals"] = torch.zeros(1, model.n_steps, len(model.about["channels"]))
+    values = model.pipeline(inputs.get("video"), inputs.get("mask"), inputs.get("signals"))
+    paths = [folder / "network.onnx"]
+    _export(_Flat(model), inputs, [name for name in OUTPUTS if name in values], paths[0])
+    if model.trunk is not None:
+        paths.append(folder / "trunk.onnx")
+        _export(_Crops(model), {"crops": torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)}, ["features"], paths[1])
+    return paths
+
+
+def _export(module: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], path: Path) -> None:
+    with torch.no_grad(), warnings.catch_warnings():
+        # nn.LSTM keeps its weights in a list too; the exporter notes that it was touched, and puts it back
+        warnings.filterwarnings("ignore", message="The tensor attributes .* were assigned during export")
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            path,
+            input_names=list(inputs),
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, or 2 after printing what is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m painmodels.export", description="Take a cell's model out of a run.")
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a result folder of grid.launch")
+    parser.add_argument("--cell", required=True, metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
+    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--onnx", action="store_true", help="write ONNX files too")
+    options = parser.parse_args(arguments)
+    try:
+        model = from_run(options.run, options.cell)
+        model.save(options.to)
+        if options.onnx:
+            write_onnx(model, options.to)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for path in sorted(options.to.iterdir()):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

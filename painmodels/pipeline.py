@@ -1,0 +1,122 @@
+"""All sub-networks of one row as one module: prepared video and signals in, probabilities out.
+
+    Pipeline(about["networks"], n_features=…, n_channels=…, classes=…)(video_NTF, mask_NT, signals_NTC)
+
+`networks` lists, inputs first, {"role", "network", "version", "settings", "steps": [first, end], "inputs": [roles], "channels":
+[columns], "normalise"}; every role is there once at most. N recordings, T steps, F trunk features, C channels, K classes.
+The arithmetic is that of the fits: min-max scaling in float64, features of the spatial network rounded to float16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from painmodels.registry import network
+
+
+class Pipeline(nn.Module):
+    """Calls give a dict of `p` (N, K), and `frames` (N, T, K) and `attention` (N, T) where the row has such parts.
+
+    `video_NTF` are trunk features of all steps of a trial (of the last frame again where there is none: `mask_NT` 0),
+    `signals_NTC` unscaled signals on the clock; None where the row does not use them. A row of single frames gives the mean
+    over its frames as `p`.
+    """
+
+    def __init__(self, networks: Sequence[Mapping[str, Any]], *, n_features: int, n_channels: int, n_steps: int) -> None:
+        super().__init__()
+        self.nodes = [dict(node) for node in networks]
+        self.entries = {node["role"]: network(node["role"], node["network"]) for node in networks}
+        for node in self.nodes:
+            entry = self.entries[node["role"]]
+            if entry.version != node["version"]:
+                raise ValueError(
+                    f"{entry.role} {entry.name}: found weights of version {node['version']}, expected {entry.version}"
+                )
+            if node["normalise"] == "subject":
+                raise ValueError("signals scaled over a subject (normalise = 'subject') need all of the person's trials")
+        self.parts = nn.ModuleDict()
+        for node in self.nodes:
+            if node["normalise"] == "train":
+                for name in ("low", "high"):
+                    self.register_buffer(f"scale_{name}", torch.zeros(len(node["channels"]), dtype=torch.float64))
+        # the width of what a network gives is known once it is run: each is built on what those before it give for zeros
+        video, signals = torch.zeros(1, n_steps, n_features), torch.zeros(1, n_steps, n_channels)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            self._run(video, torch.ones(1, n_steps), signals, build=True)
+        self.eval()
+
+    @property
+    def uses_video(self) -> bool:
+        return "spatial" in self.entries
+
+    @property
+    def uses_signals(self) -> bool:
+        return "physiological" in self.entries
+
+    def forward(
+        self, video_NTF: torch.Tensor | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
+    ) -> dict[str, torch.Tensor]:
+        return self._run(video_NTF, mask_NT, signals_NTC, build=False)
+
+    def _run(
+        self,
+        video_NTF: torch.Tensor | None,
+        mask_NT: torch.Tensor | None,
+        signals_NTC: torch.Tensor | None,
+        *,
+        build: bool,
+    ) -> dict[str, torch.Tensor]:
+        values: dict[str, torch.Tensor] = {}
+        out: dict[str, torch.Tensor] = {}
+        last = self.nodes[-1]["role"]
+        for node in self.nodes:
+            role, (first, end) = node["role"], node["steps"]
+            entry = self.entries[role]
+            if role == "spatial":
+                assert video_NTF is not None
+                inputs = [video_NTF[:, first:end].flatten(0, 1)]
+            elif role == "physiological":
+                assert signals_NTC is not None
+                inputs = [self._scaled(signals_NTC[:, first:end][..., node["channels"]], node["normalise"])]
+            else:
+                inputs = [values[name] for name in node["inputs"]]
+            if role == "attention":
+                assert mask_NT is not None
+                inputs.append(mask_NT[:, first:end])
+            if build:
+                settings = entry.settings(**_tuples(node["settings"]))
+                self.parts[role] = entry.build(settings, [x.shape[-1] for x in inputs]).eval()
+            part: Any = self.parts[role]
+            if role == "spatial":
+                n = len(video_NTF)  # type: ignore[arg-type]
+                out["frames"] = part(*inputs).softmax(-1).unflatten(0, (n, end - first))
+                values[role] = part.features(*inputs).half().float().unflatten(0, (n, end - first))
+            elif role != last:
+                stepwise = role == "physiological" and self.entries[last].sequences
+                values[role] = part.sequence(*inputs) if stepwise else part.features(*inputs)
+            if role == "attention" and hasattr(part, "weights"):
+                out["attention"] = part.weights(*inputs)
+            if role == last:
+                out["p"] = out["frames"].mean(1) if role == "spatial" else part(*inputs).softmax(-1)
+        return out
+
+    def _scaled(self, x_NTC: torch.Tensor, how: str) -> torch.Tensor:
+        """Min-max scaling as `normalise.minmax` does it, of one recording at a time."""
+        x = x_NTC.double()
+        low: torch.Tensor
+        high: torch.Tensor
+        if how == "train":
+            low, high = self.scale_low, self.scale_high  # type: ignore[assignment]
+        else:
+            low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+        span = high - low
+        return torch.where(span > 0, (x - low) / torch.where(span > 0, span, torch.ones_like(span)), 0.0).float()
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings out of JSON, where a tuple became a list."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
