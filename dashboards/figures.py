@@ -203,6 +203,22 @@ def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
+def attention_figure(title: str, by_class: Mapping[str, pd.DataFrame]) -> Figure:
+    """Attention over a trial by class: mean over folds, with their range as a band. 1 is an even look at every step."""
+    with matplotlib.rc_context(STYLE):
+        fig, ax = _axes(3.4, 2.1)
+        ax.axhline(1.0, color=INK, lw=0.8, ls=(0, (4, 3)))
+        for i, (name, course) in enumerate(by_class.items()):
+            colour = SERIES[i % len(SERIES)][0]
+            ax.fill_between(course["second"], course["low"], course["high"], color=colour, alpha=0.18, lw=0)
+            ax.plot(
+                course["second"], course["mean"], color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)), label=name
+            )
+        ax.set(xlabel="seconds from the start of the trial", ylabel="attention", title=title, ylim=(0, None))
+        ax.legend(loc="best")
+    return fig
+
+
 def _axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     fig = Figure(figsize=(width_in, height_in), layout="constrained")
     return fig, fig.add_subplot()

@@ -1,4 +1,4 @@
-"""The report of one run: `python -m dashboards.report DIR` reads a result folder and writes DIR/report.html.
+"""The report of one run: `python -m dashboards.report DIR [--compare DIR2]` reads a result folder and writes DIR/report.html.
 
 The page is one file without scripts, fonts or anything from a network; figure3.svg and figure3.png are saved beside it, and
 table2.csv and table2.tex. What a result folder holds is said in `dashboards/results.py`. The exit status is 2 and one
@@ -21,7 +21,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import figures, wording
+from dashboards import compare, figures, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.types import DataError
 from grid.metrics import confusion
@@ -39,25 +39,26 @@ GROUPS = (
 LISTED_AT_MOST = 500
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, other: Path | None = None) -> Path:
     """Write report.html, figure3.svg, figure3.png, table2.csv and table2.tex into a result folder; returns the page's path.
 
-    Raises DataError where `folder` is no result folder.
+    `other` is a second result folder to compare with. Raises DataError where `folder` is no result folder.
     """
     results = read_results(folder)
+    beside = None if other is None else compare.side_by_side(results, read_results(other))
     table = table2(results.scores, results.predictions)
     page = folder / "report.html"
     write_table2(table, folder)
     if results.panels:
         figures.save_figure3(_figure3(results, table), folder)
     draft = page.with_suffix(".html.part")
-    draft.write_text(render(results, table), encoding="utf-8")
+    draft.write_text(render(results, table, beside), encoding="utf-8")
     os.replace(draft, page)
     return page
 
 
-def render(results: Results, table: pd.DataFrame) -> str:
-    """The page as text. `table` is Table 2 of these results."""
+def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None = None) -> str:
+    """The page as text. `table` is Table 2 of these results, `beside` the comparison with other ones."""
     templates = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"signed": wording.signed, "number": wording.number, "duration": wording.duration}
@@ -78,6 +79,9 @@ def render(results: Results, table: pd.DataFrame) -> str:
         roc=_multiples(results, figures.roc_figure, "roc"),
         calibration=_multiples(results, figures.calibration_figure, "calibration"),
         curves=_curves(results),
+        attention=_attention(results),
+        beside=beside,
+        beside_sentences=[compare.sentence(p, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
         series=[panel.title for panel in results.panels],
         age_sentences=_age_sentences(results.panels, people),
         failures=_listed(results.failures, ["status", "reason"]),
@@ -112,7 +116,8 @@ def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd
         "groups": _groups(panel, people),
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
         "nested": [pair["text"] for pair in pairs if wording.is_nested(pair)],
-        "others": [pair["text"] for pair in pairs if not wording.is_nested(pair)],
+        "trivial": [pair["text"] for pair in pairs if wording.is_against_baseline(pair)],
+        "others": [p["text"] for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))],
     }
 
 
@@ -170,6 +175,11 @@ def _curves(results: Results) -> list[Markup]:
         series = {panel.title: part[part["scenario"] == panel.scenario] for panel in results.panels}
         found.append(_svg(figures.curves_figure(str(stage), series), f"curves-{i}"))
     return found
+
+
+def _attention(results: Results) -> list[Markup]:
+    courses = compare.attention_series(results)
+    return [_svg(figures.attention_figure(title, c), f"attention-{i}") for i, (title, c) in enumerate(courses.items())]
 
 
 def _table3(results: Results, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -239,9 +249,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns 0, or 2 where the folder is no result folder."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.report", description="Write the report of a result folder.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
-    folder = parser.parse_args(argv).folder
+    parser.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside it")
+    options = parser.parse_args(argv)
     try:
-        page = write_report(folder)
+        page = write_report(options.folder, options.compare)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
 
-A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv and curves.parquet.
+A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv,
+curves.parquet and attention.parquet.
 Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
 Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
 """
@@ -71,6 +72,7 @@ class Results:
     failures: pd.DataFrame
     quarantine: pd.DataFrame
     curves: pd.DataFrame
+    attention: pd.DataFrame
     disagreements: int
     panels: tuple[Panel, ...]
 
@@ -111,6 +113,7 @@ def read_results(folder: Path) -> Results:
         failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
         quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_curves(folder / "curves.parquet"),
+        attention=_attention(folder / "attention.parquet"),
         disagreements=_disagreements(scores, written),
         panels=_panels(predictions, scores),
     )
@@ -182,6 +185,16 @@ def _curves(path: Path) -> pd.DataFrame:
     table = _parquet(path).rename(columns={"modality": "stage"})
     _check_columns(path, table, ["stage", "scenario", "fold", "epoch", "loss", "accuracy"])
     return table
+
+
+def _attention(path: Path) -> pd.DataFrame:
+    """Mean attention by cell, class and step; empty where no row has it."""
+    columns = [*CELL, "y_true", "step", "weight"]
+    if not path.is_file():
+        return pd.DataFrame(columns=columns)
+    table = _parquet(path)
+    _check_columns(path, table, columns)
+    return table[columns]
 
 
 def _check_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:

@@ -33,7 +33,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     """(heading, sentence) of all that limits what the numbers mean, gravest first."""
     scores = results.scores
     protocols = set(scores["protocol"].astype(str)) | {str(results.get("protocol"))}
-    uses_video = any(name == "frame" or "video" in name for name in scores["modality"].astype(str))
+    uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
     empty = int(scores["accuracy"].isna().sum())
     synthetic = results.get("data", "synthetic")
     cases = (
@@ -122,8 +122,17 @@ def claimable(pair: Mapping[str, Any]) -> bool:
 
 def is_nested(pair: Mapping[str, Any]) -> bool:
     """True if one row sees all that the other sees and more, or the pair is frame and video: what did the addition bring?"""
+    if ":" in f"{pair['a']}{pair['b']}":
+        return False
     a, b = (set(str(pair[side]).split("+")) for side in ("a", "b"))
     return a < b or b < a or {str(pair["a"]), str(pair["b"])} == {"frame", "video"}
+
+
+def is_against_baseline(pair: Mapping[str, Any]) -> bool:
+    """True if a learned row meets a baseline on the same recordings (`eda` and `eda:argmax`), or the majority."""
+    a, b = str(pair["a"]), str(pair["b"])
+    names = {a.partition(":")[0], b.partition(":")[0]}
+    return "majority" in (a, b) or (len(names) == 1 and (":" in a) != (":" in b))
 
 
 def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:

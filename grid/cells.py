@@ -1,7 +1,8 @@
 """Rows, scenarios and cells: the squares of the grid (paper, Table 2).
 
 A row names what a model sees: `frame`, `video`, signals joined by `+`, or both, as in `eda+ecg+video`. The eight rows of the
-paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`).
+paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`). A baseline on recordings
+is a row `eda:argmax`, one that needs none a row by its name alone: `majority` (painmodels/baselines/).
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
 
 @dataclass(frozen=True)
 class Row:
-    """A modality row. `clip`: uses the video as a sequence; `frame`: scores single frames; `signals`: words of SIGNALS."""
+    """A modality row. `clip`: uses the video as a sequence; `frame`: scores single frames; `signals`: words of SIGNALS.
+
+    `baseline`: the name of the baseline that is fitted instead of sub-networks, empty for none.
+    """
 
     name: str
     signals: tuple[str, ...]
     clip: bool
     frame: bool
+    baseline: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -56,17 +61,49 @@ def row(name: str) -> Row:
     """The row of that name, its words in canonical order. Raises ValueError with a suggestion for an unknown word."""
     if name == "frame":
         return Row("frame", (), clip=False, frame=True)
+    recordings, colon, after = name.partition(":")
+    if colon or name in _without_recordings():
+        return _baseline_row(recordings if colon else "", after if colon else name)
     words = name.split("+")
     known = [*SIGNALS, "video"]
     for word in words:
         if word not in known:
-            hint = _suggest(name, (*PAPER_ROWS, *known))
-            raise ValueError(f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +")
+            hint = _suggest(name, (*PAPER_ROWS, *known, *_without_recordings()))
+            raise ValueError(
+                f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
+                "or a baseline such as eda:argmax"
+            )
     if len(set(words)) != len(words):
         raise ValueError(f"modality {name!r} names the same thing twice")
     signals = tuple(s for s in SIGNALS if s in words)
     clip = "video" in words
     return Row("+".join([*signals, *(["video"] if clip else [])]), signals, clip=clip, frame=False)
+
+
+def _without_recordings() -> list[str]:
+    """Baselines that are rows by their name alone."""
+    from painmodels.baselines import baselines  # here: most readers of this module need no networks
+
+    return [entry.name for entry in baselines().values() if not entry.on]
+
+
+def _baseline_row(recordings: str, name: str) -> Row:
+    from painmodels.baselines import baselines
+
+    if name not in baselines():
+        hint = _suggest(name, baselines())
+        raise ValueError(f"unknown baseline {name!r}{hint}; there are: {', '.join(sorted(baselines()))}")
+    entry = baselines()[name]
+    if not entry.on:
+        if recordings:
+            raise ValueError(f"the baseline {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
+        return Row(name, (), clip=False, frame=False, baseline=name)
+    seen = row(recordings)
+    wrong = [word for word in recordings.split("+") if word not in entry.on]
+    if wrong or (len(recordings.split("+")) > 1 and not entry.several):
+        joined = " joined by +" if entry.several else ""
+        raise ValueError(f"the baseline {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
+    return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=False, baseline=name)
 
 
 def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:

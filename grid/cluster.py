@@ -1,13 +1,15 @@
 """The Ray executor: actors prepare videos into the object store, one Ray Tune run fits (grid/schedule.py).
 
 An actor returns its block, it never puts it: the driver then owns it. The object store is a cache of the durable store:
-a block that is lost with a node is read from its artefact. Nothing here enters a key.
+a block that is lost with a node is read from its artefact. Nothing here enters a key. A Ray that is started here listens
+on loopback alone; one that is joined is joined with its token.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,30 +20,37 @@ import numpy as np
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
+from dataprep.types import Defect
 from grid.config import Execution
 from grid.inprocess import Prepared, Tick, reason_of, take_signals, video_defect
 from grid.keys import Stage
+from grid.limits import death, time_limit
+from grid.pool import Pool
 from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
 from grid.schedule import run_work
-from grid.stages import Blocks
+from grid.stages import Blocks, read_tracks
 from grid.store import Store
 from grid.worklist import Worklist
 
-QUEUED_PER_ACTOR = 2
-"""Videos handed to an actor ahead of time: it never waits, and the driver never floods the object store."""
+ASK_AHEAD = 1000
+"""How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""
 
 
 class RayBlocks:
     """Features by reference into the object store, from the durable store where a reference is lost; signals with the object."""
 
     def __init__(
-        self, store: Store, refs: Mapping[str, Any], stages: Mapping[str, Stage], signals: Mapping[str, np.ndarray]
+        self, store: Store, refs: Mapping[str, Any], videos: Sequence[VideoJob], signals: Mapping[str, np.ndarray]
     ) -> None:
-        self.store, self.refs, self.stages, self.signal_arrays = store, dict(refs), dict(stages), dict(signals)
+        self.store, self.refs, self.signal_arrays = store, dict(refs), dict(signals)
+        self.stages = {v.trial.trial_id: v.stage for v in videos}
+        self.tracks = {v.trial.trial_id: v.track for v in videos}
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
@@ -57,26 +66,39 @@ class RayBlocks:
         """Signals of each trial, float32 (n_steps, C)."""
         return [self.signal_arrays[t] for t in trial_ids]
 
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15), from the durable store: they are small."""
+        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+
 
 @ray.remote
 class Preparer:
     """Prepares one video at a time; detector and trunk stay loaded."""
 
-    def __init__(self, store: Store, device: str) -> None:
-        self.store, self.device = store, device
+    def __init__(self, store: Store, device: str, limit_s: float, logs: Path) -> None:
+        self.store, self.device, self.limit_s, self.logs = store, device, limit_s, logs
+
+    def ready(self) -> None:
+        """Answers once the process runs."""
 
     @ray.method(num_returns=2)
     def video(self, job: VideoJob) -> tuple[str, np.ndarray | None]:
         """('', features), or the reason why there are none."""
         try:
-            return "", run_video(job, self.store, self.device)
+            with time_limit(self.limit_s, _log_of(self.logs, job.stage)):
+                return "", run_video(job, self.store, self.device)
         except Exception as error:
             return reason_of(error), None
 
 
 @ray.remote
-def _signals(job: SignalsJob, store: Store) -> Any:
-    return run_signals(job, store)
+def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path) -> Any:
+    with time_limit(limit_s, _log_of(logs, job.stage)):
+        return run_signals(job, store)
+
+
+def _log_of(logs: Path, stage: Stage) -> Path:
+    return logs / f"{stage.name}-{stage.key}.hung.txt"
 
 
 class Cluster:
@@ -85,10 +107,35 @@ class Cluster:
     def __init__(self, store: Store, execution: Execution, *, address: str | None, logs: Path) -> None:
         self.store, self.execution, self.logs = store, execution, logs
         if not ray.is_initialized():
-            options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+            # "local": never the Ray that somebody else happens to run on this machine
+            options: dict[str, Any] = {"address": address or "local"}
+            if not address:
+                options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
             ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+        self.asked = False
+        self._wait_for_nodes()
+
+    def _wait_for_nodes(self) -> None:
+        """A cluster that grows on demand may have nothing but a head that takes no work."""
+        until = time.monotonic() + self.execution.nodes_wait_s
+        while not ray.cluster_resources().get("CPU", 0):
+            if not self.asked:
+                print("no node takes work yet: asking for one and waiting …", flush=True)
+                self._ask_for(1, {"CPU": 1.0})
+            if time.monotonic() > until:
+                raise ValueError(
+                    f"no node that takes work came within execution.nodes_wait_s = {self.execution.nodes_wait_s:g}"
+                )
+            time.sleep(2)
         have = ray.cluster_resources()
-        self.cpus, self.gpus = int(have.get("CPU", 1)), int(have.get("GPU", 0))
+        self.cpus, self.gpus = int(have["CPU"]), int(have.get("GPU", 0))
+
+    def _ask_for(self, places: int, share: Mapping[str, float]) -> None:
+        """Tell an autoscaler, if there is one, how much could run at once. 0 places: nothing any more."""
+        self.asked = places > 0
+        per_node = max(1, round(1 / share["GPU"])) if "GPU" in share else 1
+        whole = {k: int(v * per_node) for k, v in share.items() if k in ("CPU", "GPU")}
+        request_resources(bundles=[whole] * min(ASK_AHEAD, -(-places // per_node)))
 
     @property
     def description(self) -> str:
@@ -99,59 +146,68 @@ class Cluster:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect. Keeps references to the blocks."""
         out = Prepared()
         self.refs: dict[str, Any] = {}
-        for block in ray.get([_signals.options(max_retries=3).remote(job, self.store) for job in signals]):
-            take_signals(out, block)
+        e = self.execution
+        asked = {}
+        for job in signals:
+            task = _signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
+            asked[job] = task.remote(job, self.store, e.prepare_limit_s, self.logs)
+        for job, block in asked.items():
+            try:
+                take_signals(out, ray.get(block))
+            except RayError as error:
+                reason = self._reason(job.stage, error)
+                out.defects += [Defect(t.trial_id, t.subject, "signals", str(t.signals), reason) for t in job.trials]
             tick()
         if videos:
             self._prepare_videos(videos, out, tick)
         return out
 
+    def _memory(self, mb: int) -> int:
+        """Bytes to reserve for one piece of work: never more than the smallest node could give."""
+        nodes = [n["Resources"].get("memory", 0) for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        return int(min([mb * 1e6, *nodes]))
+
+    def _reason(self, stage: Stage, error: RayError) -> str:
+        if isinstance(error, ray.exceptions.RayTaskError):
+            return reason_of(error.cause)
+        return death(_log_of(self.logs, stage), self.execution.prepare_limit_s, self.execution.retries + 1)[0]
+
     def _prepare_videos(self, videos: Sequence[VideoJob], out: Prepared, tick: Tick) -> None:
-        share = {"num_gpus": 1 / self.execution.prepares_per_gpu} if self.gpus else {}
-        n_actors = min(len(videos), self.gpus * self.execution.prepares_per_gpu if self.gpus else self.cpus)
-        actor = Preparer.options(  # type: ignore[attr-defined]
-            num_cpus=1, max_restarts=-1, max_task_retries=self.execution.retries, **share
-        )
+        e = self.execution
+        share = {"num_gpus": 1 / e.prepares_per_gpu} if self.gpus else {}
+        actor = Preparer.options(num_cpus=1, memory=self._memory(e.prepare_memory_mb), **share)  # type: ignore[attr-defined]
+        self._ask_for(len(videos), {"CPU": 1.0, **({"GPU": 1 / e.prepares_per_gpu} if self.gpus else {})})
+
+        def capacity() -> int:
+            have = ray.cluster_resources()
+            return int(have.get("GPU", 0)) * e.prepares_per_gpu if self.gpus else int(have.get("CPU", 0))
+
         device = "cuda" if self.gpus else "cpu"
-        pool = [actor.remote(self.store, device) for _ in range(max(1, n_actors))]
-        waiting = list(reversed(videos))
-        running: dict[Any, tuple[VideoJob, Any, Any]] = {}
-
-        def hand_out(worker: Any) -> None:
-            if waiting:
-                job = waiting.pop()
-                status, block = worker.video.remote(job)
-                running[status] = (job, block, worker)
-
-        for _ in range(QUEUED_PER_ACTOR):
-            for worker in pool:
-                hand_out(worker)
-        while running:
-            (status,), _ = ray.wait(list(running), num_returns=1)
-            job, block, worker = running.pop(status)
-            hand_out(worker)
-            try:
-                reason = ray.get(status)
-            except RayError as error:
-                reason = f"the worker died {self.execution.retries + 1} times while preparing it ({type(error).__name__})"
+        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs), capacity)
+        for done in pool.run(videos, lambda a, job: a.video.remote(job), rounds=e.retries + 1):
+            reason = self._reason(done.job.stage, done.error) if done.error else done.status
             if reason:
-                out.defects.append(video_defect(job, reason))
+                out.defects.append(video_defect(done.job, reason))
             else:
-                out.videos.add(job.trial.trial_id)
-                self.refs[job.trial.trial_id] = block
-            tick(failed=bool(reason), running=min(len(running), len(pool)))
-        for worker in pool:  # idle actors would keep every CPU from the fits
-            ray.kill(worker)
+                out.videos.add(done.job.trial.trial_id)
+                self.refs[done.job.trial.trial_id] = done.block
+            tick(failed=bool(reason), running=done.running)
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared, small enough to travel to every worker."""
-        return RayBlocks(self.store, self.refs, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
+        return RayBlocks(self.store, self.refs, videos, prepared.signals)
 
     def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
-        return run_work(work, blocks, self.store, resources=share, retries=self.execution.retries, logs=self.logs)
+        self._ask_for(work.total, share)
+        share["memory"] = self._memory(self.execution.fit_memory_mb)
+        most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
+        alone = {"CPU": most, **({"GPU": 1.0} if self.gpus else {})}
+        return run_work(work, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
+        if self.asked:
+            self._ask_for(0, {})
         ray.shutdown()

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from dataprep.faces import FaceSettings
 from grid.cells import Scenario, row
 from painmodels import registry
+from painmodels.baselines import Baseline
+from painmodels.baselines import baseline as baseline_named
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
@@ -116,11 +118,21 @@ class Search(_Table):
 
 
 class Execution(_Table):
-    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes."""
+    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes.
+
+    `retries`: how often work is done again whose process died or exceeded its limit; after that, fits that died (out of
+    memory, most likely) are tried once more with a machine to themselves. Errors in the work itself are not retried.
+    `*_memory_mb`: reserved for each of those that run at once. `nodes_wait_s`: how long to wait for a first node.
+    """
 
     fits_per_gpu: int = Field(4, ge=1)
     prepares_per_gpu: int = Field(4, ge=1)
     retries: int = Field(2, ge=0)
+    prepare_limit_s: float = Field(1800, gt=0)
+    fit_limit_s: float = Field(86400, gt=0)
+    prepare_memory_mb: int = Field(1000, ge=0)
+    fit_memory_mb: int = Field(1000, ge=0)
+    nodes_wait_s: float = Field(1800, ge=0)
 
 
 class Experiment(_Table):
@@ -142,6 +154,7 @@ class Experiment(_Table):
     physiological: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
     search: Search = Search()
+    baselines: dict[str, dict[str, Any]] = {}
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -162,6 +175,11 @@ class Experiment(_Table):
     def space(self, role: str) -> Space:
         """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
         return getattr(self.search, role) if self.search.trials else {}
+
+    def baseline(self, name: str) -> tuple[Baseline, Any]:
+        """The baseline of that name and its settings, the table [baselines.NAME]."""
+        chosen = baseline_named(name)
+        return chosen, settings_of(chosen.settings, self.baselines.get(name, {}), f"[baselines.{name}]")
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -254,6 +272,8 @@ def _check(experiment: Experiment) -> None:
                 raise ValueError(
                     f"{where}: the experiment's own value {known[name]!r}, tried first, is not among {values!r}"
                 )
+    for name in experiment.baselines:
+        experiment.baseline(name)
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

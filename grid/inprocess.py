@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dataprep.types import DataError, Defect
+from grid.inner import search_trial
 from grid.plan import Fit
 from grid.prepare import SignalsBlock, SignalsJob, VideoJob, run_signals, run_video
 from grid.stages import Blocks, Runner, StoreBlocks
@@ -64,7 +65,8 @@ class InProcess:
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared."""
-        return StoreBlocks(self.store, {v.trial.trial_id: v.stage for v in videos}, prepared.signals)
+        features = {v.trial.trial_id: v.stage for v in videos}
+        return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos})
 
     def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""
@@ -80,7 +82,7 @@ class InProcess:
                     for predict in work.planner.plan.predicts_of(item.job.stage.key):
                         runner.predict(predict)
                 else:
-                    for report in runner.search_trial(item.job, item.trial):
+                    for report in search_trial(runner, item.job, item.trial):
                         if not work.report(worker, report):
                             break
             except Exception as error:

@@ -42,7 +42,12 @@ def parser() -> argparse.ArgumentParser:
     )
     what = p.add_argument_group("what to compute (a selection, or --all)")
     what.add_argument("--all", action="store_true", help="every row, scenario and fold of the experiment")
-    what.add_argument("--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,…")
+    what.add_argument(
+        "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
+    )
+    what.add_argument(
+        "--baselines", action="store_true", help="the baselines, too (or alone): majority, eda:argmax, eda:rf, …"
+    )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
@@ -62,28 +67,51 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
+    run.add_argument("--status", action="store_true", help="show how far the grid in DIR is, running or not, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
     run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server; default: a database in DIR")
+    run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    from grid.lock import alone
+
     p = parser()
     options = p.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    if not (options.all or options.modalities or options.scenarios or options.folds or options.plan):
+    if options.status:
+        from grid import status
+
+        try:
+            status.show(options.out or Path("runs") / (options.experiment or ("paper" if options.data else "demo")))
+        except FileNotFoundError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
+    if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     try:
-        return _run(options)
+        experiment = _experiment(options)
+        out = (options.out or Path("runs") / experiment.name).resolve()
+        if options.plan:
+            return _run(options, experiment, out)
+        with alone(out):
+            return _run(options, experiment, out)
     except (ValueError, FileNotFoundError) as error:  # DataError, ConfigError and WeightsMissing among them
         if os.environ.get("GRID_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk is full, or gone
+        if os.environ.get("GRID_TRACEBACK"):
+            raise
+        print(f"error: {error}; what was finished is kept: the same command goes on from here", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept; the same command goes on from here", file=sys.stderr)
@@ -91,8 +119,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
+    from dataprep.retinaface import RESNET_WEIGHTS
     from grid import config
 
+    if options.detector_weights:  # for every process started from here
+        os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     changes: dict[str, Any] = {}
     if options.trunk or options.random_trunk:
         changes["trunk"] = {
@@ -108,24 +139,24 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from dataprep.retinaface import RESNET_WEIGHTS
+def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
     from grid.plan import Planner, splits_of
     from grid.session import Session
     from grid.store import Store
     from grid.survey import survey
+    from painmodels.baselines import default_rows
 
-    if options.detector_weights:  # for every process started from here
-        os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
-    experiment = _experiment(options)
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:
         rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
+    elif options.baselines and not (options.all or options.plan):
+        rows = ()
+    if options.baselines:
+        rows = tuple(dict.fromkeys([*rows, *default_rows()]))
     scenarios: tuple[str, ...] = experiment.axes.scenarios
     if options.scenarios:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
-    out = (options.out or Path("runs") / experiment.name).resolve()
     store = Store(out / "store")
     data = options.data.resolve() if options.data else _synthetic(experiment, out, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
@@ -181,7 +212,8 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
 
     out = session.out
     mirrored = _mirror(out, options.tracking_uri)
-    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out)], capture_output=True, text=True)
+    beside = ["--compare", str(options.compare)] if options.compare else []
+    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
     if report.returncode:
         print(
             f"the report could not be written: {report.stderr.strip().splitlines()[-1:] or report.returncode}",

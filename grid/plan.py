@@ -17,7 +17,7 @@ from dataprep.types import DataSet, SampleIndex
 from grid.cells import SIGNALS, Cell, Row, Scenario, row
 from grid.config import Experiment, Space
 from grid.config import Search as SearchOptions
-from grid.keys import Stage, digest
+from grid.keys import Stage, digest_rows
 from grid.protocols import FoldSplit, protocols
 from painmodels import registry
 
@@ -63,12 +63,13 @@ class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
     `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label.
+    A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
     stage: Stage
     role: str
     network: str
-    settings: registry.Training
+    settings: Any
     upstream: tuple[Fit, ...]
     channels: tuple[int, ...]
     steps: tuple[int, int]
@@ -77,6 +78,13 @@ class Fit:
     scenario: str
     fold: int
     start: TrunkStart | None = None
+    sees: tuple[str, ...] = ()
+    clock_hz: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training trials, 1 for what is not trained in epochs."""
+        return getattr(self.settings, "epochs", 1)
 
     @property
     def label(self) -> str:
@@ -170,7 +178,8 @@ class Inputs:
 
     def usable(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> tuple[str, ...]:
         """The trials whose recordings of all `parts` are usable, order kept."""
-        return tuple(t for t in trial_ids if all(t in self.keys[part] for part in parts))
+        columns = [self.keys[part] for part in parts]
+        return tuple(t for t in trial_ids if all(t in column for column in columns))
 
 
 def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> SampleIndex:
@@ -294,7 +303,13 @@ class Planner:
             else "physiological"
         )
         try:
-            fit = self._fit(role, row.signals, context, context)
+            if row.baseline:
+                from grid.baseline_fits import baseline_fit  # here: it needs the names of this module
+
+                train = self._train_set(context, row.parts)
+                fit = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=context.steps)
+            else:
+                fit = self._fit(role, row.signals, context, context)
         except Unresolved as unresolved:
             self.plan.waiting[cell] = unresolved.key
             return
@@ -423,7 +438,7 @@ class Planner:
                 if missing:
                     raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
                 raise ValueError(f"the {len(side)} usable training trials are not of every class")
-            key = digest([self._sources(side.trial_ids, parts), list(side.labels), list(side.subjects)])
+            key = digest_rows(self._sources(side.trial_ids, parts), side.labels, side.subjects)
             self._train_sets[ident] = TrainSet(side.trial_ids, side.subjects, side.labels, key)
         return self._train_sets[ident]
 
@@ -433,12 +448,13 @@ class Planner:
         if ident not in self._test_sets:
             ids = self.inputs.usable(context.split.test, parts)
             self._test_sets[ident] = TestSet(
-                ids, tuple(context.split.subject_of[t] for t in ids), digest(self._sources(ids, parts))
+                ids, tuple(context.split.subject_of[t] for t in ids), digest_rows(*self._sources(ids, parts))
             )
         return self._test_sets[ident]
 
     def _sources(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> list[list[str]]:
-        return [[t, *(self.inputs.keys[part][t] for part in parts)] for t in trial_ids]
+        columns = [self.inputs.keys[part] for part in parts]
+        return [[t, *[column[t] for column in columns]] for t in trial_ids]
 
 
 UPSTREAM: dict[str, tuple[tuple[str, bool], ...]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -105,27 +106,33 @@ def write(
     )
     _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
+    _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
     _replace(out / "table2.csv", lambda p: tables.table2(scores, table).to_csv(p, index=False))
-    if any(f.settings.classes > 2 for f in plan.fits.values()):
+    if any(getattr(f.settings, "classes", 2) > 2 for f in plan.fits.values()):
         names = run["experiment"]["task"]["classes"]
         every = classes.predictions(plan, store, labels, names=names)
         _replace(out / "class_predictions.parquet", lambda p: every.to_parquet(p, index=False))
         _replace(out / "class_scores.csv", lambda p: classes.scores_table(every, names=names).to_csv(p, index=False))
-    _write_json(out / "cells.json", [_cell_record(plan, c, *state[c]) for c in plan.cells])
-    _write_json(out / "run.json", dict(run))
+    write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
+    write_json(out / "run.json", dict(run))
     return scores
 
 
-def _cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
+def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
     """What the tracking mirror needs to know of a cell."""
     record: dict[str, Any] = {**vars(cell), "status": status, "reason": reason, "predict": "", "fits": []}
     if cell in plan.predicts:
         predict = plan.predicts[cell]
         record["predict"] = predict.stage.key
-        record["fits"] = [{"stage": f.stage.name, "key": f.stage.key, "role": f.role} for f in fits_of(predict.fit)]
+        record["fits"] = [_fit_record(f) for f in fits_of(predict.fit)]
         record["n_train"] = len(predict.fit.train.trial_ids)
         record["n_test"] = len(predict.test.trial_ids)
     return record
+
+
+def _fit_record(fit: Fit) -> dict[str, Any]:
+    settings = {"network": fit.network, **asdict(fit.settings)}
+    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings}
 
 
 def _curves(plan: Plan, store: Store) -> pd.DataFrame:
@@ -141,11 +148,33 @@ def _curves(plan: Plan, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy", "lr"])
 
 
+def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
+    """Mean attention by class: a row per cell that ends in the attention, class and step (counted from the trial's start).
+
+    `weight` is times the number of steps: 1 is what a blind mean would give each of them.
+    """
+    rows = []
+    for cell, predict in plan.predicts.items():
+        if predict.fit.role != "attention" or not store.has(predict.stage):
+            continue
+        weights_NT = store.arrays(predict.stage).get("attention")
+        if weights_NT is None:  # made before attention was kept
+            continue
+        y_N = np.array([labels[t] for t in predict.test.trial_ids])
+        for value in np.unique(y_N):
+            mean_T = weights_NT[y_N == value].mean(axis=0) * weights_NT.shape[1]
+            steps = np.arange(len(mean_T)) + predict.fit.steps[0]
+            rows.append(pd.DataFrame({**vars(cell), "y_true": int(value > 0), "step": steps, "weight": mean_T}))
+    columns = [*KEYS, "y_true", "step", "weight"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     draft = path.with_name(f".{path.name}.draft")
     write(draft)
     os.replace(draft, path)
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
     _replace(path, lambda p: p.write_text(json.dumps(value, indent=1), encoding="utf-8"))

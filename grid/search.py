@@ -117,6 +117,8 @@ class SearchState:
             for report in facts["reports"]:
                 self.asha.on_trial_result(None, past, self._shared(report))  # type: ignore[arg-type]
         self.unused = [n for n in range(search.trials) if n not in self.trials]
+        if self.finished:  # killed between the last trial and the end
+            self._conclude()
 
     def _stage(self, number: int) -> Stage:
         return Stage("search-trial", 1, {"number": number}, (self.search.stage.key,))

@@ -25,7 +25,7 @@ import pandas as pd
 
 from dataprep.faces import load_detector
 from dataprep.types import Defect
-from grid import results, show
+from grid import results, show, status
 from grid.cells import SIGNALS
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
@@ -83,6 +83,7 @@ class Session:
     def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
         """Fill the store. `strict`: raise ValueError at the first recording that cannot be used."""
         self.store.sweep()
+        self._say_what_is_wanted()
         stored = {name: self.store.keys(name) for name in ("features", "signals")}
         new_videos = [v for v in self.survey.videos if v.stage.key not in stored["features"]]
         new_signals = [s for s in self.survey.signals if s.stage.key not in stored["signals"]]
@@ -95,14 +96,20 @@ class Session:
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
             self.planner = self._plan()
+            self._say_what_is_wanted()
             work = Worklist(self.planner, self.store, lambda **state: display.advance(**state))
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos))
             self.made.update(fit.stage.name for fit in work.made)
             self.made["search-trial"] = work.made_trials
+            self._say_what_is_wanted()
         finally:
             executor.close()
+
+    def _say_what_is_wanted(self) -> None:
+        features, signals = ([j.stage.key for j in jobs] for jobs in (self.survey.videos, self.survey.signals))
+        status.write_plan(self.out, self.plan, features=features, signals=signals)
 
     def _fit_names(self) -> set[str]:
         return {f.stage.name for f in self.plan.fits.values()}
@@ -188,6 +195,7 @@ class Session:
                 "fingerprint": s.fingerprint,
                 "subjects": len(set(s.index.subjects)),
                 "trials": len(s.index),
+                "clock_hz": s.dataset.clock_hz,
                 "synthetic": (s.path / "synthetic.json").exists(),
                 "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
             },
@@ -238,7 +246,9 @@ class Session:
         rows = []
         for name, stages in every.items():
             there = [s for s in stages if self.store.has(s)]
-            seconds = sum(self.store.facts(s).get("seconds", 0.0) for s in there)
+            facts = [self.store.facts(s) for s in there]
+            seconds = sum(f.get("seconds", 0.0) for f in facts)
+            on_gpu = sum(f.get("seconds", 0.0) for f in facts if str(f.get("device", "")).startswith("cuda"))
             made = self.made[name]
             row = {
                 "stage": name,
@@ -247,7 +257,7 @@ class Session:
                 "reused": len(there) - made,
                 "failed": len(stages) - len(there),
             }
-            rows.append({**row, "seconds": round(seconds, 1)})
+            rows.append({**row, "seconds": round(seconds, 1), "gpu_seconds": round(on_gpu, 1)})
         return rows
 
 

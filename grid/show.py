@@ -97,7 +97,7 @@ def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: li
 
 
 def _fit_seconds(fit: Fit, survey: Survey) -> float:
-    seen = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+    seen = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
     if fit.role == "spatial":
         features = backbone(survey.trunk.name).feature_size if survey.trunk else 0
         return seen * features * getattr(fit.settings, "width", 0) * TYPICAL_SECONDS["weight"]

@@ -7,26 +7,23 @@ training): nothing flows between fits but artefacts in the store.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from grid.keys import Stage
-from grid.plan import Fit, InnerFold, Predict, Search
+from grid.plan import Fit, Predict
 from grid.store import Store
-from painmodels import registry
-from painmodels.fit import file_checkpoint, outputs
+from painmodels import baselines, registry
+from painmodels.fit import Fitted, file_checkpoint, outputs
 from painmodels.fit import fit as train
 from painmodels.normalise import Limits, minmax
 from painmodels.spatial import head_start
 
 CHECKPOINT_EPOCHS = 50
 """A killed fit goes on from its last multiple of this, to the very same weights."""
-
-
-TIE_BREAK = 1e-4
-"""Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""
 
 
 class Blocks(Protocol):
@@ -38,12 +35,17 @@ class Blocks(Protocol):
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Signals of each trial, float32 (n_steps, C)."""
 
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15): the columns of dataprep.features.TRACK."""
+
 
 class StoreBlocks:
-    """Features read from the store on demand, signals (small) held in memory."""
+    """Features and face tracks read from the store on demand, signals (small) held in memory."""
 
-    def __init__(self, store: Store, video: Mapping[str, Stage], signals: Mapping[str, np.ndarray]) -> None:
-        self.store, self.video_stages, self.signal_arrays = store, video, signals
+    def __init__(
+        self, store: Store, video: Mapping[str, Stage], signals: Mapping[str, np.ndarray], tracks: Mapping[str, Stage]
+    ) -> None:
+        self.store, self.video_stages, self.signal_arrays, self.tracks = store, video, signals, tracks
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_frames, F)."""
@@ -53,24 +55,64 @@ class StoreBlocks:
         """Signals of each trial, float32 (n_steps, C)."""
         return [self.signal_arrays[t] for t in trial_ids]
 
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15)."""
+        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+
+
+def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
+    """Stored face tracks, float32 (n_steps, 15) each: box, landmarks, score."""
+    found = [store.arrays(stage) for stage in stages]
+    return [
+        np.concatenate([a["boxes_T4"], a["landmarks_T52"].reshape(-1, 10), a["scores_T"][:, None]], axis=1) for a in found
+    ]
+
 
 class Runner:
     """Runs fits and predictions against a store and blocks, on one device ('cpu' or 'cuda')."""
 
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu") -> None:
         self.store, self.blocks, self.device = store, blocks, device
-        self._kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
+        self.kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
         self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
-        if self.store.has(job.stage):
-            return
+        if not self.store.has(job.stage):
+            with self.store.marked(job.stage):
+                self._fit(job)
+
+    def _fit(self, job: Fit) -> None:
         started = time.monotonic()
-        inputs, limits = self._inputs(job, job.train.trial_ids, job.train.subjects)
-        drafts = self.store.root / ".checkpoints"
-        drafts.mkdir(parents=True, exist_ok=True)
-        kept = drafts / f"{job.stage.name}-{job.stage.key}.safetensors"
+        limits = None
+        if job.role == baselines.ROLE:
+            entry = baselines.baseline(job.network)
+            recordings = self._recordings(job, job.train.trial_ids)
+            fitted = entry.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
+        else:
+            fitted, limits = self._trained(job)
+        arrays = {f"network.{name}": value for name, value in fitted.weights.items()}
+        if limits:
+            arrays.update({"scale.low": limits.low, "scale.high": limits.high})
+        facts = {
+            "label": job.label,
+            "subjects": sorted(set(job.train.subjects)),
+            "trials": len(job.train.trial_ids),
+            "curve": list(fitted.curve),
+            "seconds": round(time.monotonic() - started, 3),
+            "device": self.device,
+            "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
+            "scenario": job.scenario,
+            "fold": job.fold,
+        }
+        self.store.write(job.stage, arrays, facts)
+        self._checkpoint(job).unlink(missing_ok=True)
+
+    def _trained(self, job: Fit) -> tuple[Fitted, Limits | None]:
+        """A sub-network, trained, and the scaling of its inputs."""
+        inputs, limits = self.inputs(job, job.train.trial_ids, job.train.subjects)
+        kept = self._checkpoint(job)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         fitted = train(
             registry.network(job.role, job.network),
             job.settings,
@@ -81,118 +123,71 @@ class Runner:
             initial=head_start(job.start.name, weights=job.start.path) if job.start else None,
             checkpoint=file_checkpoint(kept, every=CHECKPOINT_EPOCHS),
         )
-        arrays = {f"network.{name}": value for name, value in fitted.weights.items()}
-        if limits:
-            arrays.update({"scale.low": limits.low, "scale.high": limits.high})
-        facts = {
-            "label": job.label,
-            "trials": len(job.train.trial_ids),
-            "curve": list(fitted.curve),
-            "seconds": round(time.monotonic() - started, 3),
-            "device": self.device,
-            "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
-            "scenario": job.scenario,
-            "fold": job.fold,
-        }
-        self.store.write(job.stage, arrays, facts)
-        kept.unlink(missing_ok=True)
+        return fitted, limits
+
+    def _checkpoint(self, job: Fit) -> Path:
+        return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:
-        """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored."""
+        """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored.
+
+        A row that ends in the attention keeps the weight of each step, too: float32 (N, T).
+        """
         if self.store.has(job.stage):
             return
         started = time.monotonic()
-        p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
+        arrays: dict[str, np.ndarray] = {}
+        if job.fit.role == "attention":
+            inputs = self._known_inputs(job.fit, job.test.trial_ids, job.test.subjects)
+            p = self._apply(job.fit, inputs, "probability")
+            arrays["attention"] = self._apply(job.fit, inputs, "attention").astype(np.float32)
+        else:
+            p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
         facts = {
             "trial_ids": list(job.test.trial_ids),
+            "subjects": sorted(set(job.test.subjects)),
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        arrays = {"p_pain": p.astype(np.float32)}
-        if job.fit.settings.classes > 2:  # the first class is no pain, all others are pain
-            arrays = {"p_pain": 1 - arrays["p_pain"][..., 0], "p_classes": arrays["p_pain"]}
+        arrays["p_pain"] = p.astype(np.float32)
+        if getattr(job.fit.settings, "classes", 2) > 2:  # the first class is no pain, all others are pain
+            arrays.update(p_pain=1 - arrays["p_pain"][..., 0], p_classes=arrays["p_pain"])
         self.store.write(job.stage, arrays, facts)
 
-    def search_trial(self, job: Search, trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Fit one configuration on every inner fold, a rung at a time; yields each rung's mean inner-validation score.
-
-        A report has rung (1, 2, …), epochs, score (higher is better), rank (the score, ties broken), inner (a score per inner
-        fold), seconds and last. Fits
-        keep checkpoints: a trial that was killed goes on from its last rung.
-        """
-        from grid.search import configured, rung_epochs
-
-        settings, normalise = configured(job, dict(trial["params"]))
-        network = registry.network(job.role, job.network)
-        drafts = self.store.root / ".checkpoints"
-        drafts.mkdir(parents=True, exist_ok=True)
-        kept = [
-            drafts / f"{job.stage.name}-{job.stage.key}-{trial['number']}-{i}.safetensors" for i in range(len(job.inner))
-        ]
-        rungs = rung_epochs(settings.epochs, job.options.halving)
-        for number, epochs in enumerate(rungs, 1):
-            started = time.monotonic()
-            scores, likelihoods = [], []
-            for i, inner in enumerate(job.inner):
-                x_train, x_validation = self._inner_inputs(job, inner, normalise)
-                seed = Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed
-                fitted = train(
-                    network,
-                    settings,
-                    x_train,
-                    np.asarray(inner.train.labels),
-                    seed=seed,
-                    device=self.device,
-                    checkpoint=file_checkpoint(kept[i], every=max(1, settings.epochs)),
-                    until=epochs,
-                )
-                p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=self.device)
-                accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
-                scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
-                likelihoods.append(likelihood)
-            last = number == len(rungs)
-            if last:
-                for file in kept:
-                    file.unlink(missing_ok=True)
-            seconds = round(time.monotonic() - started, 3)
-            score = float(np.mean(scores))
-            rank = score + TIE_BREAK * float(np.mean(likelihoods))
-            report = {"rung": number, "epochs": epochs, "score": score, "rank": rank, "inner": scores}
-            yield {**report, "seconds": seconds, "last": last}
-
-    def _inner_inputs(self, job: Search, inner: InnerFold, normalise: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Inputs of an inner fold's two halves, kept in memory while trials of the same search follow each other."""
-        ident = (job.stage.key, inner.train.key, normalise)
-        if ident not in self._kept:
-            if any(key[0] != job.stage.key for key in self._kept):
-                self._kept.clear()
-            place = Fit(
-                job.stage,
-                job.role,
-                job.network,
-                job.settings,
-                inner.upstream,
-                job.channels,
-                job.steps,
-                normalise,
-                inner.train,
-                job.scenario,
-                job.fold,
-            )
-            x_train, limits = self._inputs(place, inner.train.trial_ids, inner.train.subjects)
-            x_validation, _ = self._inputs(place, inner.validation.trial_ids, inner.validation.subjects, limits)
-            self._kept[ident] = (x_train, x_validation)
-        return self._kept[ident]
-
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        stored = self.store.arrays(job.stage)
-        limits = Limits(stored["scale.low"], stored["scale.high"]) if "scale.low" in stored else None
-        inputs, _ = self._inputs(job, ids, subjects, limits)
-        weights = {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
-        network = registry.network(job.role, job.network)
-        return outputs(network, job.settings, weights, inputs, what=what, device=self.device)
+        if job.role == baselines.ROLE:
+            recordings = self._recordings(job, ids)
+            return baselines.baseline(job.network).predict(self._weights(job), recordings, job.settings, self.device)
+        return self._apply(job, self._known_inputs(job, ids, subjects), what)
 
-    def _inputs(
+    def _known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
+        """Inputs scaled as they were when the sub-network was fitted."""
+        limits = None
+        if job.normalise == "train":
+            stored = self.store.arrays(job.stage)
+            limits = Limits(stored["scale.low"], stored["scale.high"])
+        return self.inputs(job, ids, subjects, limits)[0]
+
+    def _apply(self, job: Fit, inputs: list[np.ndarray], what: str) -> np.ndarray:
+        network = registry.network(job.role, job.network)
+        return outputs(network, job.settings, self._weights(job), inputs, what=what, device=self.device)
+
+    def _weights(self, job: Fit) -> dict[str, np.ndarray]:
+        stored = self.store.arrays(job.stage)
+        return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
+
+    def _recordings(self, job: Fit, ids: tuple[str, ...]) -> baselines.Inputs:
+        """What a baseline sees of these trials, in the window that is used."""
+        first, last = job.steps
+        signals, faces = {}, None
+        if job.channels:
+            x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
+            signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in job.sees if w != "video")}
+        if "video" in job.sees:
+            faces = np.stack([x[first:last] for x in self.blocks.faces(ids)])
+        return baselines.Inputs(len(ids), job.clock_hz, signals, faces)
+
+    def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
     ) -> tuple[list[np.ndarray], Limits | None]:
         """What the sub-network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
@@ -214,11 +209,3 @@ class Runner:
         self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=True)})
         # a step without a frame shows the last one again
         return [np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])], None
-
-
-def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, float]:
-    """Balanced accuracy and mean log-likelihood of probabilities as `painmodels.fit.outputs` gives them."""
-    p_NC = p.astype(np.float64).reshape(-1, classes) if classes > 2 else np.stack([1.0 - p, p], axis=-1).reshape(-1, 2)
-    y = np.repeat(labels_N, len(p_NC) // len(labels_N))
-    accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
-    return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))

@@ -105,16 +105,18 @@ class _Mirror:
             "code_version": run["commit"],
         }
 
-    def _settings(self, roles: set[str]) -> dict[str, str]:
-        """Hyperparameters of the sub-networks in use, as `role.name`."""
-        experiment = self.run["experiment"]
-        out = {f"{role}.{k}": str(v) for role in sorted(roles) for k, v in experiment[role].items()}
-        return {**out, "signals.normalise": experiment["signals"]["normalise"]}
+    def _settings(self, cells: list[dict]) -> dict[str, str]:
+        """Hyperparameters of the sub-networks in use, as `role.name`; those that differ between the cells are left out."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for fit in (f for cell in cells for f in cell["fits"]):
+            for name, value in fit["settings"].items():
+                found[f"{fit['role']}.{name}"].add(str(value))
+        out = {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
+        return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
         facts = self._common(modality, scenario)
-        roles = {f["role"] for c in cells for f in c["fits"]}
-        settings = self._settings(roles)
+        settings = self._settings(cells)
         key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         values: dict[str, float] = {"folds": float(mine.accuracy.notna().sum())}
@@ -131,7 +133,7 @@ class _Mirror:
 
     def _child(self, cell: dict, parent: str) -> None:
         facts = {**self._common(cell["modality"], cell["scenario"]), "fold": str(cell["fold"])}
-        settings = self._settings({f["role"] for f in cell["fits"]})
+        settings = self._settings([cell])
         params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
         tags = {
             **facts,

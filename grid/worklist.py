@@ -1,7 +1,8 @@
 """What is to be done next: fits and search trials in dependency order, for every executor alike.
 
 The list grows while it is worked on: when a search has ended, the planner completes the cells that waited for it. A worker
-takes an item, reports rungs of a search trial, and finishes it. The start of the longest remaining path is handed out first.
+takes an item, reports rungs of a search trial, and finishes it. The start of the longest remaining path is handed out first
+(grid/queue.py). Fits for which memory ran out beside others are put off, and what needs them waits, until the rest is over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from grid.plan import Fit, Planner, Search
+from grid.queue import ReadyQueue
 from grid.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ class Worklist:
         self.planner, self.store, self.tick = planner, store, tick
         self.failed: dict[str, str] = {}
         self.running: dict[str, Item] = {}
-        self.needs: dict[str, set[str]] = {}
+        self.queue = ReadyQueue()
+        self.aside: set[str] = set()  # searches whose trials are all handed out
+        self.postponed: list[str] | None = []  # None in the second pass: then running out of memory is a failure
         self.urgency: dict[str, float] = {}
         self.states: dict[str, SearchState] = {}
         self.seen: set[str] = set()
@@ -49,20 +53,17 @@ class Worklist:
         waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in stored["predict"]}
         new = [k for k, f in plan.fits.items() if k not in self.seen and (k in waiting or k not in stored[f.stage.name])]
         new = [k for k in new if k not in self.failed]
-        open_fits = self._open() | set(new)
-        for key in new:
-            self.needs[key] = {u.stage.key for u in plan.fits[key].upstream} & open_fits
-            self.total += 1
-        for key, search in plan.searches.items():
-            if key not in self.seen and not self.store.has(search.stage):
-                self.needs[key] = {u.stage.key for i in search.inner for u in i.upstream} & open_fits
-                self.total += search.trials
-                new.append(key)
+        new += [k for k, search in plan.searches.items() if k not in self.seen and not self.store.has(search.stage)]
         self.seen.update(new)
         self._rank(new)
-        for key in list(new):
+        still_open = self._open() | set(new)
+        for key in new:
+            upstream = self._upstream(key)
+            self.total += plan.searches[key].trials if key in plan.searches else 1
+            self.queue.add(key, set(upstream) & still_open, self.urgency[key])
+        for key in new:
             broken = [k for k in self._upstream(key) if k in self.failed]
-            if broken and key in self.needs:
+            if broken and key in self.queue:
                 self._give_up(key, f"needs {plan.fits[broken[0]].label}, which failed")
 
     def _upstream(self, key: str) -> list[str]:
@@ -72,10 +73,9 @@ class Worklist:
         return [u.stage.key for i in plan.searches[key].inner for u in i.upstream]
 
     def _open(self) -> set[str]:
-        """Fits that are waiting or running."""
-        return {k for k in self.needs if k in self.planner.plan.fits} | {
-            i.job.stage.key for i in self.running.values() if isinstance(i.job, Fit)
-        }
+        """Fits that are waiting, put off or running."""
+        running = {i.job.stage.key for i in self.running.values() if isinstance(i.job, Fit)}
+        return {k for k in self.queue if k in self.planner.plan.fits} | running | set(self.postponed or ())
 
     def _rank(self, keys: Iterable[str]) -> None:
         """Urgency: own rough cost (epochs x trials x steps) plus that of the most expensive chain known to wait for it."""
@@ -85,7 +85,7 @@ class Worklist:
             if fit is None:
                 self.urgency[key] = float("inf")  # everything after a search is unknown, so it is not to be late
                 continue
-            own = fit.settings.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+            own = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
             self.urgency[key] = own + self.urgency.get(f"after {key}", 0.0)
             for upstream in fit.upstream:
                 after = f"after {upstream.stage.key}"
@@ -93,18 +93,30 @@ class Worklist:
 
     def take(self, worker: str) -> Item | str | None:
         """The next item for a worker, None while nothing is ready, FINISHED when nothing is left."""
-        ready = [k for k, needs in self.needs.items() if not needs]
-        for key in sorted(ready, key=lambda k: -self.urgency[k]):
+        while (key := self.queue.pop()) is not None:
             if key in self.planner.plan.fits:
-                del self.needs[key]
                 self.running[worker] = Item(self.planner.plan.fits[key])
                 return self.running[worker]
             state = self._state(key)
+            if state.finished:  # killed between its last trial and its end
+                self._resume(key)
+                continue
             trial = state.suggest(worker)
             if trial is not None:
+                self.queue.put_back(key)  # the next worker takes its next trial
                 self.running[worker] = Item(state.search, trial)
                 return self.running[worker]
-        return None if self.needs or self.running else FINISHED
+            self.aside.add(key)
+        if self.running or (len(self.queue) and not self.postponed):
+            return None
+        return FINISHED
+
+    def postponed_again(self) -> int:
+        """Begin the second pass: what was put off is ready now. Gives how many fits that are."""
+        keys, self.postponed = self.postponed or [], None
+        for key in keys:
+            self.queue.put_back(key)
+        return len(keys)
 
     def _state(self, key: str) -> SearchState:
         if key not in self.states:
@@ -120,34 +132,42 @@ class Worklist:
         item = self.running[worker]
         return self.states[item.job.stage.key].report(worker, result)
 
-    def finish(self, worker: str, reason: str = "") -> None:
-        """An item is over; `reason` says why it failed, if it did."""
+    def finish(self, worker: str, reason: str = "", *, crowded: bool = False) -> None:
+        """An item is over; `reason` says why it failed, if it did, and `crowded` that it may do better alone."""
         item = self.running.pop(worker)
         key = item.job.stage.key
         if isinstance(item.job, Fit):
-            if reason:
+            if reason and crowded and self.postponed is not None:
+                self.postponed.append(key)
+            elif reason:
                 self._give_up(key, reason)
-                return
-            self.made.append(item.job)
-            for needs in self.needs.values():
-                needs.discard(key)
-            self.tick(running=len(self.running), total=self.total)
+            else:
+                self.made.append(item.job)
+                self.queue.done(key)
+                self.tick(running=len(self.running), total=self.total)
             return
         state = self.states[key]
         state.complete(worker)
         self.made_trials += 1
         if state.finished:
-            self.needs.pop(key, None)
-            self.planner.resume(key)
-            self.extend()
+            self._resume(key)
         self.tick(failed=bool(reason), running=len(self.running), total=self.total)
+
+    def _resume(self, key: str) -> None:
+        """A search has ended: what waited for it joins the list."""
+        self.aside.discard(key)
+        self.queue.remove(key)
+        self.planner.resume(key)
+        self.extend()
 
     def _give_up(self, key: str, reason: str) -> None:
         """A fit failed, or cannot be made: so do those that need it."""
         plan = self.planner.plan
-        self.needs.pop(key, None)
+        self.queue.remove(key)
+        self._fail(key, reason)
+        for waiting, needed in self.queue.drop(key):
+            self._fail(waiting, f"needs {plan.fits[needed].label if needed in plan.fits else needed}, which failed")
+
+    def _fail(self, key: str, reason: str) -> None:
         self.failed[key] = reason
         self.tick(failed=True, running=len(self.running), total=self.total)
-        for waiting in [k for k in self.needs if key in self._upstream(k)]:
-            if waiting in self.needs:
-                self._give_up(waiting, f"needs {plan.fits[key].label if key in plan.fits else key}, which failed")

@@ -135,10 +135,11 @@ def outputs(
     each: (N, classes) or (N, T, classes).
     `what = "sequence"`: the hidden states of every step, float32 (N, T, H), of a network that has them (`sequence`).
     `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
+    `what = "attention"`: the weight of each step, float32 (N, T), of a network that has `weights`.
     Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
     """
-    if what not in ("features", "sequence", "probability"):
-        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence' or 'probability'")
+    if what not in ("features", "sequence", "probability", "attention"):
+        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence', 'probability' or 'attention'")
     check_inputs(network, inputs, None)
     with one_thread(), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
@@ -173,6 +174,8 @@ def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> tor
         if not hasattr(model, "sequence"):
             raise ValueError(f"{type(model).__name__} has no `sequence`: expected a network that gives every step")
         return model.sequence(*rows)  # type: ignore[operator]
+    if what == "attention":
+        return model.weights(*rows)  # type: ignore[operator]
     p = model(*rows).softmax(-1)
     return p[..., 1] if p.shape[-1] == 2 else p
 

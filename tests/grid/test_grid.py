@@ -161,3 +161,17 @@ def test_killed_at_any_time_the_same_command_finishes(
     assert run_again.returncode == 0, run_again.stderr
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
     assert (out / "predictions.parquet").read_bytes() == (tiny_grid / "predictions.parquet").read_bytes()
+
+
+def test_a_face_track_is_read_where_features_are_not_there(
+    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(tiny_grid, tmp_path / "again"))
+    shutil.rmtree(out / "store" / "features")
+    tracks = {p: p.stat().st_mtime_ns for p in (out / "store" / "faces").glob("*/*")}
+    arguments = ["--modalities", "frame", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out)]
+    assert main([*arguments, "--in-process", "--strict"]) == 0
+    assert {p: p.stat().st_mtime_ns for p in tracks} == tracks
+    old, new = ((folder / "store" / "features") for folder in (tiny_grid, out))
+    for file in old.glob("*/arrays.safetensors"):
+        assert file.read_bytes() == (new / file.parent.name / file.name).read_bytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grid.keys import Stage, canonical, digest
+from grid.keys import Stage, canonical, digest, digest_rows
 from grid.store import Store
 
 
@@ -19,6 +19,12 @@ def test_keys_are_pinned() -> None:
     """These keys are on users' disks: a change here throws their results away. Bump a stage's version instead."""
     assert digest({"b": 1, "a": [True, None, 0.1, "é"]}) == "e6df56346267"
     assert Stage("fit", 1, {"lr": 1e-5, "milestones": (20,)}, ("abc",)).key == "9bc5c8d6b7e1"
+
+
+def test_tables_of_trials_have_the_key_that_anything_has() -> None:
+    rows = [["a-é-1", "0f"], ["b", "1e"]]
+    assert digest_rows(rows, (0, 1), ("a", "b")) == digest([rows, [0, 1], ["a", "b"]])
+    assert digest_rows(*rows) == digest(rows)
 
 
 def test_order_of_a_mapping_is_no_identity_but_everything_else_is() -> None:
@@ -43,13 +49,13 @@ def test_what_has_no_canonical_text_is_refused(value: object) -> None:
 
 def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store, stage = Store(tmp_path), Stage("x", 1, {"p": 1})
-    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False])}
+    arrays = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([True, False]), "c": np.array(7)}
     assert not store.has(stage)
     store.write(stage, arrays, {"seconds": 1.5})
     assert store.has(stage)
     assert store.facts(stage) == {"seconds": 1.5}
     for name, array in store.arrays(stage).items():
-        assert array.dtype == arrays[name].dtype
+        assert (array.dtype, array.shape) == (arrays[name].dtype, arrays[name].shape)
         np.testing.assert_array_equal(array, arrays[name])
     store.write(stage, {"a": np.zeros(1)}, {})  # a second writer changes nothing
     assert store.facts(stage) == {"seconds": 1.5}

@@ -1,0 +1,96 @@
+"""Two grids side by side: another protocol, another backbone, another scaling; a row a modality row that both have.
+
+Rows are paired over the subjects that both grids tested. A difference is claimed by the same rule as within one grid: its
+interval leaves out zero and its p, corrected over all rows of the scenario, is below 0.05. The protocols `sample` against
+`subject` give the leak: what it is worth to have seen the person before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dashboards.results import Panel, Results
+from dashboards.wording import claimable, plural, signed
+from grid.stats import bootstrap_interval, effect_size, holm, sign_flip_test
+
+DIFFERS = (
+    ("protocol", ("protocol",)),
+    ("face network", ("trunk", "name")),
+    ("scaling of signals", ("signals", "normalise")),
+    ("experiment", ("experiment", "name")),
+    ("data", ("data", "fingerprint")),
+    ("code", ("commit",)),
+)
+
+
+def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
+    """What differs between the grids, and a table a scenario. `heads`: the two columns; `leak`: whether they measure it."""
+    differences = [
+        (what, str(mine.get(*at)), str(other.get(*at))) for what, at in DIFFERS if mine.get(*at) != other.get(*at)
+    ]
+    protocols = (str(mine.get("protocol")), str(other.get("protocol")))
+    leak = set(protocols) == {"subject", "sample"}
+    heads = [_head(results, differences, which) for which, results in enumerate((mine, other))]
+    panels = []
+    for a in mine.panels:
+        for b in other.panels:
+            if a.scenario == b.scenario:
+                panels.append(
+                    {"title": a.scenario, "rows": _rows(a, b, sign=-1 if leak and protocols[0] == "sample" else 1)}
+                )
+    return {"heads": heads, "differences": differences, "leak": leak, "panels": [p for p in panels if p["rows"]]}
+
+
+def _head(results: Results, differences: list[tuple[str, str, str]], which: int) -> str:
+    told = [f"{what} {values[which]}" for what, *values in differences if what not in ("data", "code")]
+    return f"{results.folder.name}" + (f" ({', '.join(told[:2])})" if told else "")
+
+
+def _rows(a: Panel, b: Panel, *, sign: int) -> list[dict[str, Any]]:
+    """A row per modality row of both: means over folds (percent), the paired difference over subjects (points), p, p_holm."""
+    found: list[dict[str, Any]] = []
+    for modality in [m for m in a.rows if m in b.rows]:
+        here, there = a.by_subject[modality], b.by_subject[modality]
+        both = here.index.intersection(there.index)
+        d_S = sign * 100 * (there.loc[both] - here.loc[both]).to_numpy()
+        interval = bootstrap_interval(d_S)
+        means = [100 * p.scores.loc[p.scores["modality"].astype(str) == modality, "accuracy"].mean() for p in (a, b)]
+        row = {"modality": modality, "mine": means[0], "other": means[1], "difference": interval.mean, "low": interval.low}
+        found.append({**row, "high": interval.high, "p": sign_flip_test(d_S), "n": interval.n, "d": effect_size(d_S)})
+    corrected = holm(np.array([row["p"] for row in found]))
+    for row, p_holm in zip(found, corrected, strict=True):
+        row["p_holm"] = float(p_holm)
+        row["claim"] = claimable(row)
+    return found
+
+
+def sentence(panel: Mapping[str, Any], *, leak: bool) -> str:
+    """The finding in plain words; nothing is claimed where the interval covers zero."""
+    claimed = [row for row in panel["rows"] if row["claim"]]
+    what = "The leak" if leak else "The difference (other grid minus this one)"
+    if not claimed:
+        return f"{panel['title']}: no row differs so that it can be claimed ({plural(len(panel['rows']), 'row')} compared)."
+    told = ", ".join(f"{row['modality']} {signed(row['difference'])} points" for row in claimed)
+    return f"{panel['title']}: {what} can be claimed for {len(claimed)} of {plural(len(panel['rows']), 'row')}: {told}."
+
+
+def attention_series(results: Results) -> dict[str, dict[str, pd.DataFrame]]:
+    """Panel title -> class name -> mean attention over folds by second (columns second, mean, low, high over folds)."""
+    table, names = results.attention, results.class_names
+    rate_hz = results.get("data", "clock_hz")
+    out: dict[str, dict[str, pd.DataFrame]] = {}
+    for panel in results.panels:
+        mine = table[(table["scenario"] == panel.scenario) & (table["protocol"] == panel.protocol)]
+        if mine.empty or not rate_hz:
+            continue
+        by_class = {}
+        for value in sorted(mine["y_true"].unique()):
+            part = mine[mine["y_true"] == value]
+            course = part.groupby("step")["weight"].agg(mean="mean", low="min", high="max").reset_index()
+            by_class[names[int(value)]] = course.assign(second=course["step"] / float(rate_hz))
+        out[panel.title] = by_class
+    return out

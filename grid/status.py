@@ -1,0 +1,206 @@
+"""How far a grid is, read from its result folder alone: while it runs, after it was killed, from any machine that sees it.
+
+A run writes `plan.json` (what is wanted) before it works; the store says what is done, `store/.running/` what is being
+fitted, and `cells.json` of a finished run what failed. Nothing here talks to the process that runs, or needs it alive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from grid.plan import Plan
+from grid.results import cell_record, write_json
+from grid.store import Store
+from grid.tables import SCENARIOS, in_order
+
+PLAN = "plan.json"
+STATES = ("done", "running", "failed", "todo", "impossible")
+LOOK = {
+    "done": ("●", "green"),
+    "running": ("◐", "yellow"),
+    "failed": ("✗", "red"),
+    "todo": ("·", "grey50"),
+    "impossible": ("–", "blue"),
+}
+RECENT_S = 600.0
+
+
+def write_plan(out: Path, plan: Plan, *, features: list[str], signals: list[str]) -> None:
+    """Say what is wanted: the cells with their fits, and the keys of the recordings to prepare."""
+    cells = [
+        cell_record(plan, c, "impossible" if c in plan.impossible else "", plan.impossible.get(c, "")) for c in plan.cells
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / PLAN, {"cells": cells, "prepare": {"features": features, "signals": signals}, "started": time.time()})
+
+
+@dataclass
+class Snapshot:
+    """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold) -> state.
+
+    `frames` and `epochs`: worked through in all, as far as stored. `eta_s`: None if nothing is left or nothing known.
+    """
+
+    stages: dict[str, Counter[str]] = field(default_factory=dict)
+    cells: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    frames: int = 0
+    epochs: int = 0
+    compute_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    quarantined: int = 0
+    store_bytes: int = 0
+    eta_s: float | None = None
+    idle_s: float | None = None
+
+
+@cache
+def _facts(manifest: Path) -> dict[str, Any]:
+    """What is counted of one artefact; it never changes."""
+    with open(manifest, encoding="utf-8") as file:
+        facts = json.load(file)["facts"]
+    counted = {"frames": facts.get("frames", 0), "epochs": len(facts.get("curve", ())), "device": facts.get("device", "")}
+    return {**counted, "seconds": float(facts.get("seconds", 0.0)), "at": manifest.stat().st_mtime}
+
+
+def snapshot(out: Path) -> Snapshot:
+    """The state of a result folder now. Raises FileNotFoundError if no run was ever begun there."""
+    path = out / PLAN
+    if not path.exists():
+        raise FileNotFoundError(f"{out}: no grid was begun here (there is no {PLAN}); expected the --out of a run")
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    store = Store(out / "store")
+    wanted: dict[str, set[str]] = {name: set(keys) for name, keys in plan["prepare"].items() if keys}
+    for cell in plan["cells"]:
+        for fit in cell["fits"]:
+            wanted.setdefault(fit["stage"], set()).add(fit["key"])
+    running = _running(store.root)
+    failed = _failed(out, since=plan["started"])
+    there = {name: store.keys(name) & keys for name, keys in wanted.items()}
+    found = Snapshot()
+    for name, keys in wanted.items():
+        done = len(there[name])
+        at_work = sum(f"{name}-{key}" in running for key in keys - there[name])
+        broken = sum(f"{name}-{key}" in failed and f"{name}-{key}" not in running for key in keys - there[name])
+        counts = {"done": done, "running": at_work, "failed": broken, "todo": len(keys) - done - at_work - broken}
+        found.stages[name] = Counter(counts)
+    predicted = store.keys("predict")
+    for cell in plan["cells"]:
+        names = {f"{f['stage']}-{f['key']}" for f in cell["fits"]}
+        if cell["status"] == "impossible":
+            state = "impossible"
+        elif cell["predict"] in predicted:
+            state = "done"
+        else:
+            state = "running" if names & running else "failed" if names & failed else "todo"
+        found.cells[cell["modality"], cell["scenario"], cell["fold"]] = state
+    _add_costs(found, store, wanted, there)
+    found.quarantined = _lines(out / "quarantine.csv")
+    found.store_bytes = sum(_size(store.root))
+    return found
+
+
+def _add_costs(found: Snapshot, store: Store, wanted: dict[str, set[str]], there: dict[str, set[str]]) -> None:
+    """Work done, and the time left: the median cost of each stage over how much work was done side by side of late."""
+    now, left_s, of_late_s, latest, earliest, unknown = time.time(), 0.0, 0.0, 0.0, time.time(), False
+    for name, keys in wanted.items():
+        costs = []
+        for key in there[name]:
+            facts = _facts(store.folder(name, key) / "manifest.json")
+            found.frames += facts["frames"]
+            found.epochs += facts["epochs"]
+            found.compute_seconds += facts["seconds"]
+            found.gpu_seconds += facts["seconds"] if facts["device"].startswith("cuda") else 0.0
+            costs.append(facts["seconds"])
+            latest = max(latest, facts["at"])
+            if now - facts["at"] < RECENT_S:
+                of_late_s += facts["seconds"]
+                earliest = min(earliest, facts["at"] - facts["seconds"])
+        missing = len(keys) - len(costs)
+        unknown |= missing > 0 and not costs
+        left_s += missing * statistics.median(costs) if costs else 0.0
+    if latest:
+        found.idle_s = now - latest
+    if left_s and not unknown:
+        found.eta_s = left_s / max(1.0, of_late_s / max(min(now - earliest, RECENT_S), 1.0))
+
+
+def _running(store: Path) -> set[str]:
+    folder = store / ".running"
+    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+
+
+def _failed(out: Path, *, since: float) -> set[str]:
+    """Fits that failed since the run began: the names of its logs, and what it said at its end."""
+    logs, ended = out / "logs", out / "cells.json"
+    found = {f.stem for f in logs.glob("fit-*.txt") if f.stat().st_mtime >= since} if logs.is_dir() else set()
+    if ended.exists() and ended.stat().st_mtime >= since:
+        for cell in json.loads(ended.read_text(encoding="utf-8")):
+            if cell["status"] == "failed" and cell["fits"]:
+                found.add(f"{cell['fits'][-1]['stage']}-{cell['fits'][-1]['key']}")
+    return found
+
+
+def _lines(path: Path) -> int:
+    return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1) if path.exists() else 0
+
+
+def _size(folder: Path) -> list[int]:
+    sizes = []
+    for at, _, names in os.walk(folder):
+        for name in names:
+            try:
+                sizes.append(os.stat(os.path.join(at, name)).st_size)
+            except OSError:  # a draft that was published in this moment
+                continue
+    return sizes
+
+
+def show(out: Path, console: Console | None = None) -> None:
+    """Print the grid as a matrix, a mark a fold, in colour on a terminal; then the stages and the time left."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    now = snapshot(out)
+    scenarios = in_order([s for _, s, _ in now.cells], SCENARIOS)
+    rows = list(dict.fromkeys(m for m, _, _ in now.cells))
+    wide = {s: max(len(s), sum((rows[0], s) == k[:2] for k in now.cells)) for s in scenarios}
+    left = max(map(len, rows), default=0) + 2
+    console.print(" " * left + "  ".join(f"{s:<{wide[s]}}" for s in scenarios))
+    for modality in rows:
+        line = Text(f"{modality:<{left}}")
+        for s in scenarios:
+            states = [state for (m, scenario, _), state in sorted(now.cells.items()) if (m, scenario) == (modality, s)]
+            for state in states:
+                line.append(*LOOK[state])
+            line.append(" " * (wide[s] - len(states) + 2))
+        console.print(line)
+    legend = Text("  ")
+    for state in STATES:
+        legend.append(f"{LOOK[state][0]} {state} {sum(v == state for v in now.cells.values())}   ", LOOK[state][1])
+    console.print(legend)
+    console.print()
+    for name, counts in now.stages.items():
+        parts = [
+            f"{counts[state]} {word}" for state, word in (("running", "running"), ("failed", "failed")) if counts[state]
+        ]
+        more = f"  ({', '.join(parts)})" if parts else ""
+        console.print(f"{name:<28}{counts['done']:>6} of {sum(counts.values())}{more}")
+    over = not any(v in ("todo", "running") for v in now.cells.values())
+    eta = "nothing left to do" if over else f"ETA {_span(now.eta_s)}" if now.eta_s else "ETA not known yet"
+    idle = f"; last result {_span(now.idle_s)} ago" if now.idle_s is not None else ""
+    console.print(f"\n{eta}{idle}; {now.quarantined} recordings left out; store {now.store_bytes / 1e6:.0f} MB")
+
+
+def _span(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    )

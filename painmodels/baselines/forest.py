@@ -1,0 +1,87 @@
+"""A random forest on domain features, after Werner et al. 2014: of EDA, ECG, or the motion of the face box and landmarks.
+
+Grown by scikit-learn; kept as plain arrays (a node a row, all trees one after another) and asked by this module, so that
+nothing is pickled and an old result can be read without the version that grew it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+
+from painmodels.baselines import Baseline, Inputs, TwoClasses
+from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
+from painmodels.fit import Fitted
+
+LEAF = -1
+
+
+@dataclass(frozen=True)
+class Settings(TwoClasses):
+    """`trees`, the fewest trials in a `leaf`, and how many `features` a split may choose from."""
+
+    trees: int = 200
+    leaf: int = 3
+    features: Literal["sqrt", "log2", "all"] = "sqrt"
+
+    def __post_init__(self) -> None:
+        if min(self.trees, self.leaf) < 1:
+            raise ValueError(f"trees and leaf: found {self.trees} and {self.leaf}, expected at least 1")
+
+
+def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+    """Grow the forest."""
+    x_NF = feature_table(inputs)
+    typical_F = typical(x_NF)
+    forest = RandomForestClassifier(
+        settings.trees,
+        min_samples_leaf=settings.leaf,
+        max_features=None if settings.features == "all" else settings.features,
+        random_state=seed,
+        n_jobs=1,
+    )
+    forest.fit(filled(x_NF, typical_F).astype(np.float32), np.asarray(labels))
+    trees = [estimator.tree_ for estimator in forest.estimators_]
+    first = np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])])
+
+    def below(side: str) -> np.ndarray:
+        parts = [getattr(t, side) for t in trees]
+        return np.concatenate([np.where(p == LEAF, LEAF, p + start) for p, start in zip(parts, first, strict=False)])
+
+    weights = {
+        "typical": typical_F,
+        "root": first[:-1].astype(np.int64),
+        "left": below("children_left").astype(np.int64),
+        "right": below("children_right").astype(np.int64),
+        "feature": np.concatenate([t.feature for t in trees]).astype(np.int64),
+        "threshold": np.concatenate([t.threshold for t in trees]),
+        "pain": np.concatenate([t.value[:, 0, 1] / t.value[:, 0].sum(-1) for t in trees]),
+    }
+    return Fitted(weights, ())
+
+
+def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+    """Mean over the trees of the share of pain in the leaf a trial falls into."""
+    x_NF = filled(feature_table(inputs), weights["typical"]).astype(np.float32)
+    node_NT = np.tile(weights["root"], (len(x_NF), 1))
+    trial_N1 = np.arange(len(x_NF))[:, None]
+    while (inner := weights["left"][node_NT] != LEAF).any():
+        goes_left = x_NF[trial_N1, weights["feature"][node_NT].clip(0)] <= weights["threshold"][node_NT]
+        node_NT = np.where(inner, np.where(goes_left, weights["left"][node_NT], weights["right"][node_NT]), node_NT)
+    return weights["pain"][node_NT].mean(axis=1)
+
+
+BASELINE = Baseline(
+    name="rf",
+    on=ON,
+    rows=("eda:rf", "ecg:rf", "video:rf"),
+    settings=Settings,
+    fit=fit,
+    predict=predict,
+    several=True,
+    version=f"1.{VERSION}",
+)

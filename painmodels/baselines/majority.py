@@ -1,0 +1,29 @@
+"""Always the more frequent class of the training trials: what accuracy is worth in a fold. Sees no recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from painmodels.baselines import Baseline, Inputs, TwoClasses
+from painmodels.fit import Fitted
+
+
+@dataclass(frozen=True)
+class Settings(TwoClasses):
+    """Nothing to set."""
+
+
+def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+    """The share of pain among the training trials."""
+    return Fitted({"share": np.array([np.mean(labels)], dtype=np.float64)}, ())
+
+
+def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+    """That share, for everybody. Equal classes are called no pain."""
+    return np.full(inputs.n, weights["share"][0])
+
+
+BASELINE = Baseline(name="majority", on=(), rows=("majority",), settings=Settings, fit=fit, predict=predict)

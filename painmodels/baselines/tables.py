@@ -1,0 +1,37 @@
+"""Domain features of many trials as one table, and the filling of gaps that forest and regression share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dataprep.features import VERSION, ecg_features, eda_features, face_features
+from painmodels.baselines import Inputs
+
+__all__ = ["ON", "VERSION", "feature_table", "filled", "typical"]
+
+_OF: dict[str, Callable[..., dict[str, float]]] = {"eda": eda_features, "ecg": ecg_features, "video": face_features}
+ON = tuple(_OF)
+
+
+def feature_table(inputs: Inputs) -> np.ndarray:
+    """Features of all recordings in `inputs`, float64 (N, F), NaN where one is not defined."""
+    columns: list[np.ndarray] = []
+    sources: dict[str, Any] = {**inputs.signals, **({"video": inputs.faces} if inputs.faces is not None else {})}
+    for word, x_N in sources.items():
+        rows = [list(_OF[word](x, rate_hz=inputs.rate_hz).values()) for x in x_N]
+        columns.append(np.array(rows, dtype=np.float64).reshape(inputs.n, -1))
+    return np.concatenate(columns, axis=1)
+
+
+def typical(x_NF: np.ndarray) -> np.ndarray:
+    """Median of each feature over the trials that define it, 0 where none does. Fitted: training trials only."""
+    known = ~np.isnan(x_NF)
+    return np.array([np.median(x[k]) if k.any() else 0.0 for x, k in zip(x_NF.T, known.T, strict=True)])
+
+
+def filled(x_NF: np.ndarray, typical_F: np.ndarray) -> np.ndarray:
+    """The table with its gaps filled."""
+    return np.where(np.isnan(x_NF), typical_F, x_NF)
