@@ -2,9 +2,9 @@
 
     python -m dataprep.check PATH [--json] [--out DIR]
 
-Every recording of the two classes that are compared is read whole, as the grid would. `--out` writes census.json,
-trials.csv, findings.csv, and two pictures to look at: faces.png (face crops: personal data, keep it where the recordings
-are kept) and signals.png. `--json` prints census.json instead of words.
+Every recording of the two classes that are compared (`--all-classes`: of all) is read whole, as the grid would. `--out` writes
+census.json, trials.csv, findings.csv, and two pictures to look at: faces.png (face crops: personal data, keep it where the
+recordings are kept) and signals.png. `--json` prints census.json instead of words.
 Exit codes: 0 clean, 1 usable with defects, 2 unusable (or wrong arguments).
 """
 
@@ -40,13 +40,13 @@ PARTS = ("video", "signals")
 SHOWN = 30  # findings listed in words
 
 
-def take(path: Path, dataset: DataSet, settings: FaceSettings, *, jobs: int) -> dict[str, Any]:
+def take(path: Path, dataset: DataSet, settings: FaceSettings, *, jobs: int, all_classes: bool = False) -> dict[str, Any]:
     """The census of the data set at `path`: JSON-able, but for the key "measured" (the TrialFacts, for pictures).
 
     Raises DataError if it cannot be read as a whole.
     """
     trials, defects = dataset.read_trials(path)
-    wanted = [t for t in trials if t.class_id in (dataset.negative, dataset.positive)]
+    wanted = [t for t in trials if all_classes or t.class_id in (dataset.negative, dataset.positive)]
     measured = _measure(wanted, dataset, settings, jobs=jobs)
     findings = census.of_defects(defects)
     findings += [f for m in measured for f in m.findings]
@@ -207,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="the folder of the data set")
     parser.add_argument("--dataset", metavar="NAME", help="how to read it; default: recognised")
+    parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
     parser.add_argument("--json", action="store_true", help="print the census as JSON")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write tables, a contact sheet of faces and a plot of signals"
@@ -222,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         dataset = dataset_named(options.dataset) if options.dataset else recognise(options.path)
         settings = FaceSettings(detector=options.detector, decoder=options.decoder)
-        found = take(options.path, dataset, settings, jobs=options.jobs)
+        found = take(options.path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
         files = write(found, dataset, options.out) if options.out else []
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -35,7 +35,8 @@ def signals_picture(measured: Sequence[TrialFacts], dataset: DataSet, path: Path
         (m for m in measured if m.x_TC is not None), key=lambda m: m.trial.class_id
     )  # stable: subjects stay together
     x_NTC = np.stack([m.x_TC for m in trials if m.x_TC is not None])
-    first = next((i for i, m in enumerate(trials) if m.trial.class_id == dataset.positive), len(trials))
+    ends = [i for i in range(1, len(trials)) if trials[i].trial.class_id != trials[i - 1].trial.class_id]
+    names_of_classes = ", ".join(dataset.classes[c] for c in dict.fromkeys(m.trial.class_id for m in trials))
     spans_NC = np.ptp(x_NTC, axis=1)
     scaled_NTC = (x_NTC - x_NTC.min(axis=1, keepdims=True)) / np.maximum(spans_NC, 1e-12)[:, None]
     names = dataset.channels
@@ -46,9 +47,9 @@ def signals_picture(measured: Sequence[TrialFacts], dataset: DataSet, path: Path
         duration_s = dataset.n_steps / dataset.clock_hz
         extent = (0.0, duration_s, float(len(trials)), 0.0)
         top.imshow(scaled_NTC[:, :, c], aspect="auto", interpolation="nearest", cmap="viridis", extent=extent)
-        top.axhline(first, color="white", linewidth=1)
-        below, above = dataset.classes[dataset.negative], dataset.classes[dataset.positive]
-        top.set(title=name, xlabel="time in s", ylabel=f"trial ({below} above the line, {above} below)" if c == 0 else "")
+        for end in ends:
+            top.axhline(end, color="white", linewidth=1)
+        top.set(title=name, xlabel="time in s", ylabel=f"trial: {names_of_classes}, from above" if c == 0 else "")
         bottom.plot(spans_NC[:, c], ".", markersize=3)
         bottom.set(xlabel="trial", ylabel="range in the trial, native units" if c == 0 else "", yscale="log")
     figure.savefig(path, dpi=120)

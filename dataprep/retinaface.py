@@ -25,6 +25,7 @@ from dataprep.types import DataError
 VERSION = 1  # raise when the same picture may give other faces
 
 _WEIGHTS = Path(__file__).parent / "weights" / "retinaface_mobilenet025.onnx"
+RESNET_WEIGHTS = "PAIN_GRID_RETINAFACE"  # environment variable: a copy of the package's retinaface.onnx at another place
 _BGR_MEAN = (104, 117, 123)
 _ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # stride -> sizes, pixels
 _NMS_OVERLAP = 0.4
@@ -120,11 +121,12 @@ def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndar
 
 def _resnet(min_score: float, threads: int) -> Detector:
     home = Path(os.environ.get("DEEPFACE_HOME", str(Path.home())))
-    weights = home / ".deepface" / "weights" / "retinaface.onnx"
+    weights = Path(os.environ.get(RESNET_WEIGHTS) or home / ".deepface" / "weights" / "retinaface.onnx")
     if not weights.is_file():
         raise DataError(
             f"{weights}: no such file; expected the weights of the retina-face package. Fetch retinaface.onnx from "
-            "https://github.com/serengil/deepface_models/releases/tag/v1.0 once, or use detector 'retinaface-mobile'"
+            f"https://github.com/serengil/deepface_models/releases/tag/v1.0 once (another place: {RESNET_WEIGHTS}), "
+            "or use detector 'retinaface-mobile'"
         )
     # The package would otherwise choose the first deep-learning library it finds and load it into this process.
     os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"

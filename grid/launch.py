@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
     how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
+    how.add_argument("--detector", metavar="NAME", help="retinaface-mobile (default, shipped) or retinaface (the paper's)")
+    how.add_argument("--detector-weights", type=Path, metavar="FILE", help="of retinaface; default: its package's cache")
     how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
@@ -117,14 +119,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
+    from dataprep.retinaface import RESNET_WEIGHTS
     from grid import config
 
+    if options.detector_weights:  # for every process started from here
+        os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     changes: dict[str, Any] = {}
     if options.trunk or options.random_trunk:
         changes["trunk"] = {
             "random": options.random_trunk,
             **({"name": options.trunk, "weights": ""} if options.trunk else {}),
         }
+    if options.detector:
+        changes["faces"] = {"detector": options.detector}
     if options.search is not None:
         changes["search"] = {"trials": options.search}
     if options.protocol:

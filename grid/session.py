@@ -23,6 +23,7 @@ from typing import Any
 
 import pandas as pd
 
+from dataprep.faces import load_detector
 from dataprep.types import Defect
 from grid import results, show, status
 from grid.cells import SIGNALS
@@ -128,7 +129,9 @@ class Session:
     def _prepare(self, executor: Any, strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
         if self.survey.videos and self.survey.trunk:
-            self.survey.trunk.load()  # a trunk that cannot be loaded stops here, with one message
+            self.survey.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
+            if {v.track.key for v in self.survey.videos} - self.store.keys("faces"):
+                load_detector(self.experiment.face_settings)
         videos, signals = self.survey.videos, self.survey.signals
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
             prepared = executor.prepare(videos, signals, display.advance)

@@ -80,6 +80,21 @@ def test_the_paper_s_weights_missing(
         assert hint in err
 
 
+def test_a_detector_without_weights_stops_before_any_work(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAIN_GRID_RETINAFACE", "")  # put back afterwards
+    absent = tmp_path / "absent.onnx"
+    base = ("--modalities", "frame", "--data", tiny_data, "--experiment", tiny_experiment, "--in-process", "--out", tmp_path)
+    code, _, err = launch(capsys, *base, "--detector", "retinaface", "--detector-weights", absent)
+    assert code == 2
+    assert f"{absent}: no such file" in err
+    assert not (tmp_path / "quarantine.csv").exists()
+    code, _, err = launch(capsys, *base, "--detector", "haar")
+    assert code == 2
+    assert "there are: retinaface-mobile, retinaface" in err
+
+
 @pytest.fixture
 def copy(tiny_data: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_data, tmp_path / "copy"))

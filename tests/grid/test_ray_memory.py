@@ -1,0 +1,177 @@
+"""Preparation on a real Ray: blocks are shared, not copied; a small object store spills; a dead worker's clip is redone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataprep.types import Trial
+from grid.config import Execution, load
+from grid.keys import Stage
+from grid.prepare import VideoJob
+from grid.store import Store
+from grid.survey import survey
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+STORE_MB = 100
+N_STEPS, WIDTH = 138, 4096  # a trial of FC-6 activations: 1.1 MB
+
+
+@pytest.fixture(scope="module")
+def small_ray() -> Iterator[None]:
+    """Ray with the smallest useful object store."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the folder of the tests
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=STORE_MB * 1024**2, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def tiny_jobs(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> list[VideoJob]:
+    memory = tmp_path_factory.mktemp("memory") / "fingerprints.json"
+    return survey(tiny_data, load(str(tiny_experiment)), rows=["video"], scenarios=["all87"], memory=memory).videos
+
+
+def stored_jobs(like: VideoJob, store: Store, n: int) -> list[VideoJob]:
+    """`n` jobs whose artefacts are in the store already, of the size that the paper's trunk gives."""
+    rng = np.random.default_rng(0)
+    jobs = []
+    for i in range(n):
+        stage = Stage("features", 1, {"i": i})
+        store.write(stage, {"features": rng.random((N_STEPS, WIDTH), dtype=np.float32).astype(np.float16)}, {})
+        trial = Trial(f"t{i}", "s", 0, "BL1", "unused.mp4")
+        jobs.append(dataclasses.replace(like, trial=trial, stage=stage))
+    return jobs
+
+
+def own_mb() -> float:
+    """Anonymous memory of this process: what it allocated itself, without what it maps of the object store."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) / 1024
+
+
+class _Reader:
+    """Reads every block, as a fit does, keeps hold of them all, and says how much memory of its own that took."""
+
+    def __init__(self, blocks: object, ids: list[str]) -> None:
+        self.blocks, self.ids = blocks, ids
+        self.held: list[np.ndarray] = []
+
+    def warm(self) -> int:
+        float(np.asarray(self.blocks.video(self.ids[:1])[0], dtype=np.float32).sum())  # type: ignore[attr-defined]
+        return os.getpid()
+
+    def read(self) -> tuple[float, float]:
+        before = own_mb()
+        self.held = self.blocks.video(self.ids)  # type: ignore[attr-defined]
+        total = sum(float(block[:, ::64].sum(dtype=np.float64)) for block in self.held)  # touches every page
+        return own_mb() - before, total
+
+
+def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path) -> None:
+    import ray
+
+    from grid.cluster import Cluster
+
+    store = Store(tmp_path / "store")
+    jobs = stored_jobs(tiny_jobs[0], store, 60)
+    cluster = Cluster(store, Execution(), address=None, logs=tmp_path / "logs")
+    prepared = cluster.prepare(jobs, [], lambda **_: None)
+    ids = [job.trial.trial_id for job in jobs]
+    assert prepared.videos == set(ids)
+    blocks = cluster.blocks(prepared, jobs)
+    data_mb = 60 * N_STEPS * WIDTH * 2 / 1024**2
+    grown_mb: dict[int, list[float]] = {}
+    readers: list[object] = []
+    for n in (1, 2, 4, 8):
+        readers += [ray.remote(_Reader).options(num_cpus=0).remote(blocks, ids) for _ in range(n - len(readers))]
+        ray.get([reader.warm.remote() for reader in readers])  # type: ignore[attr-defined]
+        results = ray.get([reader.read.remote() for reader in readers])  # type: ignore[attr-defined]
+        grown_mb[n] = [own for own, _ in results]
+        assert len({total for _, total in results}) == 1
+    print(f"{data_mb:.0f} MB of features; own memory of each reader, MB:", grown_mb)
+    for reader in readers:
+        ray.kill(reader)
+    # A copy of its own would be 65 MB each, 518 MB for the eight of them.
+    assert max(max(own) for own in grown_mb.values()) < data_mb / 8
+    assert sum(grown_mb[8]) < data_mb / 2
+
+
+def test_a_store_too_small_spills_and_loses_nothing(small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path) -> None:
+    import ray
+    from ray._private.internal_api import memory_summary
+
+    from grid.cluster import Cluster
+
+    store = Store(tmp_path / "store")
+    jobs = stored_jobs(tiny_jobs[0], store, 240)  # 259 MB through 100 MB
+    cluster = Cluster(store, Execution(), address=None, logs=tmp_path / "logs")
+    prepared = cluster.prepare(jobs, [], lambda **_: None)
+    assert len(prepared.videos) == 240
+    assert not prepared.defects
+    assert "Spilled" in memory_summary(stats_only=True)
+    for job in jobs[::7]:  # by reference, not from the durable store
+        block = ray.get(cluster.refs[job.trial.trial_id], timeout=120)
+        np.testing.assert_array_equal(block, store.arrays(job.stage)["features"])
+
+
+def test_the_clip_of_a_dead_worker_is_done_again(
+    small_ray: None, tiny_jobs: list[VideoJob], tiny_grid: Path, tmp_path: Path
+) -> None:
+    from grid.cluster import Cluster
+
+    store = Store(tmp_path / "store")
+    cluster = Cluster(store, Execution(), address=None, logs=tmp_path / "logs")
+    killed: list[int] = []
+
+    def kill_one_at_work() -> None:
+        deadline = time.monotonic() + 120
+        while not killed and time.monotonic() < deadline:
+            for pid, name in descendants(os.getpid()):
+                if name.startswith("ray::Preparer.video"):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    break
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill_one_at_work)
+    killer.start()
+    prepared = cluster.prepare(tiny_jobs, [], lambda **_: None)
+    killer.join()
+    assert len(killed) == 1
+    assert prepared.videos == {job.trial.trial_id for job in tiny_jobs}
+    assert not prepared.defects
+    undisturbed = Store(tiny_grid / "store")
+    for job in tiny_jobs:
+        for stage in (job.stage, job.track):
+            there, here = undisturbed.arrays(stage), store.arrays(stage)
+            assert {k: v.tobytes() for k, v in there.items()} == {k: v.tobytes() for k, v in here.items()}
+
+
+def descendants(pid: int) -> list[tuple[int, str]]:
+    """(pid, title) of every process below this one: only what was started here is ever touched."""
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                stat = (folder / "stat").read_text()
+                titles[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended meanwhile
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    below = {pid}
+    while more := {child for child, parent in parents.items() if parent in below} - below:
+        below |= more
+    return [(p, titles[p]) for p in sorted(below - {pid}) if p in titles]
