@@ -64,7 +64,7 @@ def test_a_running_grid_listens_on_loopback_alone(tiny_data: Path, tiny_experime
     names: dict[int, str] = {}
     while run.poll() is None:
         children = below(run.pid)
-        names |= children
+        names |= {pid: line for pid, line in children.items() if line}  # empty once a process is ending
         seen |= listening({run.pid, *children})
         time.sleep(0.1)
     _, errors = run.communicate()
