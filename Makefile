@@ -5,7 +5,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench chaos cluster audit clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -30,6 +30,18 @@ test: check
 
 bench: .venv/.complete
 	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done
+
+# Slow, and not part of `make test`: nodes, drivers and servers are killed; a real `ray up` on machines made of namespaces (root).
+chaos: .venv/.complete
+	$(BIN)/python -m pytest -m chaos tests/chaos
+
+cluster: .venv/.complete
+	$(BIN)/python -m pytest -m cluster tests/cluster
+
+# Known vulnerabilities of the pinned versions. Asks the package index; fails, too, where that does not answer.
+audit: .venv/.complete
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip-audit
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -23,6 +23,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
+from ray._private import services
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
@@ -111,6 +112,8 @@ class Cluster:
             options: dict[str, Any] = {"address": address or "local"}
             if not address:
                 options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+                # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
+                services.resolve_ip_for_localhost = lambda host: host
             ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
         self.asked = False
         self._wait_for_nodes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ import ray
 from ray.exceptions import RayError
 
 GROW_SECONDS = 2.0
+STARTS = 20
+"""Actors in a row that may fail to start, as they do on a node that is being lost, before the run stops."""
 QUEUED_PER_ACTOR = 2
 """Jobs handed to an actor ahead of time: it never waits, and the driver never floods the object store."""
 
@@ -39,6 +42,7 @@ class Pool:
         self.idle_slots: dict[Any, int] = {}
         self.joining: dict[Any, Any] = {}
         self.grown = -GROW_SECONDS
+        self.failed_starts = 0
 
     def run(self, jobs: Sequence[Any], start: Callable[[Any, Any], tuple[Any, Any]], *, rounds: int) -> Iterator[Outcome]:
         """Do each job, in up to `rounds` rounds; `start(actor, job)` gives references to its status and its block."""
@@ -53,7 +57,7 @@ class Pool:
                 jobs = again
         finally:  # idle actors would keep every processor from the fits
             for actor in [*self.idle_slots, *self.joining.values()]:
-                ray.kill(actor)
+                _end(actor)
             self.idle_slots, self.joining = {}, {}
 
     def _round(self, jobs: Sequence[Any], start: Callable[[Any, Any], tuple[Any, Any]], queued: int) -> Iterator[Outcome]:
@@ -68,6 +72,9 @@ class Pool:
                     status, block = start(actor, job)
                     running[status] = (job, block, actor)
                     self.idle_slots[actor] -= 1
+            if not (running or self.joining):
+                time.sleep(GROW_SECONDS)  # no actor could start: the next try is due
+                continue
             over, _ = ray.wait([*running, *self.joining], num_returns=1, timeout=GROW_SECONDS)
             for ref in over:
                 if ref in self.joining:
@@ -80,7 +87,7 @@ class Pool:
                         self.idle_slots[actor] += 1
                 except RayError as error:
                     self.idle_slots.pop(actor, None)
-                    ray.kill(actor)
+                    _end(actor)
                     self.grown = -GROW_SECONDS
                     outcome = Outcome(job, None, None, error, len(running))
                 yield outcome
@@ -90,8 +97,12 @@ class Pool:
         try:
             ray.get(ref)
             self.idle_slots[actor] = queued
+            self.failed_starts = 0
         except RayError:
-            ray.kill(actor)
+            _end(actor)
+            self.failed_starts += 1
+            if self.failed_starts >= STARTS:  # not a lost node: it cannot start anywhere
+                raise
 
     def _grow(self, jobs: int) -> None:
         if time.monotonic() - self.grown < GROW_SECONDS:
@@ -101,3 +112,9 @@ class Pool:
         for _ in range(min(jobs, max(1, self.capacity())) - have):
             actor = self.make()
             self.joining[actor.ready.remote()] = actor
+
+
+def _end(actor: Any) -> None:
+    """Kill an actor; one that was never started, or is gone, raises here."""
+    with suppress(RayError):
+        ray.kill(actor)

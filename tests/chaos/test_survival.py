@@ -147,7 +147,7 @@ def varied(tiny_experiment: Path, place: Path, execution: str, **spatial: int) -
 
 def fit_workers(run: subprocess.Popen) -> list[int]:
     """The processes that fit for this driver."""
-    return [pid for pid, line in below(run.pid).items() if "WorkTrial" in line]
+    return [pid for pid, line in below(run.pid).items() if line.startswith("ray::") and ".train" in line]
 
 
 def test_a_hung_fit_and_a_killed_one(tiny_data: Path, tiny_experiment: Path, prepared: Path, tiny_grid: Path) -> None:

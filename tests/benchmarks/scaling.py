@@ -1,0 +1,221 @@
+"""How the grid would scale: a discrete-event simulation with the queue of a real run (grid/queue.py), from measured costs.
+
+    python tests/benchmarks/scaling.py [--json] [--validate]
+
+Work: the published grid in 10 folds (180 fits), and leaving one subject out with a search of 20 trials for each of nine
+sub-networks of 87 subjects (15,660 trials, then 783 fits). Costs are CPU seconds measured on one 2-core machine per unit
+of work (COSTS); those of a GPU have not been measured, so `workers` are units of that speed: speed-up, use and the critical
+path's share carry over to faster workers as far as scheduling does not become the limit; seconds do not.
+Policies: longest path first, as the grid does, against first come, first served.
+`--validate` runs a small grid of real fits through Ray Tune with 1 and 2 workers and compares the makespans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scheduling import LIGHT, planner_of, published
+
+from grid.queue import ReadyQueue, path_costs
+
+COSTS = {"prepare": 4.1, "sequence": 6e-5, "frame": 4e-5 * 16, "head": 6e-5}
+"""CPU seconds: a video of 138 frames; a training step of a sequence or of a 4096-wide FC-7 on a frame; one of a vector."""
+WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+FEATURE_BYTES = 8192
+RUN_WRITES = 4
+"""MLflow calls a cell: create, one or two batches, the mark of completeness, the end (grid/tracking.py)."""
+
+Graph = tuple[dict[str, list[str]], dict[str, float]]
+
+
+def ten_folds() -> Graph:
+    """The published grid: the plan's own graph."""
+    planner = planner_of(published())
+    plan = planner.build(planner.experiment.axes.modalities, planner.experiment.axes.scenarios)
+    return {k: [u.stage.key for u in f.upstream] for k, f in plan.fits.items()}, {k: cost(f) for k, f in plan.fits.items()}
+
+
+def cost(fit: Any) -> float:
+    """CPU seconds of a fit at the measured rates."""
+    steps = fit.steps[1] - fit.steps[0] if fit.role in ("spatial", "temporal", "physiological") else 1
+    rate = {"spatial": "frame", "attention": "head", "fusion": "head"}.get(fit.role, "sequence")
+    return fit.settings.epochs * len(fit.train.trial_ids) * steps * COSTS[rate]
+
+
+def searched_loso(trials: int = 20, inner: int = 3) -> Graph:
+    """87 folds x 9 sub-networks x `trials`: a trial fits on `inner` inner folds, half of its epochs in the mean (pruned)."""
+    planner = planner_of(published(), protocol={"name": "loso"})
+    plan = planner.build(planner.experiment.axes.modalities, ("all87",))
+    needs: dict[str, list[str]] = {}
+    costs: dict[str, float] = {}
+    for key, fit in plan.fits.items():
+        before = [u.stage.key for u in fit.upstream]
+        tried = [f"{key}/{n}" for n in range(trials)]
+        for name in tried:
+            needs[name], costs[name] = before, 0.5 * inner * (1 - 1 / inner) * cost(fit)
+        needs[key], costs[key] = [*before, *tried], cost(fit)
+    return needs, costs
+
+
+def simulate(
+    graph: Graph, workers: int, *, longest_first: bool, overhead_s: float, start_s: float = 0.0
+) -> dict[str, float]:
+    """Makespan and use of `workers` that each take `overhead_s` per item more than its cost, from `start_s` on."""
+    needs, costs = graph
+    paths = path_costs(needs, costs)
+    queue = ReadyQueue()
+    for key, before in needs.items():
+        queue.add(key, before, paths[key] if longest_first else 0.0)
+    now, busy, free = start_s, 0.0, workers
+    running: list[tuple[float, str]] = []
+    while True:
+        while free and (key := queue.pop()) is not None:
+            heapq.heappush(running, (now + costs[key] + overhead_s, key))
+            busy += costs[key]
+            free -= 1
+        if not running:
+            assert not len(queue)
+            return {"makespan_s": now, "use": busy / (workers * now) if now else 0.0}
+        now, key = heapq.heappop(running)
+        free += 1
+        queue.done(key)
+
+
+def preparation(workers: int, videos: int = 3480) -> float:
+    """Makespan of preparation: videos of equal cost, no dependencies."""
+    return -(-videos // workers) * COSTS["prepare"]
+
+
+def table(graph: Graph, cells: int, overhead_s: float) -> dict[str, Any]:
+    """Every figure of one grid for 1 … 1000 workers."""
+    needs, costs = graph
+    critical = max(path_costs(needs, costs).values())
+    serial = preparation(1) + sum(costs.values())
+    rows = []
+    for workers in WORKERS:
+        fits = simulate(graph, workers, longest_first=True, overhead_s=overhead_s)
+        naive = simulate(graph, workers, longest_first=False, overhead_s=overhead_s)
+        whole = preparation(workers) + fits["makespan_s"]
+        rows.append(
+            {
+                "workers": workers,
+                "makespan_h": whole / 3600,
+                "fits_h": fits["makespan_s"] / 3600,
+                "fits_first_come_h": naive["makespan_s"] / 3600,
+                "use_of_workers_in_fits": fits["use"],
+                "speed_up": serial / whole,
+                "items_per_s": len(needs) / fits["makespan_s"],
+                "mlflow_calls_per_s": cells * RUN_WRITES / whole,
+            }
+        )
+    return {
+        "items": len(needs),
+        "serial_h": serial / 3600,
+        "critical_path_h": critical / 3600,
+        "features_gb": 480_240 * FEATURE_BYTES / 1e9,
+        "object_store_gb_per_node": 480_240 * FEATURE_BYTES / 1e9,
+        "rows": rows,
+    }
+
+
+def validate() -> dict[str, Any]:
+    """Real fits through Ray Tune with 1 and 2 workers against the simulation; overheads are measured on fits already stored."""
+    import ray
+
+    from grid.schedule import run_work
+    from grid.stages import StoreBlocks
+    from grid.store import Store
+    from grid.worklist import Worklist
+
+    index = published(1)
+    rows = ("eda", "ecg", "eda+ecg")
+    changes = {"protocol": {"name": "subject", "folds": 3}, "physiological": {"hidden": 16, "epochs": 25, "batch": 16}}
+    rng = np.random.default_rng(0)
+    signals = {t: rng.random((138, 3), dtype=np.float32) for t in index.trial_ids}
+
+    def run(store: Store, listed: Store) -> tuple[float, Any]:
+        planner = planner_of(index, **changes)
+        planner.build(rows, planner.experiment.axes.scenarios)
+        work = Worklist(planner, listed, lambda **_: None)
+        share = {"CPU": 1.0}
+        blocks = StoreBlocks(store, {}, signals)
+        started = time.monotonic()
+        failed = run_work(
+            work, blocks, store, shares=(share, share), execution=planner.experiment.execution, logs=store.root
+        )
+        assert not failed, next(iter(failed.values()))
+        return time.monotonic() - started, planner.plan
+
+    out: dict[str, Any] = {"load": os.getloadavg()[0]}
+    for workers in (1, 2):
+        ray.init(
+            address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1"
+        )
+        try:
+            with tempfile.TemporaryDirectory() as place:
+                store, none = Store(Path(place) / "store"), Store(Path(place) / "none")
+                measured, plan = run(store, none)
+                nothing, _ = run(store, none)  # everything is stored: what is left is start and scheduling
+                needs = {k: [u.stage.key for u in f.upstream] for k, f in plan.fits.items()}
+                predicts = {p.fit.stage.key: store.facts(p.stage)["seconds"] for p in plan.predicts.values()}
+                costs = {k: store.facts(f.stage)["seconds"] + predicts[k] for k, f in plan.fits.items()}
+                predicted = simulate((needs, costs), workers, longest_first=True, overhead_s=0.0, start_s=nothing)[
+                    "makespan_s"
+                ]
+        finally:
+            ray.shutdown()
+        out[f"{workers} workers"] = {
+            "fits": len(needs),
+            "measured_s": measured,
+            "start_and_scheduling_s": nothing,
+            "simulated_s": predicted,
+            "error": predicted / measured - 1,
+        }
+    return out
+
+
+def main(arguments: Sequence[str] | None = None) -> Mapping[str, Any]:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description="How the grid would scale, simulated from measured costs.")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--validate", action="store_true", help="also run real fits with 1 and 2 workers (minutes)")
+    parser.add_argument("--overhead", type=float, default=0.2, help="seconds that scheduling adds to each fit (default 0.2)")
+    options = parser.parse_args(arguments)
+    out: dict[str, Any] = {"costs": COSTS, "trunk": LIGHT["name"], "overhead_s": options.overhead}
+    if options.validate:
+        out["validation"] = validate()
+    out["ten_folds"] = table(ten_folds(), 160, options.overhead)
+    out["loso_with_search"] = table(searched_loso(), 87 * 8, options.overhead)
+    if options.json:
+        print(json.dumps(out, indent=1))
+        return out
+    for name in ("ten_folds", "loso_with_search"):
+        grid = out[name]
+        print(
+            f"\n{name}: {grid['items']} items, {grid['serial_h']:.1f} h with one worker, critical path "
+            f"{grid['critical_path_h']:.2f} h, features {grid['features_gb']:.1f} GB"
+        )
+        print(f"{'workers':>8}{'hours':>10}{'first come':>12}{'speed-up':>10}{'use':>7}{'items/s':>9}{'MLflow/s':>10}")
+        for r in grid["rows"]:
+            print(
+                f"{r['workers']:>8}{r['makespan_h']:>10.2f}{r['fits_first_come_h'] - r['fits_h'] + r['makespan_h']:>12.2f}"
+                f"{r['speed_up']:>10.1f}{r['use_of_workers_in_fits']:>7.2f}{r['items_per_s']:>9.2f}{r['mlflow_calls_per_s']:>10.2f}"
+            )
+    print("\n", json.dumps(out.get("validation", "not validated in this run: --validate"), indent=1))
+    return out
+
+
+if __name__ == "__main__":
+    main()
