@@ -193,6 +193,17 @@ class _Mirror:
         return run_id
 
 
+def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of an MLflow server on loopback, as small as it can be: one worker, no job execution."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database_uri, "--workers", "1"]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    return [*command, "--host", "127.0.0.1", "--port", str(port)], environment
+
+
 def ui(out: Path, port: int) -> int:
     """Serve a result folder's runs on loopback until interrupted; returns the server's exit code."""
     client = MlflowClient(local_uri(out))
@@ -200,10 +211,9 @@ def ui(out: Path, port: int) -> int:
     experiment = client.get_experiment_by_name(name)
     page = f"/#/experiments/{experiment.experiment_id}/runs" if experiment else ""
     print(f"MLflow UI: http://127.0.0.1:{port}{page}   (Ctrl-C ends it)", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(out), "--workers", "1"]
-    small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command, environment = server_command(local_uri(out), port)
     try:
-        return subprocess.run([*server, "--host", "127.0.0.1", "--port", str(port)], env={**os.environ, **small}).returncode
+        return subprocess.run(command, env=environment).returncode
     except KeyboardInterrupt:
         return 0
 
