@@ -67,7 +67,9 @@ class Tab:
         """The first visible element that matches, with this text in it."""
         found = f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.innerText.includes({json.dumps(text)}))"
         await self.wait(found)
-        at = await self.js(f"(() => {{ const r = {found}.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] }})()")
+        at = await self.js(
+            f"(() => {{ const r = {found}.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] }})()"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], button="left", clickCount=1)
 
