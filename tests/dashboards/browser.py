@@ -49,7 +49,7 @@ class Tab:
         """Go to a page."""
         await self.call("Page.navigate", url=url)
 
-    async def wait(self, condition: str, *, seconds: float = 60) -> None:
+    async def wait(self, condition: str, *, seconds: float = 45) -> None:
         """Until a JavaScript condition is true."""
         end = time.monotonic() + seconds
         while not await self.js(f"Boolean({condition})"):
