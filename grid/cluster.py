@@ -34,6 +34,7 @@ from grid.keys import Stage
 from grid.limits import death, time_limit
 from grid.pool import Pool
 from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
+from grid.results import write_json
 from grid.schedule import run_work
 from grid.stages import Blocks, read_tracks
 from grid.store import Store
@@ -144,6 +145,13 @@ class Cluster:
     def description(self) -> str:
         """Nodes, processors and GPUs, for people."""
         return f"{len([n for n in ray.nodes() if n['Alive']])} node(s), {self.cpus} CPUs, {self.gpus} GPUs"
+
+    def write_targets(self, path: Path) -> None:
+        """Say where each node's figures can be scraped, as Prometheus reads it (dashboards/live.py)."""
+        nodes = [n for n in ray.nodes() if n["Alive"] and n.get("MetricsExportPort")]
+        targets = [f"{n['NodeManagerAddress']}:{n['MetricsExportPort']}" for n in nodes]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, [{"labels": {"job": "ray"}, "targets": targets}])
 
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect. Keeps references to the blocks."""

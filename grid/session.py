@@ -123,6 +123,7 @@ class Session:
         print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
         cluster = Cluster(self.store, self.experiment.execution, address=address, logs=self.out / "logs")
         self.hardware = cluster.description
+        cluster.write_targets(self.out / "live" / "ray.json")
         print(f"Ray: {cluster.description}; logs of failed work go to {self.out / 'logs'}", flush=True)
         return cluster
 

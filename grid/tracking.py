@@ -17,10 +17,13 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would ask the server once more a run
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
@@ -33,6 +36,7 @@ from mlflow.tracking import MlflowClient
 from grid.keys import digest
 from grid.metrics import METRICS
 from grid.results import KEYS
+from grid.stats import bootstrap_interval, mean_accuracy
 from grid.store import Store
 from grid.tables import paper_table2
 
@@ -60,7 +64,11 @@ class _Mirror:
         self.run = json.loads((out / "run.json").read_text(encoding="utf-8"))
         self.cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
         self.scores = pd.read_csv(out / "scores.csv")
+        predictions = out / "predictions.parquet"
+        self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
         self.client = MlflowClient(uri)
+        self.writers = 4 if uri.startswith("http") else 1  # a database file takes one at a time
+        self.counting = Lock()
         name = self.run["experiment"]["name"]
         found = self.client.get_experiment_by_name(name)
         if found is None:
@@ -86,11 +94,15 @@ class _Mirror:
         for cell in self.cells:
             if cell["status"] != "impossible":
                 rows[cell["modality"], cell["scenario"]].append(cell)
-        for (modality, scenario), cells in rows.items():
-            parent = self._parent(modality, scenario, cells)
-            for cell in cells:
-                self._child(cell, parent)
+        with ThreadPoolExecutor(self.writers) as pool:  # a server answers while another request is on its way
+            for done in [pool.submit(self._row, *key, cells) for key, cells in rows.items()]:
+                done.result()
         return self.count
+
+    def _row(self, modality: str, scenario: str, cells: list[dict]) -> None:
+        parent = self._parent(modality, scenario, cells)
+        for cell in cells:
+            self._child(cell, parent)
 
     def _common(self, modality: str, scenario: str) -> dict[str, str]:
         """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
@@ -119,7 +131,7 @@ class _Mirror:
         settings = self._settings(cells)
         key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
-        values: dict[str, float] = {"folds": float(mine.accuracy.notna().sum())}
+        values: dict[str, float] = {}
         paper: dict[Any, float] = next((r.to_dict() for k, r in paper_table2().iterrows() if k == (modality, scenario)), {})
         for metric in METRICS:
             values[f"{metric}_mean"] = float(mine[metric].mean())
@@ -127,9 +139,21 @@ class _Mirror:
             if metric in paper:
                 values[f"{metric}_paper"] = paper[metric] / 100
                 values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
+        values |= self._interval(modality, scenario)
+        values["folds"] = float(mine.accuracy.notna().sum())
         failed = [c for c in cells if c["status"] == "failed"]
         tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
         return self._write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
+
+    def _interval(self, modality: str, scenario: str) -> dict[str, float]:
+        """The 95 % interval of accuracy over subjects; nothing where the predictions are not in the folder."""
+        if self.predictions is None:
+            return {}
+        mine = self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
+        if mine.empty:
+            return {}
+        interval = bootstrap_interval(mean_accuracy(mine).iloc[:, 0].to_numpy())
+        return {"accuracy_low": interval.low, "accuracy_high": interval.high}
 
     def _child(self, cell: dict, parent: str) -> None:
         facts = {**self._common(cell["modality"], cell["scenario"]), "fold": str(cell["fold"])}
@@ -155,6 +179,10 @@ class _Mirror:
             tags["reason"] = cell["reason"][:4000]
         self._write(digest(["fold", cell["predict"]]), tags, params, metrics, failed=cell["status"] != "done")
 
+    def _tell(self, what: str) -> None:
+        with self.counting:
+            self.count[what] += 1
+
     def _curve(self, fit: dict) -> list[tuple[str, float, int]]:
         manifest = self.store.folder(fit["stage"], fit["key"]) / "manifest.json"
         curve = json.loads(manifest.read_text(encoding="utf-8"))["facts"]["curve"]
@@ -170,27 +198,37 @@ class _Mirror:
         content = digest([same, [[n, repr(v), s] for n, v, s in metrics], status])
         run = self.known.get(key)
         if run is not None and run.data.tags.get(CONTENT_TAG) == content and run.info.status == status:
-            self.count["unchanged"] += 1
+            self._tell("unchanged")
             return run.info.run_id
         now = int(time.time() * 1000)
         if run is None:
             name = tags["mlflow.runName"]
             run = self.client.create_run(self.experiment, start_time=now, run_name=name, tags={**tags, KEY_TAG: key})
-            self.count["made"] += 1
+            self._tell("made")
         else:
-            self.count["updated"] += 1
+            self._tell("updated")
         run_id = run.info.run_id
         points = [Metric(n, v, now, s) for n, v, s in metrics]
         pairs = [Param(n, v) for n, v in params.items()] if not run.data.params else []
-        for i in range(0, max(len(points), 1), BATCH["metrics"] - len(pairs) - len(tags)):
-            chunk = points[i : i + BATCH["metrics"] - len(pairs) - len(tags)]
-            self.client.log_batch(
-                run_id, chunk, pairs if i == 0 else [], [RunTag(k, v) for k, v in tags.items()] if i == 0 else []
-            )
-        # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
-        self.client.log_batch(run_id, tags=[RunTag(CONTENT_TAG, content)])
+        size = BATCH["metrics"] - len(pairs) - len(tags) - 1
+        chunks = [points[i : i + size] for i in range(0, len(points), size)] or [[]]
+        for i, chunk in enumerate(chunks):
+            # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
+            marks = {**(tags if i == 0 else {}), **({CONTENT_TAG: content} if i == len(chunks) - 1 else {})}
+            self.client.log_batch(run_id, chunk, pairs if i == 0 else [], [RunTag(k, v) for k, v in marks.items()])
         self.client.set_terminated(run_id, status)
         return run_id
+
+
+def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of an MLflow server on loopback, as small as it can be: one worker, no job execution."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database_uri, "--workers", "1"]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    return [*command, "--host", "127.0.0.1", "--port", str(port)], environment
 
 
 def ui(out: Path, port: int) -> int:
@@ -200,10 +238,9 @@ def ui(out: Path, port: int) -> int:
     experiment = client.get_experiment_by_name(name)
     page = f"/#/experiments/{experiment.experiment_id}/runs" if experiment else ""
     print(f"MLflow UI: http://127.0.0.1:{port}{page}   (Ctrl-C ends it)", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(out), "--workers", "1"]
-    small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command, environment = server_command(local_uri(out), port)
     try:
-        return subprocess.run([*server, "--host", "127.0.0.1", "--port", str(port)], env={**os.environ, **small}).returncode
+        return subprocess.run(command, env=environment).returncode
     except KeyboardInterrupt:
         return 0
 

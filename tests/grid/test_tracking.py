@@ -35,6 +35,7 @@ def test_a_parent_per_row_and_a_child_per_fold(tiny_grid: Path) -> None:
         assert child.data.metrics["accuracy"] == pytest.approx(mine.accuracy)
         assert parent.data.metrics["accuracy_mean"] == pytest.approx(cell.accuracy.mean())
     eda = next(p for p in parents.values() if p.data.tags["modality"] == "eda" and p.data.tags["scenario"] == "all87")
+    assert eda.data.metrics["accuracy_low"] <= eda.data.metrics["accuracy_mean"] <= eda.data.metrics["accuracy_high"]
     assert eda.data.metrics["accuracy_paper"] == pytest.approx(0.8269)
     fused = next(c for c in children if c.data.tags["modality"] == "eda+video")
     client = MlflowClient(tracking.local_uri(tiny_grid))

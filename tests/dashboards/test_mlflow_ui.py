@@ -1,0 +1,115 @@
+"""MLflow's own pages in a real browser, reached by clicks alone; the README's pictures are made here.
+
+    PAIN_GRID_PICTURES=dashboards/pictures PAIN_GRID_RESULTS=DIR python -m pytest tests/dashboards/test_mlflow_ui.py
+
+Without these variables the tiny grid of the tests is shown and the pictures are thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from grid import tracking
+from tests.dashboards.browser import CHROMIUM, Tab, with_tab
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+PORT = 5689
+FOLDS = quote("tags.kind = 'fold'")
+
+
+@pytest.fixture(scope="module")
+def shown(tiny_grid: Path) -> Path:
+    return Path(os.environ.get("PAIN_GRID_RESULTS", tiny_grid))
+
+
+@pytest.fixture(scope="module")
+def server(shown: Path) -> Iterator[str]:
+    command, environment = tracking.server_command(tracking.local_uri(shown), PORT)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{PORT}/#"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+async def tidy(tab: Tab) -> None:
+    """Close what stands in the way of the picture."""
+    closing = "[data-component-id='mlflow.assistant.chat_panel.close']"
+    if await tab.js(f"Boolean(document.querySelector({json.dumps(closing)}))"):
+        await tab.click(closing)
+
+
+async def choose(tab: Tab, placeholder: str, *names: str) -> None:
+    """Names in a list that opens below its field."""
+    for i, name in enumerate(names):
+        await tab.click(".du-bois-light-select-selector", text=placeholder if i == 0 else names[0])
+        found = (
+            f"[...document.querySelectorAll('.du-bois-light-select-item-option')].find(e => e.title == {json.dumps(name)})"
+        )
+        scroll = "document.querySelector('.rc-virtual-list-holder')"
+        await tab.wait(f"{found} || ({scroll} && ({scroll}.scrollTop += 100, false))")
+        await tab.js(f"{found}.click()")
+
+
+def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str, shown: Path, tmp_path: Path) -> None:
+    pictures = Path(os.environ.get("PAIN_GRID_PICTURES", tmp_path))
+    client = MlflowClient(tracking.local_uri(shown))
+    experiment = next(e for e in client.search_experiments() if e.name != "Default").experiment_id
+    runs = client.search_runs([experiment], max_results=1000)
+    parents = [r.info.run_id for r in runs if r.data.tags["kind"] == "row"]
+    folds = [r for r in runs if r.data.tags["kind"] == "fold" and r.data.tags["modality"] == "eda"]
+    folds = [r for r in folds if r.data.tags["scenario"] == "all87"]
+
+    async def look(tab: Tab) -> None:
+        await tab.open(f"{server}/experiments/{experiment}/runs?searchFilter={FOLDS}")
+        await tab.shows("matching runs")
+        await tidy(tab)
+        await tab.click("button", text="Group by")
+        await tab.click("[role=menuitemcheckbox]", text="modality")
+        await tab.call("Input.dispatchKeyEvent", type="keyDown", key="Escape", code="Escape", windowsVirtualKeyCode=27)
+        await tab.shows("modality: eda", "modality: ecg")
+        await tab.picture(pictures / "mlflow-grouped.png")
+
+        both = f"experiments={quote(json.dumps([experiment]))}"
+        await tab.open(f"{server}/compare-runs?runs={quote(json.dumps(parents))}&{both}")
+        await tab.shows("Parallel Coordinates Plot", "Clear All")
+        await tidy(tab)
+        await tab.click("button", text="Clear All")
+        await tab.shows("Nothing to compare!")
+        await choose(tab, "Please select parameters", "modality", "scenario")
+        await choose(tab, "Please select metrics", "accuracy_mean")
+        await tab.wait("[...document.querySelectorAll('svg text')].filter(e => e.textContent == 'eda').length > 0")
+        await tab.wait("[...document.querySelectorAll('svg text')].some(e => e.textContent == 'accuracy_mean')")
+        await tab.js("document.activeElement.blur()")
+        await tab.picture(pictures / "mlflow-parallel.png")
+
+        keys = quote(json.dumps(["loss/physiological"]))
+        mine = quote(json.dumps([r.info.run_id for r in folds]))
+        where = f"runs={mine}&{both}&metric={quote(json.dumps('loss/physiological'))}"
+        style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
+        layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
+        await tab.open(f"{server}/metric?{where}&plot_metric_keys={keys}&{layout}&{style}")
+        await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(folds)}")
+        await tidy(tab)
+        await tab.picture(pictures / "mlflow-curves.png")
+
+    problems = with_tab(look, tmp_path / "profile")
+    assert not problems
+    assert all((pictures / f"mlflow-{name}.png").stat().st_size > 20_000 for name in ("grouped", "parallel", "curves"))
