@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from dataprep import faces
 from dataprep.datasets import dataset
@@ -110,7 +111,7 @@ class Stream:
         self.every = max(1, round(every_s * model.clock_hz))
         self.end = model.n_steps  # the step before which the next estimate's window ends
         self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
-        self.steps: list[tuple[np.ndarray, bool]] = []  # features, seen; the first is step `first`
+        self.steps: list[tuple[torch.Tensor, torch.Tensor, bool]] = []  # of the spatial network; seen. From step `first` on
         self.first = 0
         self.values = {c: np.empty(0) for c in self.channels}
         self.dropped = dict.fromkeys(self.channels, 0)  # samples before the first one kept
@@ -126,12 +127,14 @@ class Stream:
         if self.model.trunk is None or self.face is None:
             raise ValueError(f"{self.model.about['cell']} uses no video: found a frame, expected samples alone")
         box_4, seen = self.face(frame)
-        with one_thread():
-            if box_4 is not None:
-                crop = faces.crop(frame, box_4, self.model.face_settings)
-                self.steps.append((self.model.trunk(crop[None])[0], seen))
+        with one_thread(), torch.inference_mode():
+            if box_4 is None:
+                features = np.zeros((1, self.model.trunk.feature_size), np.float16)
             else:
-                self.steps.append((np.zeros(self.model.trunk.feature_size, np.float16), False))
+                features = self.model.trunk(faces.crop(frame, box_4, self.model.face_settings)[None])
+            # FC-7 now, a frame at a time: the estimate of a second is left with the recurrent part
+            p, h = self.model.pipeline.spatial(torch.from_numpy(features).float()[None])
+            self.steps.append((p[0, 0], h[0, 0], seen))
         return self._due()
 
     def samples(self, values: Mapping[str, np.ndarray]) -> list[Estimate]:
@@ -164,13 +167,14 @@ class Stream:
 
     def _estimate(self) -> Estimate:
         model, time_s = self.model, self.end / self.model.clock_hz
-        video_TF = seen_T = signals_TC = None
+        spatial = seen_T = signals_TC = None
         if model.trunk is not None:
             window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
-            video_TF, seen_T = np.stack([x for x, _ in window]), np.array([seen for _, seen in window])
+            seen_T = np.array([seen for _, _, seen in window])
             gap = longest(~seen_T)
             if gap > model.face_settings.max_gap_s * model.clock_hz:
                 return Estimate(time_s, None, f"no face was seen for {gap / model.clock_hz:.2f} s")
+            spatial = torch.stack([p for p, _, _ in window]), torch.stack([h for _, h, _ in window])
         if self.channels:
             columns = []
             for c in self.channels:
@@ -185,7 +189,7 @@ class Stream:
                 )
             signals_TC = np.stack(columns, axis=1)
         with one_thread():
-            return Estimate(time_s, model.of_arrays(video_TF, signals_TC, seen_T=seen_T))
+            return Estimate(time_s, model.of_steps(spatial, seen_T, signals_TC))
 
     def _forget(self) -> None:
         """Drop what no later window reaches."""

@@ -213,6 +213,7 @@ def measure(a: argparse.Namespace) -> dict:
         "naive_s": round(naive_s, 2),
         "ours_s": round(our_s, 2),
         "speedup": round(naive_s / our_s, 1),
+        "spread_of_predictions": round(max(float(np.ptp(p)) for p in naive_p.values()), 3),
         "largest_difference_of_predictions": max(float(np.abs(our_p[row] - p).max()) for row, p in naive_p.items()),
     }
 
