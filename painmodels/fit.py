@@ -85,7 +85,7 @@ def fit(
     do not fit each other, a checkpoint of another fit, and training that diverges.
     """
     check_inputs(network, inputs, labels, classes=settings.classes)
-    with one_thread():
+    with one_thread(), precision(tf32=settings.tf32):
         tensors = [_tensor(x, device) for x in inputs]
         target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
         if network.per_frame:
@@ -135,7 +135,7 @@ def outputs(
     if what not in ("features", "sequence", "probability"):
         raise ValueError(f"what: found {what!r}, expected 'features', 'sequence' or 'probability'")
     check_inputs(network, inputs, None)
-    with one_thread(), torch.inference_mode():
+    with one_thread(), precision(tf32=settings.tf32), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
         _start_from(model, weights, whole=True)
@@ -199,6 +199,27 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def precision(*, tf32: bool) -> Iterator[None]:
+    """Whether a GPU's products may be TF32. PyTorch allows it to cuDNN, and so to every LSTM, unless told otherwise."""
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32
+    products.allow_tf32 = cudnn.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        products.allow_tf32, cudnn.allow_tf32 = before
+
+
+def peak_gpu_mb(device: str | torch.device) -> float | None:
+    """The most memory that tensors took on a GPU since the last call, in MB; None for a CPU."""
+    if torch.device(device).type != "cuda":
+        return None
+    peak = torch.cuda.max_memory_allocated(device) / 1e6
+    torch.cuda.reset_peak_memory_stats(device)
+    return round(peak, 1)
 
 
 @contextmanager
