@@ -16,7 +16,8 @@ from grid.keys import Stage
 from grid.plan import Fit, Predict
 from grid.store import Store
 from painmodels import registry
-from painmodels.fit import file_checkpoint, outputs, peak_gpu_mb
+from painmodels.devices import peak_gpu_mb
+from painmodels.fit import file_checkpoint, outputs
 from painmodels.fit import fit as train
 from painmodels.normalise import Limits, minmax
 from painmodels.spatial import head_start

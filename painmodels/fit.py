@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
+from painmodels.devices import precision
 from painmodels.registry import SubNetwork, Training
 
 Row = dict[str, float]
@@ -199,27 +200,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def precision(*, tf32: bool) -> Iterator[None]:
-    """Whether a GPU's products may be TF32. PyTorch allows it to cuDNN, and so to every LSTM, unless told otherwise."""
-    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, cudnn.allow_tf32
-    products.allow_tf32 = cudnn.allow_tf32 = tf32
-    try:
-        yield
-    finally:
-        products.allow_tf32, cudnn.allow_tf32 = before
-
-
-def peak_gpu_mb(device: str | torch.device) -> float | None:
-    """The most memory that tensors took on a GPU since the last call, in MB; None for a CPU."""
-    if torch.device(device).type != "cuda":
-        return None
-    peak = torch.cuda.max_memory_allocated(device) / 1e6
-    torch.cuda.reset_peak_memory_stats(device)
-    return round(peak, 1)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from painmodels.fit import Fitted, Row, check_inputs, one_thread, precision, seeded
+from painmodels.devices import precision
+from painmodels.fit import Fitted, Row, check_inputs, one_thread, seeded
 from painmodels.packed import PackedLSTM, PackedTrainer
 from painmodels.physiological import NETWORK, Settings
 
