@@ -27,7 +27,7 @@ def accuracies(cue: str) -> tuple[float, float]:
     """Of `frame`, per frame, and of `video`, per clip, on held-out clips; each network on the frozen one before."""
     x, scores = clips(cue), []
     chain = [
-        ("spatial", "fc7", {"width": 16, "epochs": 4, "lr": 1e-3, "milestones": ()}),
+        ("spatial", "fc7", {"width": 16, "epochs": 4, "lr": 1e-2, "milestones": ()}),
         ("temporal", "lstm", {"hidden": 16, "epochs": 25, "batch": 16, "lr": 1e-2}),
         ("attention", "additive", {"epochs": 40, "batch": 16, "lr": 1e-2}),
     ]
