@@ -17,6 +17,7 @@ from grid.keys import Stage
 from grid.plan import Fit, Predict
 from grid.store import Store
 from painmodels import baselines, registry
+from painmodels.devices import peak_gpu_mb
 from painmodels.fit import Fitted, file_checkpoint, outputs
 from painmodels.fit import fit as train
 from painmodels.normalise import Limits, minmax
@@ -101,6 +102,7 @@ class Runner:
             "curve": list(fitted.curve),
             "seconds": round(time.monotonic() - started, 3),
             "device": self.device,
+            "peak_gpu_mb": peak_gpu_mb(self.device),
             "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
             "scenario": job.scenario,
             "fold": job.fold,

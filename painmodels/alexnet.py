@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 FEATURES = 4096
+FEW = 8  # frames, below which FC-6 as a convolution takes longer to bring its weights in order than to compute
 
 
 class AlexNet(nn.Module):
@@ -47,11 +48,18 @@ class AlexNet(nn.Module):
         x = functional.relu(self.bn3(self.conv3(x)))
         x = functional.relu(self.bn4(self.conv4(x)))
         x = functional.max_pool2d(functional.relu(self.bn5(self.conv5(x))), 3, stride=2)
-        return functional.relu(self.bn6(self.fc6(x))).flatten(1)
+        x = _whole_map(self.fc6, x) if len(x) < FEW else self.fc6(x)
+        return functional.relu(self.bn6(x)).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.trunk(x)[:, :, None, None]
         return self.fc8(functional.relu(self.bn7(self.fc7(h))).flatten(1))
+
+
+def _whole_map(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """A convolution whose filter is as large as its input, as a matrix product: no copy where both are channels-last."""
+    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+    return functional.linear(x.permute(0, 2, 3, 1).flatten(1), weight, layer.bias)[:, :, None, None]
 
 
 def table1() -> AlexNet:

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
+from painmodels.devices import precision
 from painmodels.registry import SubNetwork, Training
 
 Row = dict[str, float]
@@ -88,7 +89,7 @@ def fit(
     do not fit each other, a checkpoint of another fit, and training that diverges.
     """
     check_inputs(network, inputs, labels, classes=settings.classes)
-    with one_thread():
+    with one_thread(), precision(tf32=settings.tf32):
         tensors = [_tensor(x, device) for x in inputs]
         target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
         if network.per_frame:
@@ -141,7 +142,7 @@ def outputs(
     if what not in ("features", "sequence", "probability", "attention"):
         raise ValueError(f"what: found {what!r}, expected 'features', 'sequence', 'probability' or 'attention'")
     check_inputs(network, inputs, None)
-    with one_thread(), torch.inference_mode():
+    with one_thread(), precision(tf32=settings.tf32), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
         _start_from(model, weights, whole=True)

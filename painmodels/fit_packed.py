@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from painmodels.devices import precision
 from painmodels.fit import Fitted, Row, check_inputs, one_thread, seeded
 from painmodels.packed import PackedLSTM, PackedTrainer
 from painmodels.physiological import NETWORK, Settings
@@ -33,7 +34,7 @@ class Job:
     def key(self) -> tuple[Any, ...]:
         """Equal for jobs that can be packed."""
         s = self.settings
-        return (*self.x_NTC.shape[1:], s.hidden, s.layers, s.batch, s.classes, s.weight_decay)
+        return (*self.x_NTC.shape[1:], s.hidden, s.layers, s.batch, s.classes, s.weight_decay, s.tf32)
 
 
 def packable(settings: Any) -> bool:
@@ -48,7 +49,7 @@ def fit_packed(jobs: Sequence[Job], *, device: str | torch.device = "cpu") -> li
     for job in jobs:
         check_inputs(NETWORK, [job.x_NTC], job.labels_N, classes=job.settings.classes)
     settings = jobs[0].settings
-    with one_thread():
+    with one_thread(), precision(tf32=settings.tf32):
         states = []
         for job in jobs:
             with seeded(job.seed, 0, device):

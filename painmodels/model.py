@@ -119,22 +119,28 @@ class Model:
                 self.signals(signals) if self.pipeline.uses_signals and signals else None,
             )
 
-    def of_arrays(
-        self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None, *, seen_T: np.ndarray | None = None
-    ) -> Prediction:
-        """The prediction for prepared arrays: trunk features (n_frames, F), signals (n_steps, C) on the clock.
-
-        `seen_T` is False where a step's features are not of its own frame; such a step gets no attention.
-        """
-        video = mask = signals = None
-        if video_TF is not None:
-            steps = np.arange(self.n_steps)
-            video = torch.from_numpy(video_TF[steps.clip(max=len(video_TF) - 1)]).float()[None]
-            mask = torch.from_numpy(steps < len(video_TF) if seen_T is None else seen_T).float()[None]
-        if signals_TC is not None:
-            signals = torch.from_numpy(signals_TC)[None]
+    def of_arrays(self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
+        """The prediction for prepared arrays: trunk features (n_frames, F), signals (n_steps, C) on the clock."""
+        if video_TF is None:
+            return self.of_steps(None, None, signals_TC)
+        steps = np.arange(self.n_steps)
+        video = torch.from_numpy(video_TF[steps.clip(max=len(video_TF) - 1)]).float()[None]
         with torch.inference_mode():
-            out = {name: v[0].numpy() for name, v in self.pipeline(video, mask, signals).items()}
+            frames, values = self.pipeline.spatial(video)
+        return self.of_steps((frames[0], values[0]), steps < len(video_TF), signals_TC)
+
+    def of_steps(
+        self, spatial: tuple[torch.Tensor, torch.Tensor] | None, seen_T: np.ndarray | None, signals_TC: np.ndarray | None
+    ) -> Prediction:
+        """The prediction from the spatial network's output for each step, (T, K) and (T, H), and signals on the clock.
+
+        `seen_T` is False where a step has no frame of its own; such a step gets no attention.
+        """
+        steps = None if spatial is None else (spatial[0][None], spatial[1][None])
+        mask = None if seen_T is None else torch.from_numpy(seen_T).float()[None]
+        signals = None if signals_TC is None else torch.from_numpy(signals_TC)[None]
+        with torch.inference_mode():
+            out = {name: v[0].numpy() for name, v in self.pipeline.of_steps(steps, mask, signals).items()}
         first, end = self.about["networks"][-1]["steps"]
         frames = out.get("frames")
         return Prediction(

@@ -46,7 +46,7 @@ class Pipeline(nn.Module):
         # the width of what a network gives is known once it is run: each is built on what those before it give for zeros
         video, signals = torch.zeros(1, n_steps, n_features), torch.zeros(1, n_steps, n_channels)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            self._run(video, torch.ones(1, n_steps), signals, build=True)
+            self._run(None, torch.ones(1, n_steps), signals, build=video)
         self.eval()
 
     @property
@@ -60,16 +60,33 @@ class Pipeline(nn.Module):
     def forward(
         self, video_NTF: torch.Tensor | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        return self._run(video_NTF, mask_NT, signals_NTC, build=False)
+        return self._run(None if video_NTF is None else self.spatial(video_NTF), mask_NT, signals_NTC)
+
+    def spatial(self, video_NTF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of each step by itself: probabilities (N, T, K), and what the temporal network is fed with, (N, T, H)."""
+        part: Any = self.parts["spatial"]
+        flat, shape = video_NTF.flatten(0, 1), video_NTF.shape[:2]
+        frames_NTK = part(flat).softmax(-1).unflatten(0, shape)
+        return frames_NTK, part.features(flat).half().float().unflatten(0, shape)
+
+    def of_steps(
+        self,
+        spatial: tuple[torch.Tensor, torch.Tensor] | None,
+        mask_NT: torch.Tensor | None,
+        signals_NTC: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor]:
+        """The same from what `spatial` gave, as a stream has it step by step."""
+        return self._run(spatial, mask_NT, signals_NTC)
 
     def _run(
         self,
-        video_NTF: torch.Tensor | None,
+        spatial: tuple[torch.Tensor, torch.Tensor] | None,
         mask_NT: torch.Tensor | None,
         signals_NTC: torch.Tensor | None,
         *,
-        build: bool,
+        build: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
+        """`build`: trunk features to make the networks for, first."""
         values: dict[str, torch.Tensor] = {}
         out: dict[str, torch.Tensor] = {}
         last = self.nodes[-1]["role"]
@@ -77,8 +94,7 @@ class Pipeline(nn.Module):
             role, (first, end) = node["role"], node["steps"]
             entry = self.entries[role]
             if role == "spatial":
-                assert video_NTF is not None
-                inputs = [video_NTF[:, first:end].flatten(0, 1)]
+                inputs = [] if build is None else [build]
             elif role == "physiological":
                 assert signals_NTC is not None
                 inputs = [self._scaled(signals_NTC[:, first:end][..., node["channels"]], node["normalise"])]
@@ -87,14 +103,14 @@ class Pipeline(nn.Module):
             if role == "attention":
                 assert mask_NT is not None
                 inputs.append(mask_NT[:, first:end])
-            if build:
+            if build is not None:
                 settings = entry.settings(**_tuples(node["settings"]))
                 self.parts[role] = entry.build(settings, [x.shape[-1] for x in inputs]).eval()
             part: Any = self.parts[role]
             if role == "spatial":
-                n = len(video_NTF)  # type: ignore[arg-type]
-                out["frames"] = part(*inputs).softmax(-1).unflatten(0, (n, end - first))
-                values[role] = part.features(*inputs).half().float().unflatten(0, (n, end - first))
+                found = self.spatial(build) if build is not None else spatial
+                assert found is not None
+                out["frames"], values[role] = (x[:, first:end] for x in found)
             elif role != last:
                 stepwise = role == "physiological" and self.entries[last].sequences
                 values[role] = part.sequence(*inputs) if stepwise else part.features(*inputs)

@@ -24,7 +24,8 @@ ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 class Training:
     """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's.
 
-    `classes` is set by the experiment's task, for all sub-networks alike.
+    `classes` is set by the experiment's task, for all sub-networks alike. `tf32` lets a GPU round the factors of products to
+    ten bits, which is faster; off, products are float32 as on a CPU.
     """
 
     epochs: int
@@ -34,6 +35,7 @@ class Training:
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     classes: int = 2
+    tf32: bool = False
 
 
 class Network(Protocol):

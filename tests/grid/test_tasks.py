@@ -13,6 +13,7 @@ import pytest
 from grid import classes
 from grid.launch import main
 from grid.store import Store
+from painmodels.export import from_run
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,14 @@ def test_five_classes_with_every_other_network_and_emg(five_levels: Path, tiny_e
     every = table[table.modality == "eda+ecg+emg+video"].set_index("sample_name")
     np.testing.assert_allclose(fused.p_pain, 1 - every.p_BL1[fused.index], atol=1e-6)
     assert (fused.y_true == (every.class_true[fused.index] != "BL1")).all()
+    trial = table[table.modality == "eda+ecg+emg+video"].iloc[0]
+    model = from_run(out, "eda+ecg+emg+video/all87/fold0")  # stepwise fusion and five classes, outside the grid
+    folder = five_levels / "biosignals_filtered" / trial.subject_name
+    found = model.predict(
+        video=five_levels / "video" / trial.subject_name / f"{trial.sample_name}.mp4",
+        signals=folder / f"{trial.sample_name}_bio.csv",
+    )
+    np.testing.assert_allclose(found.p_classes_K, trial[names].to_numpy(dtype=float), atol=1e-5)
     assert json.loads((out / "run.json").read_text())["data"]["class_names"] == ["BL1", "PA1+PA2+PA3+PA4"]
 
 

@@ -102,6 +102,18 @@ def test_every_epoch_has_its_own_random_numbers() -> None:
     assert len({row["loss"] for row in curve}) == len(curve)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_products_are_float32_unless_asked_and_the_process_keeps_its_own_setting(asked: bool) -> None:
+    def now() -> tuple[bool, bool]:
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    before, seen = now(), []
+    settings = LSTM.settings(**{**SMALL, "epochs": 1}, tf32=asked)
+    fit(LSTM, settings, [planted(T, 2)], LABELS, seed=0, on_epoch=lambda _: seen.append(now()))
+    assert seen == [(asked, asked)]
+    assert now() == before
+
+
 def test_the_global_generator_is_left_alone() -> None:
     state = torch.get_rng_state()
     settings = LSTM.settings(**SMALL)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from skimage import data
 
+from painmodels.alexnet import FEW
 from painmodels.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
 from painmodels.spatial import BACKBONES, SCALINGS, WeightsMissing, head_start, load_trunk, scaled, trunk_fingerprint
 
@@ -147,6 +148,15 @@ def test_random_table1_keeps_activations_of_useful_size() -> None:
     assert features.shape == (2, 4096)
     assert 0.01 < features.astype(np.float32).std() < 100
     assert (features >= 0).all()
+
+
+def test_alexnet_gives_the_same_for_one_frame_and_for_many() -> None:
+    """Few frames take another path through FC-6."""
+    trunk = load_trunk("alexnet-fer-bn", random=True)
+    pictures = crops(FEW)
+    together = trunk(pictures).astype(np.float32)
+    alone = np.concatenate([trunk(picture[None]) for picture in pictures[:3]]).astype(np.float32)
+    np.testing.assert_allclose(together[:3], alone, rtol=2e-3, atol=2e-3)
 
 
 def test_bfloat16_is_close() -> None:
