@@ -26,7 +26,7 @@ check: .venv/.complete
 	$(BIN)/deptry .
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: .venv/.complete
 	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done
