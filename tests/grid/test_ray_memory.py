@@ -120,7 +120,7 @@ def test_a_store_too_small_spills_and_loses_nothing(small_ray: None, tiny_jobs: 
     prepared = cluster.prepare(jobs, [], lambda **_: None)
     assert len(prepared.videos) == 240
     assert not prepared.defects
-    assert "Spilled" in memory_summary(stats_only=True)
+    assert "Spilled" in memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)  # others may run a Ray here
     for job in jobs[::7]:  # by reference, not from the durable store
         block = ray.get(cluster.refs[job.trial.trial_id], timeout=120)
         np.testing.assert_array_equal(block, store.arrays(job.stage)["features"])

@@ -144,7 +144,7 @@ def test_the_only_learning_rate_that_learns_is_found_for_half_the_epochs(tmp_pat
     index, x = people(12, 3, planted=True)
     found, shares, own = 0, [], []
     for seed in range(10):
-        setup = experiment(tmp_path, seed=seed, folds=2, trials=20)
+        setup = experiment(tmp_path, seed=seed, folds=2, trials=20, epochs=18)
         planner, store = run(setup, tmp_path / f"asha{seed}", index, x, folds=(0,))
         (facts,) = [store.facts(s.stage) for s in planner.plan.searches.values()]
         own.append(facts["own_score"])
