@@ -93,8 +93,8 @@ def _chosen(name: str, group: Sequence[Record]) -> str:
     if isinstance(group[0]["space"].get(name), list):
         value, n = Counter(map(str, values)).most_common(1)[0]
         return value if len(values) == 1 else f"{value} ({n} of {len(values)})"
-    middle = f"{median(values):.3g}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.3g} to {max(values):.3g})"
+    middle, low, high = f"{median(values):.3g}", f"{min(values):.3g}", f"{max(values):.3g}"
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _gain(group: Sequence[Record]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,24 @@ def test_mlflow_has_a_run_per_search_and_per_trial(searched: Path) -> None:
         assert parent.data.params["winner.hidden"] == str(search["winner"]["hidden"])
     folds = [r for r in runs_of(out, "tiny") if r.data.tags["kind"] == "fold"]
     assert {r.data.tags["searches"] for r in folds} == set(found)
+
+
+def test_a_failed_trial_is_a_failed_run_and_counted(searched: Path, tmp_path: Path) -> None:
+    for name in ("cells.json", "run.json", "scores.csv", "mlflow.db"):
+        shutil.copy(searched / "out" / name, tmp_path / name)
+    (tmp_path / "store").symlink_to(searched / "out" / "store")
+    found = searches.read_searches(searched / "out")
+    nothing = {"rung": 1, "epochs": 0, "score": -1e9, "rank": -1e9, "inner": [], "seconds": 0.0}
+    trial = {"number": TRIALS, "params": {"lr": 0.1, "hidden": 4}, "reports": [nothing], "state": "failed"}
+    found[0]["trials"].append(trial)
+    (tmp_path / "searches.json").write_text(json.dumps(found))
+    assert tracking.sync(tmp_path) == {"made": 1, "updated": 1, "unchanged": 2 + 1 + 2 * (1 + TRIALS) - 1}
+    (run,) = [r for r in runs_of(tmp_path, "tiny searches") if r.data.tags.get("state") == "failed"]
+    assert run.info.status == "FAILED"
+    assert not run.data.metrics
+    section = searches.section(found)
+    assert section is not None
+    assert (section["rows"][0]["trials"], section["rows"][0]["failed"]) == (2 * TRIALS + 1, 1)
 
 
 def test_the_report_shows_the_searches(searched: Path) -> None:
