@@ -1,6 +1,6 @@
 """What hyperparameter search costs beside the fits themselves, against bare Ray tasks that do the same fits.
 
-    python tests/benchmarks/searching.py [--json] [--searches 10] [--trials 20] [--epochs 90] [--cpus 2]
+    python tests/benchmarks/searching.py [--json] [--searches 10] [--trials 20] [--epochs 27] [--cpus 2]
 
 N searches of the row eda (an outer fold each) on made-up signals, through Optuna, ASHA and Tune as in any run, on a local Ray.
 Then the same trials, each as far as it went, as plain Ray tasks on the same Ray. Clocks start when all workers are up.
@@ -137,7 +137,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="What hyperparameter search costs beside the fits themselves.")
     parser.add_argument("--json", action="store_true")
-    for name, value in (("searches", 10), ("trials", 20), ("epochs", 90), ("cpus", 2)):
+    for name, value in (("searches", 10), ("trials", 20), ("epochs", 27), ("cpus", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
     o = parser.parse_args()
     os.environ["RAY_AUTH_MODE"] = "token"

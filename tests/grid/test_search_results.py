@@ -103,7 +103,7 @@ def test_mlflow_has_a_run_per_search_and_per_trial(searched: Path) -> None:
 
 
 def test_a_failed_trial_is_a_failed_run_and_counted(searched: Path, tmp_path: Path) -> None:
-    for name in ("cells.json", "run.json", "scores.csv", "mlflow.db"):
+    for name in ("cells.json", "run.json", "scores.csv", "predictions.parquet", "mlflow.db"):
         shutil.copy(searched / "out" / name, tmp_path / name)
     (tmp_path / "store").symlink_to(searched / "out" / "store")
     found = searches.read_searches(searched / "out")
