@@ -21,7 +21,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import compare, figures, wording
+from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.types import DataError
 from grid.metrics import confusion
@@ -80,6 +80,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         calibration=_multiples(results, figures.calibration_figure, "calibration"),
         curves=_curves(results),
         attention=_attention(results),
+        search=searches.section(searches.read_searches(results.folder)),
         beside=beside,
         beside_sentences=[compare.sentence(p, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
         series=[panel.title for panel in results.panels],

@@ -1,7 +1,7 @@
 """Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
 
 A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv,
-curves.parquet and attention.parquet.
+curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
 Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
 Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
 """

@@ -62,7 +62,8 @@ class TrunkStart:
 class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
-    `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label.
+    `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label,
+    and so is `search`: the key of the search that chose the settings, empty where they are the experiment's own.
     A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
@@ -80,6 +81,7 @@ class Fit:
     start: TrunkStart | None = None
     sees: tuple[str, ...] = ()
     clock_hz: float = 0.0
+    search: str = ""
 
     @property
     def epochs(self) -> int:
@@ -132,6 +134,11 @@ class Search:
     fold: int
 
     @property
+    def own(self) -> dict[str, Any]:
+        """The experiment's own configuration: every setting of the network, and how signals are normalised."""
+        return {**asdict(self.settings), "normalise": self.normalise}
+
+    @property
     def trials(self) -> int:
         """How many configurations are tried."""
         return self.options.trials
@@ -155,12 +162,14 @@ class Plan:
     """All stages of the wanted cells. `fits` are in dependency order; `impossible` says why a cell cannot be computed.
 
     With hyperparameter search the plan grows: a cell in `waiting` is completed when the search of that key has ended.
+    `searches` are those to be done, `decided` all that have ended, in this run or before it.
     """
 
     cells: list[Cell] = field(default_factory=list)
     fits: dict[str, Fit] = field(default_factory=dict)
     predicts: dict[Cell, Predict] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
+    decided: dict[str, Search] = field(default_factory=dict)
     waiting: dict[Cell, str] = field(default_factory=dict)
     impossible: dict[Cell, str] = field(default_factory=dict)
 
@@ -240,7 +249,7 @@ class Planner:
         self.plan = Plan()
         self.networks = {role: experiment.network(role) for role in registry.ROLES}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
-        self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str]] = {}
+        self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str, str]] = {}
         self._contexts: dict[Cell, _Context] = {}
         self._fits: dict[tuple[str, tuple[str, ...], str], Fit] = {}
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
@@ -350,7 +359,7 @@ class Planner:
             return self._fits[ident]
         upstream = self._upstream(role, signals, context, chosen_in)
         train = self._train_set(context, _parts(role))
-        settings, normalise = self._configuration(role, signals, chosen_in)
+        settings, normalise, search = self._configuration(role, signals, chosen_in)
         network = self.networks[role][0]
         params: dict[str, Any] = {
             "role": role,
@@ -366,16 +375,17 @@ class Planner:
         trunk = self.experiment.trunk
         start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
         channels, place = self._channels(role, signals), (context.scenario, context.split.fold)
-        fit = Fit(stage, role, network.name, settings, upstream, channels, context.steps, normalise, train, *place, start)
+        inputs = (upstream, channels, context.steps, normalise, train)
+        fit = Fit(stage, role, network.name, settings, *inputs, *place, start, search=search)
         self._fits[ident] = fit
         return fit
 
-    def _configuration(self, role: str, signals: tuple[str, ...], context: _Context) -> tuple[Any, str]:
-        """Settings and normalisation of a sub-network in a fold: the experiment's own, or what its search has chosen."""
+    def _configuration(self, role: str, signals: tuple[str, ...], context: _Context) -> tuple[Any, str, str]:
+        """Settings and normalisation of a sub-network in a fold: the experiment's own, or chosen by the search of that key."""
         settings = self.networks[role][1]
         normalise = self.experiment.signals.normalise if role == "physiological" else ""
         if not self.experiment.space(role):
-            return settings, normalise
+            return settings, normalise, ""
         if self.experiment.search.scope == "scenario":
             context = self._whole(context)
         ident = (role, signals, context.tag)
@@ -389,7 +399,8 @@ class Planner:
                         self._register(fit)
                 raise Unresolved(search.stage.key)
             changed = {k: v for k, v in winner.items() if k != "normalise"}
-            self._chosen[ident] = (replace(settings, **changed), winner.get("normalise", normalise))
+            self.plan.decided[search.stage.key] = search
+            self._chosen[ident] = (replace(settings, **changed), winner.get("normalise", normalise), search.stage.key)
         return self._chosen[ident]
 
     def _whole(self, context: _Context) -> _Context:

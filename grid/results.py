@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from dataprep.types import Defect
 from grid import classes, tables
 from grid.cells import Cell
-from grid.plan import Fit, Plan
+from grid.plan import Fit, Plan, Search
 from grid.store import Store
 
 PREDICTION_COLUMNS = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
@@ -114,8 +114,31 @@ def write(
         _replace(out / "class_predictions.parquet", lambda p: every.to_parquet(p, index=False))
         _replace(out / "class_scores.csv", lambda p: classes.scores_table(every, names=names).to_csv(p, index=False))
     write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
+    write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))
     return scores
+
+
+def search_record(search: Search, store: Store) -> dict[str, Any]:
+    """A search that has ended: what and where it searched, the experiment's own values, and the facts that it stored."""
+    space = {k: v if isinstance(v, list) else v.model_dump() for k, v in search.space.items()}
+    return {
+        "stage": search.stage.name,
+        "key": search.stage.key,
+        "role": search.role,
+        "signals": list(search.stage.params["signals"]),
+        "scope": search.options.scope,
+        "scenario": search.scenario,
+        "fold": search.fold,
+        "space": space,
+        "own": {name: search.own[name] for name in space},
+        **store.facts(search.stage),
+    }
+
+
+def _in_order(searches: Iterable[Search]) -> list[Search]:
+    """By name, scenario and fold: the order in which searches end differs from run to run."""
+    return sorted(searches, key=lambda s: (s.stage.name, s.scenario, s.fold, s.stage.key))
 
 
 def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
@@ -132,7 +155,7 @@ def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, A
 
 def _fit_record(fit: Fit) -> dict[str, Any]:
     settings = {"network": fit.network, **asdict(fit.settings)}
-    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings}
+    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
 
 
 def _curves(plan: Plan, store: Store) -> pd.DataFrame:

@@ -10,19 +10,19 @@ goes on from its trials: the sampler draws each trial's numbers from (search, tr
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from grid.config import Range
 from grid.keys import Stage
 from grid.plan import Search
+from grid.spaces import distributions
 from grid.store import Store
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -36,24 +36,6 @@ STARTUP_TRIALS = 5
 def rung_epochs(epochs: int, halving: int) -> list[int]:
     """After how many epochs a trial of that many reports, the last being all."""
     return sorted({max(1, math.ceil(epochs / halving**k)) for k in range(RUNGS)})
-
-
-def distributions(search: Search) -> dict[str, BaseDistribution]:
-    """The space as Optuna takes it: integers where the setting is one."""
-    out: dict[str, BaseDistribution] = {}
-    for name, values in search.space.items():
-        if not isinstance(values, Range):
-            out[name] = CategoricalDistribution(values)
-        elif isinstance(base_values(search)[name], int):
-            out[name] = IntDistribution(int(values.low), int(values.high), log=values.log, step=int(values.step or 1))
-        else:
-            out[name] = FloatDistribution(values.low, values.high, log=values.log, step=values.step)
-    return out
-
-
-def base_values(search: Search) -> dict[str, Any]:
-    """The experiment's own configuration: every setting of the network, and how signals are normalised."""
-    return {**asdict(search.settings), "normalise": search.normalise}
 
 
 class NumberedTPE(optuna.samplers.BaseSampler):
@@ -92,13 +74,13 @@ class SearchState:
 
     def __init__(self, search: Search, store: Store) -> None:
         self.search, self.store = search, store
-        self.distributions = distributions(search)
+        self.distributions = distributions(search.space, search.own)
         self.trials: dict[int, dict[str, Any]] = {}
         self.running: dict[str, dict[str, Any]] = {}
         for number in range(search.trials):
             if store.has(self._stage(number)):
                 self.trials[number] = store.facts(self._stage(number))
-        first = {name: base_values(search)[name] for name in search.space}
+        first = {name: search.own[name] for name in search.space}
         self.optuna = OptunaSearch(
             space=self.distributions,
             metric="rank",

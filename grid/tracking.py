@@ -1,5 +1,7 @@
 """MLflow as a mirror of the result folder: a parent run per modality row x scenario, a child per fold.
 
+Hyperparameter searches are in an experiment of their own, "NAME searches" (grid/search_runs.py).
+
     python -m grid.tracking sync DIR [--tracking-uri URI]
     python -m grid.tracking ui DIR
 
@@ -15,11 +17,9 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -27,25 +27,21 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it wo
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
-import numpy as np
 import pandas as pd
-from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from grid.keys import digest
 from grid.metrics import METRICS
 from grid.results import KEYS
+from grid.runs import Runs
+from grid.search_runs import mirror_search
 from grid.stats import bootstrap_interval, mean_accuracy
 from grid.store import Store
 from grid.tables import paper_table2
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
-
-BATCH = {"metrics": 1000, "params": 100, "tags": 100}
-"""What one call may carry."""
-KEY_TAG, CONTENT_TAG = "grid.key", "grid.content"
 
 
 def local_uri(out: Path) -> str:
@@ -68,26 +64,11 @@ class _Mirror:
         self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
         self.client = MlflowClient(uri)
         self.writers = 4 if uri.startswith("http") else 1  # a database file takes one at a time
-        self.counting = Lock()
         name = self.run["experiment"]["name"]
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            place = (out / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
-            self.experiment = self.client.create_experiment(name, artifact_location=place)
-        else:
-            self.experiment = found.experiment_id
-        self.known = {r.data.tags[KEY_TAG]: r for r in self._runs() if KEY_TAG in r.data.tags}
-        self.count = {"made": 0, "updated": 0, "unchanged": 0}
-
-    def _runs(self) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        place = (out / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
+        self.runs = Runs(self.client, name, place)
+        self.searches = _read_searches(out)
+        self.search_runs = Runs(self.client, f"{name} searches", place) if self.searches else None
 
     def sync(self) -> dict[str, int]:
         rows: dict[tuple[str, str], list[dict]] = defaultdict(list)
@@ -97,19 +78,21 @@ class _Mirror:
         with ThreadPoolExecutor(self.writers) as pool:  # a server answers while another request is on its way
             for done in [pool.submit(self._row, *key, cells) for key, cells in rows.items()]:
                 done.result()
-        return self.count
+            if self.search_runs is not None:
+                for done in [pool.submit(mirror_search, self.search_runs, s, self._common()) for s in self.searches]:
+                    done.result()
+        counts = [runs.count for runs in (self.runs, self.search_runs) if runs is not None]
+        return {what: sum(count[what] for count in counts) for what in counts[0]}
 
     def _row(self, modality: str, scenario: str, cells: list[dict]) -> None:
         parent = self._parent(modality, scenario, cells)
         for cell in cells:
             self._child(cell, parent)
 
-    def _common(self, modality: str, scenario: str) -> dict[str, str]:
+    def _common(self) -> dict[str, str]:
         """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
         run = self.run
         return {
-            "modality": modality,
-            "scenario": scenario,
             "protocol": run["protocol"],
             "experiment": run["experiment"]["name"],
             "trunk": run["trunk"]["name"] + (" (random)" if run["trunk"]["random"] else ""),
@@ -127,7 +110,7 @@ class _Mirror:
         return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
-        facts = self._common(modality, scenario)
+        facts = {"modality": modality, "scenario": scenario, **self._common()}
         settings = self._settings(cells)
         key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
@@ -143,7 +126,7 @@ class _Mirror:
         values["folds"] = float(mine.accuracy.notna().sum())
         failed = [c for c in cells if c["status"] == "failed"]
         tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
-        return self._write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
+        return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
 
     def _interval(self, modality: str, scenario: str) -> dict[str, float]:
         """The 95 % interval of accuracy over subjects; nothing where the predictions are not in the folder."""
@@ -156,7 +139,7 @@ class _Mirror:
         return {"accuracy_low": interval.low, "accuracy_high": interval.high}
 
     def _child(self, cell: dict, parent: str) -> None:
-        facts = {**self._common(cell["modality"], cell["scenario"]), "fold": str(cell["fold"])}
+        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", "fold")}, **self._common()}
         settings = self._settings([cell])
         params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
         tags = {
@@ -166,6 +149,9 @@ class _Mirror:
             "mlflow.runName": f"{cell['modality']} · {cell['scenario']} · fold {cell['fold']}",
         }
         tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
+        searches = dict.fromkeys(f["search"] for f in cell["fits"] if f.get("search"))
+        if searches:
+            tags["searches"] = " ".join(searches)
         tags["predictions"] = f"predict/{cell['predict']}"
         metrics: list[tuple[str, float, int]] = []
         if cell["status"] == "done":
@@ -177,11 +163,7 @@ class _Mirror:
                 metrics += self._curve(fit)
         else:
             tags["reason"] = cell["reason"][:4000]
-        self._write(digest(["fold", cell["predict"]]), tags, params, metrics, failed=cell["status"] != "done")
-
-    def _tell(self, what: str) -> None:
-        with self.counting:
-            self.count[what] += 1
+        self.runs.write(digest(["fold", cell["predict"]]), tags, params, metrics, failed=cell["status"] != "done")
 
     def _curve(self, fit: dict) -> list[tuple[str, float, int]]:
         manifest = self.store.folder(fit["stage"], fit["key"]) / "manifest.json"
@@ -189,35 +171,10 @@ class _Mirror:
         names = {"loss": "loss", "accuracy": "train_accuracy"}
         return [(f"{names[n]}/{fit['role']}", float(p[n]), int(p["epoch"])) for n in names for p in curve]
 
-    def _write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
-        """The run with this key, holding exactly this; made, completed or left as it is."""
-        metrics = [m for m in metrics if np.isfinite(m[1])]
-        status = "FAILED" if failed else "FINISHED"
-        # A later version of the code that finds the same results does not touch them: they keep the version that made them.
-        same = [{k: v for k, v in pairs.items() if k != "code_version"} for pairs in (tags, params)]
-        content = digest([same, [[n, repr(v), s] for n, v, s in metrics], status])
-        run = self.known.get(key)
-        if run is not None and run.data.tags.get(CONTENT_TAG) == content and run.info.status == status:
-            self._tell("unchanged")
-            return run.info.run_id
-        now = int(time.time() * 1000)
-        if run is None:
-            name = tags["mlflow.runName"]
-            run = self.client.create_run(self.experiment, start_time=now, run_name=name, tags={**tags, KEY_TAG: key})
-            self._tell("made")
-        else:
-            self._tell("updated")
-        run_id = run.info.run_id
-        points = [Metric(n, v, now, s) for n, v, s in metrics]
-        pairs = [Param(n, v) for n, v in params.items()] if not run.data.params else []
-        size = BATCH["metrics"] - len(pairs) - len(tags) - 1
-        chunks = [points[i : i + size] for i in range(0, len(points), size)] or [[]]
-        for i, chunk in enumerate(chunks):
-            # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
-            marks = {**(tags if i == 0 else {}), **({CONTENT_TAG: content} if i == len(chunks) - 1 else {})}
-            self.client.log_batch(run_id, chunk, pairs if i == 0 else [], [RunTag(k, v) for k, v in marks.items()])
-        self.client.set_terminated(run_id, status)
-        return run_id
+
+def _read_searches(out: Path) -> list[dict[str, Any]]:
+    path = out / "searches.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:

@@ -150,7 +150,7 @@ def validate() -> dict[str, Any]:
         planner.build(rows, planner.experiment.axes.scenarios)
         work = Worklist(planner, listed, lambda **_: None)
         share = {"CPU": 1.0}
-        blocks = StoreBlocks(store, {}, signals)
+        blocks = StoreBlocks(store, {}, signals, {})
         started = time.monotonic()
         failed = run_work(
             work, blocks, store, shares=(share, share), execution=planner.experiment.execution, logs=store.root

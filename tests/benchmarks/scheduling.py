@@ -85,7 +85,7 @@ def scheduling(fits: int, cpus: int) -> dict[str, Any]:
         try:
             share = {"CPU": 1.0}
             settings = planner.experiment.execution
-            blocks = StoreBlocks(store, {}, {})
+            blocks = StoreBlocks(store, {}, {}, {})
             failed = run_work(
                 work,
                 blocks,

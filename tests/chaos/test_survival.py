@@ -25,6 +25,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from grid import tracking
+from grid.runs import KEY_TAG
 from tests.processes import below
 
 ROOT = Path(__file__).parents[2]
@@ -236,7 +237,7 @@ def test_the_mlflow_server_killed_and_restarted(tiny_grid: Path, tmp_path: Path)
         runs = all_runs(uri)
         assert len(runs) == 48
         assert {r.info.status for r in runs} == {"FINISHED"}
-        assert len({r.data.tags[tracking.KEY_TAG] for r in runs}) == 48
+        assert len({r.data.tags[KEY_TAG] for r in runs}) == 48
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

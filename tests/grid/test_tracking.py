@@ -10,6 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from grid import tracking
+from grid.runs import CONTENT_TAG
 
 
 def runs_of(out: Path) -> list:
@@ -55,7 +56,7 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
     assert tracking.sync(out) == {"made": 0, "updated": 0, "unchanged": 48}
     client = MlflowClient(tracking.local_uri(out))
     victim = next(r for r in runs_of(out) if r.data.tags["kind"] == "fold")
-    client.delete_tag(victim.info.run_id, tracking.CONTENT_TAG)  # as a crash before the last step leaves it
+    client.delete_tag(victim.info.run_id, CONTENT_TAG)  # as a crash before the last step leaves it
     client.update_run(victim.info.run_id, "RUNNING")
     assert tracking.sync(out) == {"made": 0, "updated": 1, "unchanged": 47}
     after = runs_of(out)
