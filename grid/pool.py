@@ -98,11 +98,14 @@ class Pool:
             ray.get(ref)
             self.idle_slots[actor] = queued
             self.failed_starts = 0
-        except RayError:
+        except RayError as error:
             _end(actor)
             self.failed_starts += 1
             if self.failed_starts >= STARTS:  # not a lost node: it cannot start anywhere
-                raise
+                raise ValueError(
+                    f"no worker could be started on this Ray in {STARTS} tries: {error}; expected a cluster whose every node "
+                    "was started with RAY_AUTH_MODE=token and the same token, and with this project installed"
+                ) from error
 
     def _grow(self, jobs: int) -> None:
         if time.monotonic() - self.grown < GROW_SECONDS:
