@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from grid.plan import Plan
+from grid.jobs import Plan
 from grid.store import Store
 
 CELL = ["modality", "scenario", "protocol", "fold"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from grid.jobs import Fit, InnerFold, Search
 from grid.keys import Stage
-from grid.plan import Fit, InnerFold, Search
 from grid.stages import Runner
 from painmodels import registry
 from painmodels.fit import file_checkpoint, outputs

@@ -14,7 +14,7 @@ import numpy as np
 
 from dataprep.types import DataError, Defect
 from grid.inner import search_trial
-from grid.plan import Fit
+from grid.jobs import Fit
 from grid.prepare import SignalsBlock, SignalsJob, VideoJob, run_signals, run_video
 from grid.stages import Blocks, Runner, StoreBlocks
 from grid.store import Store

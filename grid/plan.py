@@ -8,15 +8,14 @@ Training stages are built from the training side of a fold alone. Test trials en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dataprep.types import DataSet, SampleIndex
 from grid.cells import SIGNALS, Cell, Row, Scenario, row
-from grid.config import Experiment, Space
-from grid.config import Search as SearchOptions
+from grid.config import Experiment
+from grid.jobs import Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
 from grid.keys import Stage, digest_rows
 from grid.protocols import FoldSplit, protocols
 from painmodels import registry
@@ -24,171 +23,6 @@ from painmodels import registry
 FIT_VERSION = 1
 PREDICT_VERSION = 1
 SEARCH_VERSION = 1
-
-
-@dataclass(frozen=True)
-class TrainSet:
-    """Training trials of a stage: ids, subjects, labels. `key` also covers the recordings they were prepared from."""
-
-    trial_ids: tuple[str, ...]
-    subjects: tuple[str, ...]
-    labels: tuple[int, ...]
-    key: str
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Held-out trials of a stage: ids and subjects, no labels."""
-
-    trial_ids: tuple[str, ...]
-    subjects: tuple[str, ...]
-    key: str
-
-
-@dataclass(frozen=True)
-class TrunkStart:
-    """Where the spatial head's pre-trained FC-7 comes from. Identity is with the features, made by the same weights."""
-
-    name: str
-    weights: str
-
-    @property
-    def path(self) -> Path | None:
-        """The weight file named by the experiment, None for the shipped or imported one."""
-        return Path(self.weights) if self.weights else None
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
-
-    `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label,
-    and so is `search`: the key of the search that chose the settings, empty where they are the experiment's own.
-    A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
-    """
-
-    stage: Stage
-    role: str
-    network: str
-    settings: Any
-    upstream: tuple[Fit, ...]
-    channels: tuple[int, ...]
-    steps: tuple[int, int]
-    normalise: str
-    train: TrainSet
-    scenario: str
-    fold: int
-    start: TrunkStart | None = None
-    sees: tuple[str, ...] = ()
-    clock_hz: float = 0.0
-    search: str = ""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the training trials, 1 for what is not trained in epochs."""
-        return getattr(self.settings, "epochs", 1)
-
-    @property
-    def label(self) -> str:
-        """A short name for people: role, signals, scenario, fold."""
-        return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/fold{self.fold}"
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Probabilities of pain of the held-out trials by a fitted sub-network."""
-
-    stage: Stage
-    fit: Fit
-    test: TestSet
-    cell: Cell
-
-
-@dataclass(frozen=True)
-class InnerFold:
-    """A split of a training side: both halves carry labels, neither holds a subject of the other or of the test side."""
-
-    train: TrainSet
-    validation: TrainSet
-    upstream: tuple[Fit, ...]
-
-
-@dataclass(frozen=True)
-class Search:
-    """A hyperparameter search for one sub-network inside a training side (grid/search.py runs it).
-
-    `settings` and `normalise` are the experiment's own configuration, `space` is what may change of it.
-    """
-
-    stage: Stage
-    role: str
-    network: str
-    settings: registry.Training
-    normalise: str
-    space: Space
-    inner: tuple[InnerFold, ...]
-    channels: tuple[int, ...]
-    steps: tuple[int, int]
-    options: SearchOptions
-    scenario: str
-    fold: int
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """The experiment's own configuration: every setting of the network, and how signals are normalised."""
-        return {**asdict(self.settings), "normalise": self.normalise}
-
-    @property
-    def trials(self) -> int:
-        """How many configurations are tried."""
-        return self.options.trials
-
-    @property
-    def label(self) -> str:
-        """A short name for people: role, signals, scenario, fold (none if it serves all folds)."""
-        return f"{self.stage.name}/{self.scenario}" + ("" if self.fold < 0 else f"/fold{self.fold}")
-
-
-class Unresolved(Exception):  # noqa: N818 - not an error: a fit's configuration is still being searched for
-    """Raised inside the planner where a search has to end first. `key` is the search's."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-@dataclass
-class Plan:
-    """All stages of the wanted cells. `fits` are in dependency order; `impossible` says why a cell cannot be computed.
-
-    With hyperparameter search the plan grows: a cell in `waiting` is completed when the search of that key has ended.
-    `searches` are those to be done, `decided` all that have ended, in this run or before it.
-    """
-
-    cells: list[Cell] = field(default_factory=list)
-    fits: dict[str, Fit] = field(default_factory=dict)
-    predicts: dict[Cell, Predict] = field(default_factory=dict)
-    searches: dict[str, Search] = field(default_factory=dict)
-    decided: dict[str, Search] = field(default_factory=dict)
-    waiting: dict[Cell, str] = field(default_factory=dict)
-    impossible: dict[Cell, str] = field(default_factory=dict)
-
-    def predicts_of(self, fit_key: str) -> list[Predict]:
-        """The predictions made with a fit."""
-        return [p for p in self.predicts.values() if p.fit.stage.key == fit_key]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What is known of the prepared trials: the keys of each trial's usable recordings, by part ('video', 'signals')."""
-
-    index: SampleIndex
-    keys: Mapping[str, Mapping[str, str]]
-
-    def usable(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> tuple[str, ...]:
-        """The trials whose recordings of all `parts` are usable, order kept."""
-        columns = [self.keys[part] for part in parts]
-        return tuple(t for t in trial_ids if all(t in column for column in columns))
 
 
 def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> SampleIndex:
@@ -361,16 +195,7 @@ class Planner:
         train = self._train_set(context, _parts(role))
         settings, normalise, search = self._configuration(role, signals, chosen_in)
         network = self.networks[role][0]
-        params: dict[str, Any] = {
-            "role": role,
-            "network": network.name,
-            "network_version": network.version,
-            "settings": asdict(settings),
-            "signals": list(signals),
-            "steps": list(context.steps),
-            "normalise": normalise,
-            "seed": self.experiment.seed,
-        }
+        params = self._identity(role, signals, context, settings, normalise)
         stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
         trunk = self.experiment.trunk
         start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
@@ -418,15 +243,7 @@ class Planner:
             upstream = self._upstream(role, signals, fold, context)
             inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
         network = self.networks[role][0]
-        params: dict[str, Any] = {
-            "role": role,
-            "network": network.name,
-            "network_version": network.version,
-            "settings": asdict(settings),
-            "signals": list(signals),
-            "steps": list(context.steps),
-            "normalise": normalise,
-            "seed": self.experiment.seed,
+        params = self._identity(role, signals, context, settings, normalise) | {
             "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
             "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
         }
@@ -435,6 +252,22 @@ class Planner:
         channels, fold_number = self._channels(role, signals), context.split.fold
         common = (stage, role, network.name, settings, normalise, space, tuple(inner), channels, context.steps, options)
         return Search(*common, context.scenario, fold_number)
+
+    def _identity(
+        self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str
+    ) -> dict[str, Any]:
+        """What a sub-network's result depends on beside its data: the parameters of a fit's stage, and of a search's."""
+        network = self.networks[role][0]
+        return {
+            "role": role,
+            "network": network.name,
+            "network_version": network.version,
+            "settings": asdict(settings),
+            "signals": list(signals),
+            "steps": list(context.steps),
+            "normalise": normalise,
+            "seed": self.experiment.seed,
+        }
 
     def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()

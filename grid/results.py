@@ -18,7 +18,7 @@ import pandas as pd
 from dataprep.types import Defect
 from grid import classes, tables
 from grid.cells import Cell
-from grid.plan import Fit, Plan, Search
+from grid.jobs import Fit, Plan, Search
 from grid.store import Store
 
 PREDICTION_COLUMNS = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]

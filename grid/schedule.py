@@ -26,8 +26,8 @@ from ray.tune.search import Searcher
 from grid.config import Execution
 from grid.inner import search_trial
 from grid.inprocess import reason_of
+from grid.jobs import Fit
 from grid.limits import death, out_of_memory, time_limit
-from grid.plan import Fit
 from grid.stages import Blocks, Runner
 from grid.store import Store
 from grid.worklist import Item, Worklist

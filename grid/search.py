@@ -20,8 +20,8 @@ from optuna.distributions import BaseDistribution
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from grid.jobs import Search
 from grid.keys import Stage
-from grid.plan import Search
 from grid.spaces import distributions
 from grid.store import Store
 

@@ -29,8 +29,9 @@ from grid import results, show, status
 from grid.cells import SIGNALS
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
+from grid.jobs import Plan
 from grid.keys import Stage
-from grid.plan import Plan, Planner, scenario_index
+from grid.plan import Planner, scenario_index
 from grid.progress import Display
 from grid.store import Store
 from grid.survey import Survey

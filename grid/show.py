@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from grid.config import Experiment
-from grid.plan import Fit, Plan, scenario_index, window
+from grid.jobs import Fit, Plan
+from grid.plan import scenario_index, window
 from grid.store import Store
 from grid.survey import Survey
 from painmodels.backbones import backbone

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from grid.jobs import Fit, Predict
 from grid.keys import Stage
-from grid.plan import Fit, Predict
 from grid.store import Store
 from painmodels import baselines, registry
 from painmodels.devices import peak_gpu_mb

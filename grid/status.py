@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from grid.plan import Plan
+from grid.jobs import Plan
 from grid.results import cell_record, write_json
 from grid.store import Store
 from grid.tables import SCENARIOS, in_order

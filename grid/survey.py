@@ -17,8 +17,9 @@ from grid import prepare
 from grid.cells import row
 from grid.config import Experiment
 from grid.fingerprints import fingerprints
+from grid.jobs import Inputs
 from grid.keys import digest
-from grid.plan import Inputs, scenario_index
+from grid.plan import scenario_index
 
 
 @dataclass

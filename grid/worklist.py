@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from grid.plan import Fit, Planner, Search
+from grid.jobs import Fit, Search
+from grid.plan import Planner
 from grid.queue import ReadyQueue
 from grid.store import Store
 

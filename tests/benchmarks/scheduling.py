@@ -24,8 +24,9 @@ from dataprep.datasets import dataset
 from dataprep.datasets.biovid import SUBJECTS
 from dataprep.types import SampleIndex
 from grid import config
+from grid.jobs import Inputs
 from grid.keys import Stage
-from grid.plan import Inputs, Planner
+from grid.plan import Planner
 from grid.store import Store
 from grid.worklist import Worklist
 

@@ -25,7 +25,8 @@ import numpy as np
 from dataprep.types import DataSet, SampleIndex
 from grid import config
 from grid.inner import search_trial
-from grid.plan import Inputs, Planner
+from grid.jobs import Inputs
+from grid.plan import Planner
 from grid.stages import Runner, StoreBlocks
 from grid.store import Store
 from grid.worklist import Worklist

@@ -28,7 +28,8 @@ from dataprep.datasets.biovid import DATASET
 from dataprep.types import SampleIndex
 from grid import config
 from grid.cells import PAPER_ROWS
-from grid.plan import Fit, Inputs, Plan, Planner, Predict
+from grid.jobs import Fit, Inputs, Plan, Predict
+from grid.plan import Planner
 from grid.results import fits_of
 from grid.stages import Runner
 from grid.store import Store

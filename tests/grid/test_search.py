@@ -12,7 +12,8 @@ import pytest
 from dataprep.types import DataSet, SampleIndex
 from grid import config
 from grid.inprocess import InProcess
-from grid.plan import Inputs, Planner
+from grid.jobs import Inputs
+from grid.plan import Planner
 from grid.stages import StoreBlocks
 from grid.store import Store
 from grid.worklist import Worklist
