@@ -8,9 +8,8 @@ from typing import Any
 from dataprep.types import DataSet
 from grid.cells import SIGNALS, Cell, Row
 from grid.config import Experiment
-from grid.jobs import Fit, TrainSet
+from grid.jobs import FIT_VERSION, Fit, TrainSet
 from grid.keys import Stage
-from grid.plan import FIT_VERSION
 from painmodels.baselines import ROLE
 
 

@@ -17,6 +17,9 @@ from grid.config import Space
 from grid.keys import Stage
 from painmodels import registry
 
+FIT_VERSION = 1
+"""Raised when fits of the same identity come to give other weights."""
+
 
 @dataclass(frozen=True)
 class TrainSet:

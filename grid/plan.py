@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dataprep.types import DataSet, SampleIndex
+from grid.baseline_fits import baseline_fit
 from grid.cells import SIGNALS, Cell, Row, Scenario, row
 from grid.config import Experiment
-from grid.jobs import Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
+from grid.jobs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
 from grid.keys import Stage, digest_rows
 from grid.protocols import FoldSplit, protocols
 from painmodels import registry
 
-FIT_VERSION = 1
 PREDICT_VERSION = 1
 SEARCH_VERSION = 1
 
@@ -147,8 +147,6 @@ class Planner:
         )
         try:
             if row.baseline:
-                from grid.baseline_fits import baseline_fit  # here: it needs the names of this module
-
                 train = self._train_set(context, row.parts)
                 fit = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=context.steps)
             else:
