@@ -11,8 +11,9 @@ help:
 	@sed -n 's/^# //p' Makefile
 
 .venv/.complete: pyproject.toml constraints.txt
+	@echo "installing the pinned dependencies into .venv (about 6 GB, some minutes)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: .venv/.complete
