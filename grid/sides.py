@@ -6,7 +6,6 @@ all trials: what is equal is shared, and a key is hashed from text that was writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import compress
 
 import numpy as np
