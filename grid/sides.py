@@ -70,6 +70,7 @@ class Sides:
         ident = chosen_N.tobytes()
         if ident not in self._trials:
             index = self.inputs.index
-            ids, subjects, labels = (tuple(compress(c, ident)) for c in (index.trial_ids, index.subjects, index.labels))
+            ids, subjects = tuple(compress(index.trial_ids, ident)), tuple(compress(index.subjects, ident))
+            labels = tuple(compress(index.labels, ident))
             self._trials[ident] = (ids, subjects, labels, len(set(labels)))
         return self._trials[ident]
