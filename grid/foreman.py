@@ -96,7 +96,8 @@ class Foreman:
         self.again: list[str] = []  # tickets of workers that died
         self.deaths: Counter[str] = Counter()
         self.waiting: dict[str, float] = {}  # worker -> since when
-        self.expected = 0  # workers that were asked for and have not come yet
+        self.dead: set[str] = set()
+        self.expected: set[str] = set()  # workers that were asked for and have not come yet
         self.handed_out = 0
         self.error: BaseException | None = None
         self._lock = threading.Lock()
@@ -112,24 +113,26 @@ class Foreman:
         self._thread.join()
         ray.kill(self.mailbox)
 
-    def wants_worker(self) -> bool | None:
-        """True if one more worker would find something to do, None if nothing is left to be done. Raises what went wrong."""
+    def expects(self, worker: str) -> bool | None:
+        """Whether this worker would find something to do, None if nothing is left to be done. Raises what went wrong."""
         with self._lock:
             if self.error:
                 raise RuntimeError("the worklist cannot go on") from self.error
             if self.work.over and not self.again:
                 return None
-            wanted = len(self.again) + self.work.ready > self.expected + len(self.waiting)
-            self.expected += wanted
-            return wanted
+            if len(self.again) + self.work.ready <= len(self.expected) + len(self.waiting):
+                return False
+            self.expected.add(worker)
+            return True
 
     def lost(self, worker: str) -> None:
         """A worker died, or could not be started: what it worked on is handed out again, if that may help."""
         with self._lock:
+            self.dead.add(worker)
             self.waiting.pop(worker, None)
             ticket = self.tickets.pop(worker, "")
+            self.expected.discard(worker)
             if not ticket:
-                self.expected = max(0, self.expected - 1)
                 return
             self.deaths[ticket] += 1
             if self.deaths[ticket] <= self.execution.retries:
@@ -165,10 +168,11 @@ class Foreman:
 
     def _arrived(self, worker: str, said: Said) -> None:
         """A worker has nothing to do: because its item is over, or because it is new."""
+        if worker in self.dead:  # its last question came after the news of its death
+            return
         if said.ticket and self.tickets.pop(worker, "") == said.ticket:
             self.work.finish(said.ticket, said.failed, crowded=said.crowded)
-        elif not said.ticket:
-            self.expected = max(0, self.expected - 1)
+        self.expected.discard(worker)
         self.waiting[worker] = time.monotonic()
 
     def _hand_out(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class WorkerSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The configuration of one more worker, None to be asked again, or FINISHED."""
         assert self.foreman is not None
-        wanted = self.foreman.wants_worker()
+        wanted = self.foreman.expects(trial_id)
         if wanted is None:
             return Searcher.FINISHED
         return {"worker": trial_id} if wanted else None
