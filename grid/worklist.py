@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grid.search import SearchState
 
 FINISHED = "FINISHED"
+MANY = 10**6
 
 
 @dataclass
@@ -108,9 +109,17 @@ class Worklist:
                 self.running[worker] = Item(state.search, trial)
                 return self.running[worker]
             self.aside.add(key)
-        if self.running or (len(self.queue) and not self.postponed):
-            return None
-        return FINISHED
+        return FINISHED if self.over else None
+
+    @property
+    def over(self) -> bool:
+        """Nothing is being worked on, and nothing waits but what was put off."""
+        return not self.running and not self.queue.ready and (not len(self.queue) or bool(self.postponed))
+
+    @property
+    def ready(self) -> int:
+        """How many more workers would find something to do now; for a search any number."""
+        return len(self.queue.ready) if self.queue.ready.isdisjoint(self.planner.plan.searches) else MANY
 
     def postponed_again(self) -> int:
         """Begin the second pass: what was put off is ready now. Gives how many fits that are."""
