@@ -90,6 +90,7 @@ class Planner:
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
         self._shared_params: dict[tuple[Any, ...], Params] = {}
         self._predict_params: dict[str, Params] = {}
+        self._inner_contexts: dict[str, list[tuple[_Context, _Context]]] = {}
 
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
         """The plan of rows x scenarios x folds (None: every fold of the protocol)."""
@@ -234,15 +235,22 @@ class Planner:
         """All subjects of the scenario as one training side: what a search of scope `scenario` sees. There is no test side."""
         return _Context(context.scenario, context.scenario, context.index, _everybody(context), context.steps)
 
+    def _inner(self, context: _Context) -> list[tuple[_Context, _Context]]:
+        """Inner folds of a fold's training side, each with its other half; the same whichever recordings a role needs."""
+        if context.tag not in self._inner_contexts:
+            side, options = context.index.only(context.split.train), self.experiment.search
+            pairs = []
+            for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
+                fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
+                back = replace(split, train=split.test, test=split.train)
+                pairs.append((fold, _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)))
+            self._inner_contexts[context.tag] = pairs
+        return self._inner_contexts[context.tag]
+
     def _search(self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str) -> Search:
         options, space = self.experiment.search, self.experiment.space(role)
-        train = self._train_set(context, _parts(role))
-        side = SampleIndex(train.trial_ids, train.subjects, train.labels)
         inner = []
-        for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
-            fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
-            back = replace(split, train=split.test, test=split.train)
-            validation = _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)
+        for fold, validation in self._inner(context):
             upstream = self._upstream(role, signals, fold, context)
             inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
         network = self.networks[role][0]
