@@ -6,8 +6,8 @@ Work: the published grid in 10 folds (180 fits) and leaving one subject out (87 
 a search and with one of 20 trials for each sub-network of a fold. Costs are CPU seconds measured on one 2-core machine per unit
 of work (COSTS); those of a GPU have not been measured, so `workers` are units of that speed: speed-up, use and the critical
 path's share carry over to faster workers as far as scheduling does not become the limit; seconds do not.
-Policies: as the grid does (grid/worklist.py: searches first, fits by the rough cost of the longest path known to wait for
-them), the longest path by true costs, and first come, first served.
+Policies: as the grid does (grid/worklist.py: by the rough cost of the longest path known to wait), the longest path by
+true costs, and first come, first served.
 `--validate` runs a small grid of real fits through Ray Tune with 1 and 2 workers and compares the makespans.
 """
 
@@ -69,7 +69,7 @@ def cost(fit: Any) -> float:
 def searched(graph: Graph, fits: Mapping[str, Any], trials: int = 20, inner: int = 3) -> Graph:
     """Before each fit `trials`, each of which fits on `inner` inner folds, half of its epochs in the mean (pruned).
 
-    A search is as urgent as can be. What waits for it is not planned yet, so of a fit the grid knows its own cost alone.
+    What waits for a search is not planned yet, so the grid knows the rough cost of each sub-network alone.
     """
     out = Graph({}, {}, {})
     for key, before in graph.needs.items():
@@ -77,9 +77,9 @@ def searched(graph: Graph, fits: Mapping[str, Any], trials: int = 20, inner: int
         tried = [f"{key}/{n}" for n in range(trials)]
         for name in tried:
             out.needs[name], out.costs[name] = before, 0.5 * inner * (1 - 1 / inner) * graph.costs[key]
-            out.urgency[name] = float("inf")
         out.needs[key], out.costs[key] = [*before, *tried], graph.costs[key]
-        out.urgency[key] = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+        own = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+        out.urgency.update(dict.fromkeys([*tried, key], own))
     return out
 
 

@@ -44,6 +44,21 @@ def epochs_kept(out: Path) -> dict[str, int]:
     return found
 
 
+def test_a_node_lost_while_it_prepares_a_video(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    out, rows = tmp_path / "out", ["--modalities", "video", "--scenarios", "all87"]
+    with tools.nodes_of_one_processor(2) as cluster:
+        run = tools.start(tools.command(tiny_data, tiny_experiment, out, *rows, "--address", cluster.address))
+        tools.until(lambda: len(tools.manifests(out, "features")) >= 2, run)
+        tools.kill(cluster, tools.until(lambda: next((n for n in cluster.worker_nodes if tools.working_on(n)), None), run))
+        made = tools.manifests(out, "features")
+        assert len(made) < 10, "some are left"
+        said, errors = run.communicate(timeout=tools.SECONDS)
+    assert run.returncode == 0, errors
+    assert "10 recordings prepared now" in said
+    assert "6 fits computed, 0 reused, 0 failed" in said
+    tools.assert_whole(out, undisturbed(tiny_data, tiny_experiment, tmp_path / "whole", rows))
+
+
 def test_a_fit_lost_with_its_node_goes_on_from_its_checkpoint_on_one_that_joins(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def nodes_of_one_processor(number: int) -> Iterator[Any]:
         cluster.shutdown()
 
 
+WORK = ("ray::Worker.train", "ray::Preparer.video")
 SIZE = {"object_store_memory": 100_000_000}
 
 
@@ -110,9 +111,9 @@ def join(cluster: Any) -> Any:
 
 
 def working_on(node: Any) -> list[int]:
-    """The processes on a node that are computing a fit or a trial at this moment: most of a tenth of a second goes to them."""
+    """The processes on a node that prepare or fit at this moment: half of a tenth of a second of a processor, or more."""
     raylet = node.all_processes["raylet"][0].process.pid
-    mine = [pid for pid, line in below(raylet).items() if line.startswith("ray::") and ".train" in line]
+    mine = [pid for pid, line in below(raylet).items() if line.startswith(WORK)]
     before = {pid: _ticks(pid) for pid in mine}
     time.sleep(0.1)
     return [pid for pid in mine if _ticks(pid) - before[pid] >= 5]
