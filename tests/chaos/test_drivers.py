@@ -92,3 +92,25 @@ def test_a_search_killed_twice_goes_on_as_it_would_have_gone(tiny_data: Path, ti
     assert not made_again(kept, out)
     assert len(tools.manifests(out, "search-trial")) == 18
     tools.assert_whole(out, expected)
+
+
+def test_the_head_killed_and_the_command_repeated_on_a_new_cluster(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    """Without its head a cluster is over, and so is the run, with an exit code that says so."""
+    rows = ["--modalities", "ecg,eda", "--scenarios", "all87"]
+    out, experiment = tmp_path / "out", varied(tiny_experiment, tmp_path / "long.toml", epochs=300)
+    with tools.nodes_of_one_processor(1) as cluster:
+        run = tools.start(tools.command(tiny_data, experiment, out, *rows, "--address", cluster.address))
+        tools.until(lambda: tools.manifests(out, "fit-*"), run)
+        tools.kill(cluster, cluster.head_node)
+        run.communicate(timeout=tools.SECONDS)
+    assert run.returncode not in (0, None)
+    kept = tools.manifests(out)
+    assert len(tools.manifests(out, "fit-*")) < 4
+    with tools.nodes_of_one_processor(1) as cluster:
+        again = tools.start(tools.command(tiny_data, experiment, out, *rows, "--address", cluster.address))
+        _, errors = again.communicate(timeout=tools.SECONDS)
+    assert again.returncode == 0, errors
+    assert not made_again(kept, out)
+    tools.assert_whole(out, undisturbed(tiny_data, experiment, tmp_path / "whole", rows))
