@@ -12,8 +12,9 @@ from grid.jobs import Fit, InnerFold, Search
 from grid.keys import Stage
 from grid.stages import Runner
 from painmodels import registry
-from painmodels.fit import file_checkpoint, outputs
+from painmodels.checkpoints import file_checkpoint
 from painmodels.fit import fit as train
+from painmodels.fit import outputs
 
 TIE_BREAK = 1e-4
 """Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""

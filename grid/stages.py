@@ -17,8 +17,9 @@ from grid.jobs import Fit, Predict
 from grid.keys import Stage
 from grid.store import Store
 from painmodels import baselines, registry
+from painmodels.checkpoints import file_checkpoint
 from painmodels.devices import peak_gpu_mb
-from painmodels.fit import Fitted, file_checkpoint, outputs
+from painmodels.fit import Fitted, outputs
 from painmodels.fit import fit as train
 from painmodels.normalise import Limits, minmax
 from painmodels.spatial import head_start
