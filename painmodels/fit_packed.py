@@ -22,6 +22,9 @@ from painmodels.fit import Fitted, check_inputs, one_thread, seeded
 from painmodels.packed import PackedLSTM, PackedTrainer
 from painmodels.physiological import NETWORK, Settings
 
+PACKABLE = NETWORK
+"""The sub-network that can be packed."""
+
 
 @dataclass(frozen=True)
 class Job:
