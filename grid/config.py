@@ -80,7 +80,7 @@ class Synthetic(_Table):
 
     subjects: int = Field(20, ge=2, le=87)
     trials: int = Field(2, ge=1)
-    signal: Literal["all", "eda", "ecg", "video", "none"] = "all"
+    signal: Literal["all", "eda", "ecg", "video", "face", "none"] = "all"
     size: str = "640x480"
     seed: int = 0
 
