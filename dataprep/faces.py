@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from dataprep import retinaface, tracking, video
+from dataprep.places import Place
 from dataprep.retinaface import DETECTORS, Detector
 from dataprep.sheet import ContactSheet
 from dataprep.tracking import FaceSettings, FaceTrack, Follower
@@ -35,7 +36,7 @@ def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
 
 
 def prepare_video(
-    path: str | Path,
+    path: str | Place,
     settings: FaceSettings,
     *,
     clock_hz: float = 25.0,
@@ -84,7 +85,7 @@ def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
     return frame.window((x0, y0, x1, y1), width=settings.size, height=settings.size)
 
 
-def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Path) -> Iterator[tuple[Frame, np.ndarray]]:
+def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) -> Iterator[tuple[Frame, np.ndarray]]:
     n = 0
     for n, frame in enumerate(frames, start=1):
         if n > len(track) or (frame.width, frame.height) != (track.width, track.height):

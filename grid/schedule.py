@@ -8,7 +8,6 @@ search's trials run beside other folds' fits.
 from __future__ import annotations
 
 import os
-import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -151,7 +150,6 @@ def run_work(
     if work.total == 0:
         return {}
     trainable = tune.with_parameters(WorkTrial, blocks=blocks, store=store, logs=logs, limit_s=execution.fit_limit_s)
-    store.root.mkdir(parents=True, exist_ok=True)
     _tune(tune.with_resources(trainable, dict(shares[0])), work, store, execution, logs)
     again = work.postponed_again()
     if again:
@@ -163,7 +161,7 @@ def run_work(
 
 
 def _tune(trainable: Any, work: Worklist, store: Store, execution: Execution, logs: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch:  # beside the store: every node reaches it
+    with store.scratch() as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

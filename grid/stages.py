@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from dataprep.places import Place
 from grid.jobs import Fit, Predict
 from grid.keys import Stage
 from grid.store import Store
@@ -127,7 +127,7 @@ class Runner:
         )
         return fitted, limits
 
-    def _checkpoint(self, job: Fit) -> Path:
+    def _checkpoint(self, job: Fit) -> Place:
         return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:

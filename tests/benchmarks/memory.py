@@ -17,7 +17,6 @@ Prints JSON with these and the number of clips prepared; exit status 1 if one wa
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import re
@@ -105,7 +104,7 @@ def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[st
     watch.join()
     cluster.close()
     own, pss, rss = (max(peak[i] for peak in watch.peaks.values()) for i in range(3))
-    bare = "import re, ray, grid.preparer; print(int(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
+    bare = "import re, ray, grid.preparer; print(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     imported = subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=True)
     return {
         "trunk": trunk,
@@ -115,7 +114,7 @@ def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[st
         "own_mb": own,
         "pss_mb": pss,
         "rss_mb": rss,
-        "import_mb": int(imported.stdout),
+        "import_mb": int(imported.stdout) // 1024,
         "load": round(os.getloadavg()[0], 1),
     }
 

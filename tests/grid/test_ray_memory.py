@@ -1,4 +1,4 @@
-"""Preparation on a real Ray: blocks and weights are shared, not copied; a small object store spills; a dead worker's clip is redone."""
+"""Preparation on a real Ray: blocks and weights are shared; a small object store spills; a dead worker's clip is redone."""
 
 from __future__ import annotations
 
