@@ -18,12 +18,14 @@ import pandas as pd
 import pytest
 
 from dataprep import places
+from dataprep.check import main as check_main
 from dataprep.places import Remote, place
 from grid.forget import main as store_main
 from grid.keys import Stage
 from grid.launch import main
 from grid.status import snapshot
 from grid.store import Store
+from painmodels.export import from_run
 
 BUCKET = "pain-grid-test"
 
@@ -123,6 +125,7 @@ def test_data_and_store_in_a_bucket_give_the_same_bytes_also_after_a_kill(
         assert store.keys(name) == here.keys(name), name  # what is in a bucket has the keys that it has in a folder
     assert (out / "store").is_file()
     assert set(snapshot(out).cells.values()) == {"done"}
+    from_run(out, "eda/all87/fold0")  # the weights are found from the result folder
     subject = pd.read_parquet(out / "predictions.parquet").subject_name[0]
     assert store_main(["forget", subject, "--out", str(out)]) == 0
     assert len(store.keys("features")) == len(here.keys("features")) * 4 // 5
@@ -187,6 +190,11 @@ def test_wrong_credentials_are_an_error_that_names_the_uri(s3: Remote) -> None:
             list((s3 / "x").iterdir())
     finally:
         free_requests("inf")
+
+
+def test_a_census_of_a_bucket_is_refused_in_words(s3_data: Remote, capsys: pytest.CaptureFixture) -> None:
+    assert check_main([str(s3_data)]) == 2
+    assert f"{s3_data}: a census reads a folder of this machine" in capsys.readouterr().err
 
 
 def test_places_are_told_apart(tmp_path: Path) -> None:
