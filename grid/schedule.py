@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -161,7 +160,6 @@ def run_work(
     """
     if work.total == 0:
         return {}
-    store.root.mkdir(parents=True, exist_ok=True)
     _tune(shares[0], work, blocks, store, execution=execution, logs=logs)
     again = work.postponed_again()
     if again:
@@ -175,10 +173,7 @@ def run_work(
 def _tune(
     share: Mapping[str, float], work: Worklist, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
 ) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch,  # beside the store: every node reaches it
-        Foreman(work, execution, logs) as foreman,
-    ):
+    with store.scratch() as scratch, Foreman(work, execution, logs) as foreman:
         trainable = tune.with_parameters(
             Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=foreman.mailbox
         )

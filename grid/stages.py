@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from dataprep.places import Place
 from grid.jobs import Fit, Predict
 from grid.keys import Stage
 from grid.store import Store
@@ -159,7 +159,7 @@ class Runner:
         self._checkpoint(job).parent.mkdir(parents=True, exist_ok=True)
         return file_checkpoint(self._checkpoint(job), every=CHECKPOINT_EPOCHS)
 
-    def _checkpoint(self, job: Fit) -> Path:
+    def _checkpoint(self, job: Fit) -> Place:
         return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load as load_bytes
+from safetensors.numpy import save as save_bytes
 
+from dataprep.places import Place, write_whole
 from painmodels.registry import SubNetwork, Training
 
 Row = dict[str, float]
@@ -29,17 +29,15 @@ class Checkpoint:
     load: Callable[[], dict[str, np.ndarray] | None]
 
 
-def file_checkpoint(path: Path, *, every: int) -> Checkpoint:
+def file_checkpoint(path: Place, *, every: int) -> Checkpoint:
     """A checkpoint in one safetensors file, replaced in one step. Loading raises ValueError if the file is damaged."""
 
     def save(state: dict[str, np.ndarray]) -> None:
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        save_file(state, part)
-        os.replace(part, path)
+        write_whole(path, save_bytes(state))
 
     def load() -> dict[str, np.ndarray] | None:
         try:
-            return load_file(path) if path.is_file() else None
+            return load_bytes(path.read_bytes()) if path.is_file() else None
         except SafetensorError as error:
             raise ValueError(f"{path}: found a damaged checkpoint ({error}); remove it to begin again") from error
 
