@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,8 +117,7 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
         shape = (-1, -1, *array.shape[2:]) if name == "video" else (-1, *array.shape[1:])
         inputs.append(TensorSpec(np.dtype(np.float32), shape, name))
     outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)))])
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Add type hints")  # the signature says more
+    with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         save_model(
             to,

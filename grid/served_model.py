@@ -10,6 +10,7 @@ with `.predict(video=…, signals=…)`, and `.video(path)` and `.signals(path)`
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from painmodels.fit import one_thread
 from painmodels.model import load
+
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")  # the signature says more than types
 
 
 class Served(PythonModel):

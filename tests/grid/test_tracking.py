@@ -96,9 +96,9 @@ def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -
 
 
 def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Path) -> None:
-    make_folder(tmp_path, name="long", epochs=250, folds=1, scenarios=("all87",))
-    tracking.sync(tmp_path, models=False)
-    client = MlflowClient(tracking.local_uri(tmp_path))
+    make_folder(tmp_path / "out", name="long", epochs=250, folds=1, scenarios=("all87",))
+    tracking.sync(tmp_path / "out", models=False)
+    client = MlflowClient(tracking.local_uri(tmp_path / "out"))
 
     def only(experiment: str, wanted: str) -> str:
         found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], wanted)

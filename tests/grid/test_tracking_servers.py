@@ -26,10 +26,9 @@ ADMIN = {"MLFLOW_TRACKING_USERNAME": "keeper", "MLFLOW_TRACKING_PASSWORD": "a-lo
 
 def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_back(tmp_path: Path) -> None:
     straight, database, port = tmp_path / "straight.db", tmp_path / "served.db", free_port()
-    folders = [tmp_path / f"w{i}" for i in range(16)]
+    folders = [tmp_path / f"w{i}" for i in range(4)]
     for folder in folders:
-        rows = ("all87", "expressive67") if folder.name == "w0" else ("all87",)
-        make_folder(folder, name=folder.name, epochs=150 if folder.name == "w0" else 20, folds=1, scenarios=rows)
+        make_folder(folder, name=folder.name, epochs=150 if folder.name == "w0" else 20, folds=1, scenarios=("all87",))
         tracking.sync(folder, f"sqlite:///{straight}", models=False)
     wanted = content(straight)
     failed: list[Exception] = []
@@ -49,11 +48,11 @@ def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_bac
     with server(f"sqlite:///{database}", port=port) as uri:  # back while the writer tries again, or after it gave up
         writer.join()
         tracking.sync(folders[0], uri, models=False)
-        with ThreadPoolExecutor(15) as pool:
+        with ThreadPoolExecutor(3) as pool:
             done = list(pool.map(lambda folder: tracking.sync(folder, uri, models=False), folders[1:]))
         assert all(count["updated"] == 0 for count in done)
         assert differences(wanted, content(database)) == (0, 0)
-        again = [tracking.sync(folder, uri, models=False) for folder in folders[:3]]
+        again = [tracking.sync(folder, uri, models=False) for folder in folders[:2]]
         assert all(count["made"] == count["updated"] == 0 for count in again)
         assert differences(wanted, content(database)) == (0, 0)
 
@@ -79,7 +78,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     where = {"cwd": folder, "check": True, "capture_output": True, "env": {**os.environ, "LC_ALL": "C"}}
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
     try:
-        secret = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--username=grid"]
+        secret = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--username=grid", "--encoding=UTF8"]
         subprocess.run([*user, tools["initdb"], "-D", str(data), *secret], **where)
         control = [*user, tools["pg_ctl"], "-D", str(data), "-w"]
         subprocess.run([*control, "-l", str(folder / "log"), "-o", options, "start"], **{**where, "capture_output": False})
