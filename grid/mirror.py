@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from mlflow.tracking import MlflowClient
@@ -47,6 +48,7 @@ class Mirror:
         self.runs = Runs(self.client, self.name, self.place)
         self.stages: dict[str, dict[str, Any]] = {}
         self.stage_ids: dict[str, str] = {}
+        self.row_ids: list[str] = []
         self.fold_ids: dict[str, str] = {}
         """Run of a cell, by the key of its predictions."""
 
@@ -65,18 +67,23 @@ class Mirror:
             for cell in self.cells:
                 if cell["status"] != "impossible":
                     rows[cell["modality"], cell["scenario"]].append(cell)
-            _all(pool, lambda row: self._row(*row), [(*key, cells) for key, cells in rows.items()])
+            self.row_ids = _all(pool, lambda row: self._row(*row), [(*key, cells) for key, cells in rows.items()])
             if searches := _read_searches(self.out):
                 every.append(search_runs := Runs(self.client, f"{self.name} searches", self.place))
                 _all(pool, lambda search: mirror_search(search_runs, search, self._common()), searches)
         for runs in every:
             runs.settle()
+        self.runs.describe(
+            f"A run per row and scenario, below it a run per fold. [Compare the rows]({compare_page(self)}) · "
+            + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs)" for runs in every[1:])
+        )
         return {what: sum(runs.count[what] for runs in every) for what in self.runs.count}
 
-    def _row(self, modality: str, scenario: str, cells: list[dict]) -> None:
+    def _row(self, modality: str, scenario: str, cells: list[dict]) -> str:
         parent = self._parent(modality, scenario, cells)
         for cell in cells:
             self._child(cell, parent)
+        return parent
 
     def _common(self) -> dict[str, str]:
         """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
@@ -172,6 +179,12 @@ class Mirror:
         stage = self.stages.get(fit["key"])
         curve = thinned(stage["facts"]["curve"], CHILD_POINTS) if stage else []
         return [p for column, name in CURVES.items() for p in points(curve, column, f"{name}/{fit['role']}")]
+
+
+def compare_page(mirror: Mirror) -> str:
+    """Where MLflow's pages show all rows side by side, below the server's address. After `sync`."""
+    runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
+    return f"#/compare-runs?runs={runs}&experiments={experiments}"
 
 
 def _read_searches(out: Path) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ class Runs:
     """
 
     def __init__(self, client: MlflowClient, name: str, place: str | None) -> None:
-        self.client = client
+        self.client, self.name = client, name
         self.counting = Lock()
         self.experiment: str = patiently(lambda: self._experiment(name, place), WAITS_S[:1])
         self.known: dict[str, Run] = {}
@@ -91,6 +91,11 @@ class Runs:
             token = page.token
             if not token:
                 return
+
+    def describe(self, text: str) -> None:
+        """What the experiment's page says above its runs, in Markdown."""
+        if self.client.get_experiment(self.experiment).tags.get("mlflow.note.content") != text:
+            self.client.set_experiment_tag(self.experiment, "mlflow.note.content", text)
 
     def settle(self) -> None:
         """After all writes: remove runs that were made twice because an answer came too late."""

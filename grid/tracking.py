@@ -13,7 +13,6 @@ are made, so that mirroring again changes nothing (grid/runs.py). If the server 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import subprocess
@@ -27,12 +26,11 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from grid.masking import masked
-from grid.mirror import Mirror
+from grid.mirror import Mirror, compare_page
 from grid.model_versions import register
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -98,11 +96,10 @@ def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, s
 
 def ui(out: Path, port: int) -> int:
     """Serve a result folder's runs on loopback until interrupted; returns the server's exit code."""
-    client = MlflowClient(local_uri(out))
-    name = json.loads((out / "run.json").read_text(encoding="utf-8"))["experiment"]["name"]
-    experiment = client.get_experiment_by_name(name)
-    page = f"/#/experiments/{experiment.experiment_id}/runs" if experiment else ""
-    print(f"MLflow UI: http://127.0.0.1:{port}{page}   (Ctrl-C ends it)", flush=True)
+    mirror = Mirror(out, local_uri(out))
+    mirror.sync()
+    print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs   (Ctrl-C ends it)")
+    print(f"all rows compared: http://127.0.0.1:{port}/{compare_page(mirror)}", flush=True)
     command, environment = server_command(local_uri(out), port)
     try:
         return subprocess.run(command, env=environment).returncode

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from mlflow.tracking import MlflowClient
 
 from grid import tracking
 from grid.cells import PAPER_ROWS
@@ -110,7 +111,7 @@ def full(folder: Path, epochs: int) -> dict[str, float]:
     """Speed, and that nothing changes when it is done again."""
     make_folder(folder / "full", name="full", epochs=epochs)
     straight, database = folder / "full.db", folder / "served.db"
-    tracking.MlflowClient(f"sqlite:///{straight}").search_experiments()  # the schema alone takes seconds
+    MlflowClient(f"sqlite:///{straight}").search_experiments()  # the schema alone takes seconds
     found: dict[str, float] = {}
     found["sqlite_s"], _ = timed(folder / "full", f"sqlite:///{straight}")
     with server(f"sqlite:///{database}") as uri:

@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from grid import launch, tracking
 from tests.benchmarks.mirror import make_folder
@@ -134,7 +135,7 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
         assert launch.main(again) == 0
         assert "84 unchanged" in capsys.readouterr().out
         assert rows(postgresql, count) == before
-        tracking.MlflowClient(uri).delete_run(rows(postgresql, "SELECT run_uuid FROM tags WHERE value = 'fold'")[0][0])
+        MlflowClient(uri).delete_run(rows(postgresql, "SELECT run_uuid FROM tags WHERE value = 'fold'")[0][0])
         assert tracking.sync(out, uri)["made"] == 1
 
 
