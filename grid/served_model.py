@@ -10,7 +10,6 @@ with `.predict(video=…, signals=…)`, and `.video(path)` and `.signals(path)`
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,11 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from painmodels.fit import one_thread
 from painmodels.model import load
 
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")  # the signature says more than types
-
 
 class Served(PythonModel):
     """An exported row behind MLflow's `predict`."""
+
+    _skip_type_hint_validation = True  # the signature is checked, and says more than types could
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the exported folder. Raises ValueError if it is damaged."""
