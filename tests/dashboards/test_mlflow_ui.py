@@ -138,4 +138,5 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
 
     problems = with_tab(look, tmp_path / "profile")
     assert not problems
-    assert all((pictures / f"mlflow-{name}.png").stat().st_size > 20_000 for name in ("grouped", "parallel", "curves", "folds", "stage", "model"))
+    names = ("grouped", "parallel", "curves", "folds", "runs", "stage", "model")
+    assert all((pictures / f"mlflow-{name}.png").stat().st_size > 20_000 for name in names)
