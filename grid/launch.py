@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
     run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
-    run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server; default: a database in DIR")
+    run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server or database; default: a database in DIR")
     run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
@@ -167,6 +167,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
+    from grid.masking import masked
     from grid.plan import Planner, splits_of
     from grid.session import Session
     from grid.store import Store, point
@@ -204,7 +205,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     if options.strict and found.defects:
         raise ValueError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
-    session.command = "python -m grid.launch " + shlex.join(options.arguments)
+    session.command = masked("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
     return _finish(options, session, session.write())
 
@@ -262,13 +263,14 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
 
 def _mirror(out: Path, uri: str | None) -> str:
     from grid import tracking
+    from grid.masking import masked
 
     try:
         count = tracking.sync(out, uri)
     except tracking.MlflowException as error:
-        again = f"python -m grid.tracking sync {out}" + (f" --tracking-uri {uri}" if uri else "")
+        again = f"python -m grid.tracking sync {out}" + (f" --tracking-uri {masked(uri)}" if uri else "")
         return f"MLflow could not be reached ({str(error).splitlines()[0]}); nothing is lost, mirror later with: {again}"
-    return f"MLflow mirror: {count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged"
+    return f"MLflow mirror: {tracking.told(count)}"
 
 
 if __name__ == "__main__":
