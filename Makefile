@@ -34,7 +34,7 @@ bench: .venv/.complete
 
 # Slow, and not part of `make test`: nodes, drivers and servers are killed; a real `ray up` on machines made of namespaces (root).
 chaos: .venv/.complete
-	$(BIN)/python -m pytest -m chaos tests/chaos
+	$(BIN)/python -m pytest -m chaos
 
 cluster: .venv/.complete
 	$(BIN)/python -m pytest -m cluster tests/cluster

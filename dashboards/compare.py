@@ -73,7 +73,7 @@ def sentence(panel: Mapping[str, Any], *, leak: bool) -> str:
     claimed = [row for row in panel["rows"] if row["claim"]]
     what = "The leak" if leak else "The difference (other grid minus this one)"
     if not claimed:
-        return f"{panel['title']}: no row differs so that it can be claimed ({plural(len(panel['rows']), 'row')} compared)."
+        return f"{panel['title']}: no difference can be claimed ({plural(len(panel['rows']), 'row')} compared)."
     told = ", ".join(f"{row['modality']} {signed(row['difference'])} points" for row in claimed)
     return f"{panel['title']}: {what} can be claimed for {len(claimed)} of {plural(len(panel['rows']), 'row')}: {told}."
 

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from grid.metrics import auroc
 from grid.tables import in_order
@@ -74,9 +75,10 @@ def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]],
             colour, marker = SERIES[i % len(SERIES)]
             mine = table[(table["scenario"] == scenario) & (table["protocol"] == protocol)]
             y = np.array([rows.index(str(name)) for name in mine["modality"]]) + dy
-            spread = mine["accuracy_sd"].fillna(0)
+            mean, spread = mine["accuracy_mean"], mine["accuracy_sd"].fillna(0)
+            within = [np.minimum(spread, mean), np.minimum(spread, 100 - mean)]  # no accuracy is above 100 %
             style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
-            ax.errorbar(mine["accuracy_mean"], y, xerr=spread, label=title, **style)
+            ax.errorbar(mean, y, xerr=within, label=title, **style)
             ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
         for share in sorted({round(100 * c, 1) for c in chance}):
             ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))
@@ -87,7 +89,7 @@ def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]],
         fig.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.4, columnspacing=1.2)
         drawn = [table["accuracy_mean"] - table["accuracy_sd"].fillna(0), table["paper_accuracy"]]
         lowest = min(100 * min(chance), *(x.min() for x in drawn if x.notna().any()))
-        ax.set(xlim=(max(0, 10 * np.floor((lowest - 2) / 10)), 100.5), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy (%)")
+        ax.set(xlim=(max(0, 10 * np.floor((lowest - 2) / 10)), 101.5), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy (%)")
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color=RULE, lw=0.5)
@@ -199,6 +201,7 @@ def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
             ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.18, lw=0)
             ax.plot(by_epoch.index, by_epoch["mean"], color=colour, lw=1.3, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
         ax.set(ylim=(None, 101), xlabel="epoch", ylabel="training accuracy (%)", title=stage)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         ax.grid(axis="y", color=RULE, lw=0.5)
     return fig
 
@@ -215,6 +218,13 @@ def attention_figure(title: str, by_class: Mapping[str, pd.DataFrame]) -> Figure
                 course["second"], course["mean"], color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)), label=name
             )
         ax.set(xlabel="seconds from the start of the trial", ylabel="attention", title=title, ylim=(0, None))
+        highest = max(course["high"].max() for course in by_class.values())
+        if highest > 5:  # a look at one instant would press all others to the floor
+            lowest = min(course["low"].clip(lower=0.05).min() for course in by_class.values())
+            ax.set_yscale("log")
+            ax.set(ylim=(0.8 * lowest, 1.25 * highest), ylabel="attention, log scale")
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
         ax.legend(loc="best")
     return fig
 

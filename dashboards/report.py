@@ -62,7 +62,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     templates = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"signed": wording.signed, "number": wording.number, "duration": wording.duration}
-    environment.filters["plural"] = wording.plural
+    environment.filters |= {"plural": wording.plural, "p_value": wording.p_value}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
     people = _people(results)
     identity = identity_check(table)
@@ -100,6 +100,7 @@ def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd
     pairs = _records(compare_rows(panel.predictions))
     for pair in pairs:
         pair |= {"claim": wording.claimable(pair), "text": wording.comparison_text(pair)}
+    others = [p for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))]
     units = panel.predictions.groupby("modality", observed=True).size()
     return {
         "title": panel.title,
@@ -118,7 +119,8 @@ def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
         "nested": [pair["text"] for pair in pairs if wording.is_nested(pair)],
         "trivial": [pair["text"] for pair in pairs if wording.is_against_baseline(pair)],
-        "others": [p["text"] for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))],
+        "others": [p["text"] for p in others if p["claim"]],
+        "no_claim": sum(not p["claim"] for p in others),
     }
 
 

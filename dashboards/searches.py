@@ -155,7 +155,7 @@ def importances(group: Sequence[Record]) -> tuple[pd.DataFrame, Counter[str]]:
         if len(complete) < 2:
             reasons["fewer than two trials ran to the end"] += 1
             continue
-        if np.ptp(values) == 0:
+        if np.ptp(values) < 1e-9:  # means of the same inner scores may differ in their last digit
             reasons["all trials that ran to the end score the same"] += 1
             continue
         space = {k: v if isinstance(v, list) else Range(**v) for k, v in search["space"].items()}

@@ -155,6 +155,13 @@ def p_text(p: float) -> str:
     return "p not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
 
 
+def p_value(p: float | None) -> str:
+    """A p value for a table: four digits, and never zero."""
+    if p is None or pd.isna(p):
+        return "–"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def signed(value: float, digits: int = 1) -> str:
     """A number with its sign, a true minus, and no sign for what rounds to zero."""
     text = f"{value:+.{digits}f}"

@@ -25,32 +25,44 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from grid.config import Execution
 from grid.jobs import Fit, Predict
 from grid.limits import death
-from grid.worklist import FINISHED, Item, Worklist
+from grid.worklist import Item, Worklist
 
 PATIENCE_SECONDS = 5.0
 """How long a worker waits for something to become ready before it gives its place back."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a worker is to do: an item, and the predictions that follow a fit."""
+class Part:
+    """An item to do, and the predictions that follow a fit."""
 
     ticket: str
     item: Item
     predicts: tuple[Predict, ...] = ()
 
 
+Order = tuple[Part, ...]
+"""What a worker is to do: one item, or fits of one layout to be trained side by side."""
+
+
 @dataclass(frozen=True)
-class Said:
-    """What a worker says of its order: a rung's `report`, or (`report` empty) that it is over, and why it failed if it did.
+class Outcome:
+    """An item is over; `failed` says why, if it did, and `crowded` that it may do better alone."""
 
-    `ticket` is empty when a worker comes without having done anything.
-    """
-
-    ticket: str = ""
-    report: dict[str, Any] | None = None
+    ticket: str
     failed: str = ""
     crowded: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a worker says: a search trial's (ticket, report of a rung), or what became of its order.
+
+    `over` is empty when a worker comes without having done anything. `packs`: how many fits it can train side by side.
+    """
+
+    over: tuple[Outcome, ...] = ()
+    report: tuple[str, dict[str, Any]] | None = None
+    packs: int = 1
 
 
 @ray.remote(num_cpus=0, max_concurrency=10_000)  # type: ignore[call-overload]
@@ -62,7 +74,7 @@ class Mailbox:
         self.answers: dict[str, asyncio.Future[Any]] = {}
 
     async def ask(self, worker: str, said: Said) -> Any:
-        """Answers as the driver does: to a report, whether to go on; otherwise the next Order, or None to go home."""
+        """Answers as the driver does: to a report, whether to go on; otherwise the next Order, empty to go home."""
         answer = self.answers[worker] = asyncio.get_running_loop().create_future()
         self.questions.put_nowait((worker, said))
         return await answer
@@ -92,13 +104,13 @@ class Foreman:
         self.work, self.execution, self.logs = work, execution, logs
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-        self.tickets: dict[str, str] = {}  # worker -> what it works on
+        self.tickets: dict[str, list[str]] = {}  # worker -> what it works on
         self.again: list[str] = []  # tickets of workers that died
         self.deaths: Counter[str] = Counter()
-        self.waiting: dict[str, float] = {}  # worker -> since when
+        self.waiting: dict[str, tuple[float, int]] = {}  # worker -> since when, and how many fits it packs
         self.dead: set[str] = set()
         self.expected: set[str] = set()  # workers that were asked for and have not come yet
-        self.handed_out = 0
+        self.tickets_given = 0
         self.error: BaseException | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -130,17 +142,15 @@ class Foreman:
         with self._lock:
             self.dead.add(worker)
             self.waiting.pop(worker, None)
-            ticket = self.tickets.pop(worker, "")
             self.expected.discard(worker)
-            if not ticket:
-                return
-            self.deaths[ticket] += 1
-            if self.deaths[ticket] <= self.execution.retries:
-                self.again.append(ticket)
-                return
-            log = hung_log(self.logs, self.work.running[ticket])
-            reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
-            self.work.finish(ticket, reason, crowded=not in_time)
+            for ticket in self.tickets.pop(worker, ()):
+                self.deaths[ticket] += 1
+                if self.deaths[ticket] <= self.execution.retries:
+                    self.again.append(ticket)  # alone from now on, whatever it was packed with
+                    continue
+                log = hung_log(self.logs, self.work.running[ticket])
+                reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
+                self.work.finish(ticket, reason, crowded=not in_time)
 
     def _serve(self) -> None:
         try:
@@ -152,7 +162,7 @@ class Foreman:
                         if said.report is None:
                             self._arrived(worker, said)
                         else:
-                            answers[worker] = self._heard(worker, said.ticket, said.report)
+                            answers[worker] = self._heard(worker, *said.report)
                     answers |= self._hand_out()
                 if answers:
                     self.mailbox.reply.remote(answers)
@@ -160,48 +170,60 @@ class Foreman:
             self.error = None if self._stopped.is_set() else error
         except BaseException as error:
             self.error = error
-            self.mailbox.reply.remote(dict.fromkeys([*self.waiting, *self.tickets]))
+            self.mailbox.reply.remote(dict.fromkeys([*self.waiting, *self.tickets], ()))
 
     def _heard(self, worker: str, ticket: str, report: dict[str, Any]) -> bool:
         """A rung's report; False if the trial is to stop."""
-        return self.tickets.get(worker) == ticket and self.work.report(ticket, report)
+        return ticket in self.tickets.get(worker, ()) and self.work.report(ticket, report)
 
     def _arrived(self, worker: str, said: Said) -> None:
         """A worker has nothing to do: because its item is over, or because it is new."""
         if worker in self.dead:  # its last question came after the news of its death
             return
-        if said.ticket and self.tickets.pop(worker, "") == said.ticket:
-            self.work.finish(said.ticket, said.failed, crowded=said.crowded)
+        mine = self.tickets.pop(worker, ())
+        for one in said.over:
+            if one.ticket in mine:
+                self.work.finish(one.ticket, one.failed, crowded=one.crowded)
         self.expected.discard(worker)
-        self.waiting[worker] = time.monotonic()
+        self.waiting[worker] = (time.monotonic(), said.packs)
 
     def _hand_out(self) -> dict[str, Any]:
         answers: dict[str, Any] = {}
-        for worker, since in list(self.waiting.items()):
-            order = self._next()
+        for worker, (since, packs) in list(self.waiting.items()):
+            order = self._next(packs)
             if order:
-                self.tickets[worker] = order.ticket
+                self.tickets[worker] = [part.ticket for part in order]
             elif not self.work.over and time.monotonic() - since < PATIENCE_SECONDS:
                 continue
             answers[worker] = order
             del self.waiting[worker]
         return answers
 
-    def _next(self) -> Order | None:
+    def _next(self, packs: int) -> Order:
+        """The most urgent item, with what can be trained beside it, if the worker packs; empty while nothing is ready."""
         if self.again:
             ticket = self.again.pop(0)
-            return self._order(ticket, self.work.running[ticket])
-        ticket = f"item-{self.handed_out}"
+            return (self._part(ticket, self.work.running[ticket]),)
+        ticket = self._ticket()
         item = self.work.take(ticket)
-        if item is None or item == FINISHED:
-            return None
-        self.handed_out += 1
-        assert isinstance(item, Item)
-        return self._order(ticket, item)
+        if not isinstance(item, Item):
+            return ()
+        order = [self._part(ticket, item)]
+        if packs > 1:
+            alike = self.work.alike(item.job)
+            fair = -(-(len(alike) + 1) // max(1, int(ray.cluster_resources().get("GPU", 1))))  # every GPU gets some
+            for key in alike[: min(packs, fair) - 1]:
+                ticket = self._ticket()
+                order.append(self._part(ticket, self.work.claim(ticket, key)))
+        return tuple(order)
 
-    def _order(self, ticket: str, item: Item) -> Order:
+    def _ticket(self) -> str:
+        self.tickets_given += 1
+        return f"item-{self.tickets_given}"
+
+    def _part(self, ticket: str, item: Item) -> Part:
         is_fit = isinstance(item.job, Fit)
-        return Order(ticket, item, tuple(self.work.planner.plan.predicts_of(item.job.stage.key)) if is_fit else ())
+        return Part(ticket, item, tuple(self.work.planner.plan.predicts_of(item.job.stage.key)) if is_fit else ())
 
 
 def hung_log(logs: Path, item: Item) -> Path:

@@ -17,6 +17,7 @@ from grid.config import Search as SearchOptions
 from grid.config import Space
 from grid.keys import Stage
 from painmodels import registry
+from painmodels.fit_packed import layout
 
 FIT_VERSION = 1
 """Raised when fits of the same identity come to give other weights."""
@@ -83,6 +84,12 @@ class Fit:
     def epochs(self) -> int:
         """Passes over the training trials, 1 for what is not trained in epochs."""
         return getattr(self.settings, "epochs", 1)
+
+    @property
+    def layout(self) -> tuple[Any, ...]:
+        """Equal for fits that can be trained side by side as one computation; empty for one that cannot."""
+        first, last = self.steps
+        return layout(self.settings, last - first, len(self.channels)) if self.role == "physiological" else ()
 
     @property
     def label(self) -> str:

@@ -54,6 +54,15 @@ class ReadyQueue:
                 return key
         return None
 
+    def claim(self, key: str) -> None:
+        """Take a key that is ready out of its turn. Raises KeyError if it is not ready."""
+        self.ready.remove(key)
+        del self._missing[key]
+
+    def urgent_first(self, keys: Iterable[str]) -> list[str]:
+        """These keys, in the order in which they would be handed out."""
+        return sorted(keys, key=lambda key: self._rank[key])
+
     def put_back(self, key: str) -> None:
         """A key that was handed out is to be handed out once more, at its old place."""
         self.add(key, (), 0.0)

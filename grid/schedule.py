@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -28,10 +27,10 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from grid.config import Execution
-from grid.foreman import Foreman, Order, Said, hung_log
+from grid.foreman import Foreman, Order, Outcome, Part, Said, hung_log
 from grid.inner import search_trial
 from grid.inprocess import reason_of
-from grid.jobs import Search
+from grid.jobs import Fit, Search
 from grid.limits import out_of_memory, time_limit
 from grid.stages import Blocks, Runner
 from grid.store import Store
@@ -39,6 +38,8 @@ from grid.worklist import Worklist
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # of where it keeps results, and that a worker had none
 
+PACKED_ON_GPU = 60
+"""How many small LSTMs a GPU trains at the price of a few: 10 folds x 3 rows of signals x 2 scenarios."""
 STEP_SECONDS = 2.0
 """A worker says to Tune that it lives after the first item that ends so long after the last time."""
 
@@ -47,52 +48,68 @@ class Worker(tune.Trainable):
     """Goes through fits, with the predictions made with each, and trials of searches. The process is reused."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, limit_s: float, mailbox: Any
+        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, execution: Execution, mailbox: Any
     ) -> None:
         """Called once per process; `config` is {"worker": name}."""
         import torch
 
-        self.logs, self.limit_s, self.mailbox = logs, limit_s, mailbox
-        self.runner = Runner(store, blocks, "cuda" if torch.cuda.is_available() else "cpu")
+        self.logs, self.limit_s, self.mailbox = logs, execution.fit_limit_s, mailbox
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on in the same process under another name."""
         self.name, self.items = new_config["worker"], 0
-        self.order: Order | None = None
+        self.order: Order = ()
         return True
 
     def step(self) -> dict[str, Any]:
         """Items for a while, or until there is none left."""
         until = time.monotonic() + STEP_SECONDS
-        self.order = self.order or self._ask(Said())
+        self.order = self.order or self._ask(Said(packs=self.runner.packs))
         while self.order:
-            self.order, self.items = self._ask(self._do(self.order)), self.items + 1
+            self.items += len(self.order)
+            self.order = self._ask(Said(over=self._do(self.order), packs=self.runner.packs))
             if time.monotonic() > until:
                 break
-        return {"done": self.order is None, "items": self.items}
+        return {"done": not self.order, "items": self.items}
 
     def _ask(self, said: Said) -> Any:
         return ray.get(self.mailbox.ask.remote(self.name, said))
 
-    def _do(self, order: Order) -> Said:
-        """An error is an outcome, not retried, unlike a process's death."""
-        job, stage = order.item.job, order.item.job.stage
+    def _do(self, order: Order) -> tuple[Outcome, ...]:
+        """What became of each part. An error is an outcome, not retried, unlike a process's death."""
+        if len(order) > 1:
+            try:
+                with time_limit(self.limit_s, hung_log(self.logs, order[0].item)):
+                    self.runner.fit_together([part.item.job for part in order if isinstance(part.item.job, Fit)])
+            except Exception:
+                self._note(order[0])  # those that are not stored are made one by one, and say why where they cannot be
+        return tuple(self._do_part(part) for part in order)
+
+    def _do_part(self, part: Part) -> Outcome:
+        job = part.item.job
         try:
-            with time_limit(self.limit_s, hung_log(self.logs, order.item)):
+            with time_limit(self.limit_s, hung_log(self.logs, part.item)):
                 if isinstance(job, Search):
-                    for report in search_trial(self.runner, job, order.item.trial):
-                        if not self._ask(Said(order.ticket, report)):
+                    for report in search_trial(self.runner, job, part.item.trial):
+                        if not self._ask(Said(report=(part.ticket, report))):
                             break
                 else:
                     self.runner.fit(job)
-                    for predict in order.predicts:
+                    for predict in part.predicts:
                         self.runner.predict(predict)
-            return Said(order.ticket)
+            return Outcome(part.ticket)
         except Exception as error:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            return Said(order.ticket, failed=reason_of(error), crowded=out_of_memory(error))
+            self._note(part)
+            return Outcome(part.ticket, reason_of(error), out_of_memory(error))
+
+    def _note(self, part: Part) -> None:
+        """Where the error that is being handled arose."""
+        stage = part.item.job.stage
+        self.logs.mkdir(parents=True, exist_ok=True)
+        (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
 
 
 class WorkerSearcher(Searcher):
@@ -143,7 +160,6 @@ def run_work(
     """
     if work.total == 0:
         return {}
-    store.root.mkdir(parents=True, exist_ok=True)
     _tune(shares[0], work, blocks, store, execution=execution, logs=logs)
     again = work.postponed_again()
     if again:
@@ -157,12 +173,9 @@ def run_work(
 def _tune(
     share: Mapping[str, float], work: Worklist, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
 ) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch,  # beside the store: every node reaches it
-        Foreman(work, execution, logs) as foreman,
-    ):
+    with store.scratch() as scratch, Foreman(work, execution, logs) as foreman:
         trainable = tune.with_parameters(
-            Worker, blocks=blocks, store=store, logs=logs, limit_s=execution.fit_limit_s, mailbox=foreman.mailbox
+            Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=foreman.mailbox
         )
         tuner = tune.Tuner(
             tune.with_resources(trainable, dict(share)),

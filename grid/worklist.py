@@ -118,6 +118,19 @@ class Worklist:
             self.aside.add(key)
         return FINISHED if self.over else None
 
+    def alike(self, job: Fit | Search) -> list[str]:
+        """The ready fits that can be trained side by side with this one, the most urgent first."""
+        if not isinstance(job, Fit) or not job.layout:
+            return []
+        fits = self.planner.plan.fits
+        return self.queue.urgent_first(k for k in self.queue.ready if k in fits and fits[k].layout == job.layout)
+
+    def claim(self, worker: str, key: str) -> Item:
+        """A fit that is ready, out of its turn."""
+        self.queue.claim(key)
+        self.running[worker] = Item(self.planner.plan.fits[key])
+        return self.running[worker]
+
     @property
     def over(self) -> bool:
         """Nothing is being worked on, and nothing waits but what was put off."""

@@ -1,47 +1,50 @@
-"""How fast a full grid is mirrored into MLflow, and whether many writers at once lose anything.
+"""How fast a full grid is mirrored into MLflow, and whether many writers at once, or a killed server, lose anything.
 
-    python tests/benchmarks/mirror.py [--json] [--epochs 800] [--writers 16]
+    PYTHONPATH=. python tests/benchmarks/mirror.py [--json] [--epochs 800] [--writers 16] [--only PART]
 
-A result folder of the published grid's size (16 parents, 160 folds, the learning curves of every sub-network) is made up
-and mirrored through a local server of one worker with SQLite behind it: once, again (nothing may change), and then smaller
-ones by several processes at once. Every run, parameter and metric is counted in the database afterwards.
+A result folder of the published grid's size (16 rows, 160 folds, the stages that they share, with the learning curve of every
+sub-network) is made up and mirrored straight into a SQLite file, then through a local server of one worker with SQLite behind
+it: once, again (nothing may change), by many processes at once with smaller folders, and with the server killed in the middle and
+started again. Everything in the database is then compared, point by point, with what straight mirroring gave. Models are not
+registered: made-up stages hold no weights.
 
-    mirror_s, again_s   wall seconds of the first and the second mirroring
-    runs, metrics       what the database holds; metrics are points of curves and scores
-    writers_s           wall seconds until the last of the writers was done
-    lost                runs, parameters or metric points missing after that
+    sqlite_s, server_s, again_s  wall seconds straight into a file, through the server, and through the server once more
+    runs, params, points         what the database holds after the first of these
+    counted_wrong                difference of these from what the folder's files say
+    changed_again                what the second mirroring added, of anything
+    writers_s                    wall seconds until the last of the processes was done, of which starting them is a part
+    failed_writers, lost, extra  processes that failed; entries that are missing or too many after all writers
+    killed_at                    runs in the database when the server was killed; then `lost` and `extra` again
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from mlflow.tracking import MlflowClient
 
 from grid import tracking
 from grid.cells import PAPER_ROWS
 from grid.keys import Stage
 from grid.metrics import METRICS
+from grid.mirror import CHILD_POINTS
 from grid.store import Store
+from tests.mlflow_servers import content, differences, server
 
 
 def make_folder(
     out: Path, *, name: str, epochs: int, folds: int = 10, scenarios: tuple[str, ...] = ("all87", "expressive67")
-) -> int:
-    """A result folder with all that the mirror reads; returns how many metric points its folds have."""
-    rng, store, cells, points = np.random.default_rng(0), Store(out / "store"), [], 0
+) -> None:
+    """A result folder with all that the mirror reads."""
+    rng, store, cells = np.random.default_rng(0), Store(out / "store"), []
     out.mkdir(parents=True)
     for scenario in scenarios:
         for fold in range(folds):
@@ -49,16 +52,18 @@ def make_folder(
                 roles = ["spatial"] if row == "frame" else ["spatial", "temporal", "attention"] if "video" in row else []
                 roles += ["physiological"] if row not in ("frame", "video") else []
                 roles += ["fusion"] if "+video" in row else []
+                shared = {
+                    "physiological": row.removesuffix("+video"),
+                    "fusion": row,
+                }  # the others serve every row with video
                 fits = []
                 for role in roles:
                     n = epochs if role == "physiological" else 30
-                    stage = Stage(f"fit-{role}", 1, {"of": [name, row if role == "physiological" else "", scenario, fold]})
+                    stage = Stage(f"fit-{role}", 1, {"of": [name, shared.get(role, ""), scenario, fold]})
                     curve = [{"epoch": e, "loss": float(rng.random()), "accuracy": 0.5, "lr": 1e-3} for e in range(n)]
                     if not store.has(stage):
                         store.write(stage, {"network.w": np.zeros(1, np.float32)}, {"curve": curve, "seconds": 1.0})
-                    points += 2 * n
                     fits.append({"stage": stage.name, "key": stage.key, "role": role, "settings": {"lr": 1e-3, "epochs": n}})
-                points += len(METRICS)
                 cell = {
                     "modality": row,
                     "scenario": scenario,
@@ -76,66 +81,85 @@ def make_folder(
     experiment = {"name": name, "signals": {"normalise": "trial"}}
     run = {"experiment": experiment, "trunk": {"name": "t", "random": False}, "data": {"fingerprint": "f"}, "commit": "c"}
     (out / "run.json").write_text(json.dumps({**run, "protocol": "subject"}))
-    return points
 
 
-@contextmanager
-def server(database: Path) -> Iterator[str]:
-    """An MLflow server on a free port of loopback; its address."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command, environment = tracking.server_command(f"sqlite:///{database}", port)
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
-                break
-            except OSError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise RuntimeError(f"the MLflow server did not start: {process.poll()}") from None
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def expected(folder: Path) -> dict[str, int]:
+    """Runs and points of metrics that the folder's own files ask for, by counting its cells and stages."""
+    cells = json.loads((folder / "cells.json").read_text())
+    stages = {fit["key"]: fit["settings"]["epochs"] for cell in cells for fit in cell["fits"]}
+    points = sum(len(METRICS) + sum(2 * min(CHILD_POINTS, fit["settings"]["epochs"]) for fit in c["fits"]) for c in cells)
+    points += sum(2 * epochs + 1 for epochs in stages.values())  # and its seconds
+    rows = {(c["modality"], c["scenario"]) for c in cells}
+    return {"runs": len(rows) + len(cells) + len(stages), "points": points}
 
 
-def counts(database: Path) -> dict[str, int]:
-    """Runs, parameters, metric points and runs that are not over, of the whole database."""
-    with sqlite3.connect(database) as db:
-        tables = {"runs": "runs", "params": "params", "metrics": "metrics", "open": "runs WHERE status = 'RUNNING'"}
-        return {name: db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for name, table in tables.items()}
+def sync_command(folder: Path, uri: str) -> list[str]:
+    """Mirror a folder in a process of its own."""
+    code = "import sys; from pathlib import Path; from grid import tracking; "
+    code += "tracking.sync(Path(sys.argv[1]), sys.argv[2], models=False)"
+    return [sys.executable, "-c", code, str(folder), uri]
 
 
-def measure(folder: Path, *, epochs: int, writers: int) -> dict[str, float | int]:
-    """All figures."""
-    points = make_folder(folder / "full", name="full", epochs=epochs)
-    small = [make_folder(folder / f"w{i}", name=f"w{i}", epochs=50, folds=1, scenarios=("all87",)) for i in range(writers)]
-    database = folder / "mlflow.db"
-    found: dict[str, float | int] = {}
-    with server(database) as uri:
-        for name in ("mirror_s", "again_s"):
-            started = time.monotonic()
-            made = tracking.sync(folder / "full", uri)
-            found[name] = round(time.monotonic() - started, 1)
-            found["runs" if name == "mirror_s" else "touched_again"] = made["made"] + made["updated"]
-        before = counts(database)
-        found["metrics"] = before["metrics"]
+def timed(folder: Path, uri: str) -> tuple[float, dict[str, int]]:
+    """Wall seconds of a mirroring in this process, and its counts."""
+    started = time.monotonic()
+    counts = tracking.sync(folder, uri, models=False)
+    return round(time.monotonic() - started, 1), counts
+
+
+def full(folder: Path, epochs: int) -> dict[str, float]:
+    """Speed, and that nothing changes when it is done again."""
+    make_folder(folder / "full", name="full", epochs=epochs)
+    straight, database = folder / "full.db", folder / "served.db"
+    MlflowClient(f"sqlite:///{straight}").search_experiments()  # the schema alone takes seconds
+    found: dict[str, float] = {}
+    found["sqlite_s"], _ = timed(folder / "full", f"sqlite:///{straight}")
+    with server(f"sqlite:///{database}") as uri:
+        found["server_s"], _ = timed(folder / "full", uri)
+        first = content(database)
+        found["again_s"], counts = timed(folder / "full", uri)
+    asked, (runs, params, points) = (
+        expected(folder / "full"),
+        (first["runs"].total(), first["params"].total(), first["points"].total()),
+    )
+    parents = sum(n for (run, *_), n in first["points"].items() if run[0] == "row")
+    found |= {"runs": runs, "params": params, "points": points}
+    found["counted_wrong"] = abs(runs - asked["runs"]) + abs(points - parents - asked["points"])
+    found["changed_again"] = counts["made"] + counts["updated"] + differences(first, content(database))[1]
+    return found | dict(zip(("lost", "extra"), differences(content(straight), first), strict=True))
+
+
+def many(folder: Path, writers: int) -> dict[str, float]:
+    """Many processes, each with a folder of its own, through one server."""
+    straight, database = folder / "all.db", folder / "served.db"
+    folders = [folder / f"w{i}" for i in range(writers)]
+    for place in folders:
+        make_folder(place, name=place.name, epochs=50, folds=1, scenarios=("all87",))
+        tracking.sync(place, f"sqlite:///{straight}", models=False)
+    with server(f"sqlite:///{database}") as uri:
         started = time.monotonic()
-        code = (
-            "import sys; from pathlib import Path; from grid import tracking; tracking.sync(Path(sys.argv[1]), sys.argv[2])"
-        )
-        each = [subprocess.Popen([sys.executable, "-c", code, str(folder / f"w{i}"), uri]) for i in range(writers)]
-        broken = sum(process.wait() != 0 for process in each)
-        found["writers_s"] = round(time.monotonic() - started, 1)
-    after = counts(database)
-    found["failed_writers"], found["left_open"] = broken, after["open"]
-    found["lost_runs"] = before["runs"] + 16 * writers - after["runs"]
-    found["lost_points"] = max(0, points + sum(small) - after["metrics"])
-    return found
+        each = [subprocess.Popen(sync_command(place, uri)) for place in folders]
+        failed = sum(process.wait() != 0 for process in each)
+        seconds = round(time.monotonic() - started, 1)
+    lost, extra = differences(content(straight), content(database))
+    return {"writers_s": seconds, "failed_writers": failed, "lost": lost, "extra": extra}
+
+
+def killed(folder: Path) -> dict[str, float]:
+    """The server killed at a third of the runs, and started again after the mirroring has given up."""
+    make_folder(folder / "k", name="k", epochs=200, folds=3)
+    straight, database = folder / "straight.db", folder / "served.db"
+    tracking.sync(folder / "k", f"sqlite:///{straight}", models=False)
+    runs = expected(folder / "k")["runs"]
+    with server(f"sqlite:///{database}", kill=True) as uri:
+        writer = subprocess.Popen(sync_command(folder / "k", uri), stderr=subprocess.DEVNULL)
+        while (done := content(database)["runs"].total()) < runs / 3 and writer.poll() is None:
+            time.sleep(0.05)
+    gave_up = writer.wait() != 0
+    with server(f"sqlite:///{database}") as uri:
+        tracking.sync(folder / "k", uri, models=False)
+    lost, extra = differences(content(straight), content(database))
+    return {"killed_at": done, "gave_up": float(gave_up), "lost": lost, "extra": extra}
 
 
 def main() -> int:
@@ -143,11 +167,24 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--epochs", type=int, default=800, help="of the physiological network")
     parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--only", choices=["full", "many", "killed"])
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), epochs=chosen.epochs, writers=chosen.writers)
-    print(json.dumps(found, indent=1) if chosen.json else "  ".join(f"{k}={v}" for k, v in found.items()))
-    return 0 if not (found["lost_runs"] or found["lost_points"] or found["failed_writers"] or found["left_open"]) else 1
+    parts = {
+        "full": lambda place: full(place, chosen.epochs),
+        "many": lambda place: many(place, chosen.writers),
+        "killed": killed,
+    }
+    found: dict[str, dict[str, float]] = {}
+    for name, part in parts.items():
+        if chosen.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = part(Path(folder))
+            if not chosen.json:
+                print(name, "  ".join(f"{k}={v}" for k, v in found[name].items()), flush=True)
+    if chosen.json:
+        print(json.dumps(found, indent=1))
+    bad = ("lost", "extra", "counted_wrong", "changed_again", "failed_writers")
+    return int(any(values.get(name) for values in found.values() for name in bad))
 
 
 if __name__ == "__main__":

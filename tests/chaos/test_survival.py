@@ -10,17 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from grid.runs import KEY_TAG
-from tests.chaos.tools import ROOT, SECONDS, all_runs, command, until
+from tests.chaos.tools import ROOT, SECONDS, command, until
 from tests.processes import below
 
 pytestmark = [pytest.mark.chaos, pytest.mark.ray]
@@ -85,58 +81,3 @@ def test_out_of_memory_is_tried_again_alone_then_reported(
     assert "allocate" in problems.reason["frame"]
     assert problems.reason["video"].startswith("needs ")
     assert set(pd.read_parquet(prepared / "predictions.parquet").modality) == {"eda"}
-
-
-def test_the_mlflow_server_killed_and_restarted(tiny_grid: Path, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    serve = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
-    serve += [
-        "--workers",
-        "1",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--artifacts-destination",
-        str(tmp_path / "files"),
-    ]
-    small = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-
-    def start() -> subprocess.Popen:
-        quiet = subprocess.DEVNULL
-        server = subprocess.Popen(serve, env=small, start_new_session=True, stdout=quiet, stderr=quiet, cwd=tmp_path)
-
-        def answers() -> bool:
-            try:
-                return urllib.request.urlopen(f"{uri}/health", timeout=1).status == 200
-            except OSError:
-                return False
-
-        until(answers, server)
-        return server
-
-    sync = [sys.executable, "-m", "grid.tracking", "sync", str(tiny_grid), "--tracking-uri", uri]
-    server = start()
-    try:
-        mirror = subprocess.Popen(sync, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        until(lambda: len(all_runs(uri)) >= 10, mirror)
-        os.killpg(server.pid, signal.SIGKILL)
-        _, errors = mirror.communicate(timeout=SECONDS)
-        assert mirror.returncode == 1
-        assert "MLflow cannot be reached" in errors
-        server = start()
-        some = len(all_runs(uri))
-        assert 10 <= some < 48
-        again = subprocess.run(sync, capture_output=True, text=True, timeout=SECONDS, cwd=ROOT)
-        assert again.returncode == 0, again.stderr
-        assert f"{48 - some} runs made" in again.stdout
-        runs = all_runs(uri)
-        assert len(runs) == 48
-        assert {r.info.status for r in runs} == {"FINISHED"}
-        assert len({r.data.tags[KEY_TAG] for r in runs}) == 48
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()

@@ -71,7 +71,11 @@ async def choose(tab: Tab, placeholder: str, *names: str) -> None:
 def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str, shown: Path, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("PAIN_GRID_PICTURES", tmp_path))
     client = MlflowClient(tracking.local_uri(shown))
-    experiment = next(e for e in client.search_experiments() if e.name != "Default").experiment_id
+    name = json.loads((shown / "run.json").read_text())["experiment"]["name"]
+    experiment = client.get_experiment_by_name(name).experiment_id
+    stages = client.get_experiment_by_name(f"{name} stages").experiment_id
+    wanted = "tags.stage = 'fit-physiological-eda' and tags.scenario = 'all87'"
+    eda = [r.info.run_id for r in client.search_runs([stages], wanted)]
     runs = client.search_runs([experiment], max_results=1000)
     parents = [r.info.run_id for r in runs if r.data.tags["kind"] == "row"]
     folds = [r for r in runs if r.data.tags["kind"] == "fold" and r.data.tags["modality"] == "eda"]
@@ -100,16 +104,39 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
         await tab.js("document.activeElement.blur()")
         await tab.picture(pictures / "mlflow-parallel.png")
 
-        keys = quote(json.dumps(["loss/physiological"]))
-        mine = quote(json.dumps([r.info.run_id for r in folds]))
-        where = f"runs={mine}&{both}&metric={quote(json.dumps('loss/physiological'))}"
-        style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
-        layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
-        await tab.open(f"{server}/metric?{where}&plot_metric_keys={keys}&{layout}&{style}")
-        await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(folds)}")
-        await tidy(tab)
-        await tab.picture(pictures / "mlflow-curves.png")
+        for runs, of, metric, name in (
+            ([r.info.run_id for r in folds], experiment, "loss/physiological", "folds"),
+            (eda, stages, "loss", "curves"),
+        ):
+            where = (
+                f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([of]))}&metric={quote(json.dumps(metric))}"
+            )
+            style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
+            layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
+            await tab.open(f"{server}/metric?{where}&plot_metric_keys={quote(json.dumps([metric]))}&{layout}&{style}")
+            await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(runs)}")
+            await tidy(tab)
+            await tab.picture(pictures / f"mlflow-{name}.png")
+
+        await tab.open(f"{server}/experiments/{experiment}/runs")  # from the experiment's own words, without typing
+        await tab.shows("Compare the rows")
+        await tab.picture(pictures / "mlflow-runs.png")
+        await tab.click("a", text="Compare the rows")
+        await tab.shows("Parallel Coordinates Plot", f"Comparing {len(parents)} Runs")
+
+        await tab.open(f"{server}/experiments/{experiment}/runs/{folds[0].info.run_id}")
+        await tab.shows("Stages, with every epoch")
+        await tab.click("a", text="physiological-eda")
+        await tab.shows("Serves eda/all87")
+        await tab.picture(pictures / "mlflow-stage.png")
+
+        await tab.open(
+            f"{server}/models/{quote(json.loads((shown / 'run.json').read_text())['experiment']['name'] + ' all87')}"
+        )
+        await tab.shows("Version 1", "best")
+        await tab.picture(pictures / "mlflow-model.png")
 
     problems = with_tab(look, tmp_path / "profile")
     assert not problems
-    assert all((pictures / f"mlflow-{name}.png").stat().st_size > 20_000 for name in ("grouped", "parallel", "curves"))
+    names = ("grouped", "parallel", "curves", "folds", "runs", "stage", "model")
+    assert all((pictures / f"mlflow-{name}.png").stat().st_size > 20_000 for name in names)

@@ -164,6 +164,16 @@ def test_importance_finds_the_one_that_matters(searched: Path) -> None:
     assert shares["lr"].iloc[0] > 0.8
 
 
+def test_scores_that_differ_by_rounding_alone_are_the_same(searched: Path) -> None:
+    (search, *_) = searches.read_searches(searched / "out")
+    report = search["trials"][0]["reports"][-1]
+    trials = [
+        {"number": i, "state": "complete", "params": {"lr": lr, "hidden": 4}, "reports": [{**report, "score": score}]}
+        for i, (lr, score) in enumerate([(0.003, 0.736111111111111), (0.0168, 0.7361111111111112)])
+    ]
+    assert searches.importances([{**search, "trials": trials}])[1] == {"all trials that ran to the end score the same": 1}
+
+
 def test_a_search_that_saw_the_test_subjects_is_a_banner(tiny_data: Path, tmp_path: Path) -> None:
     assert main(command(tiny_data, tmp_path, "scenario")) == 0
     page = (tmp_path / "out" / "report.html").read_text()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from grid import tracking
+from grid.masking import masked
 from grid.runs import CONTENT_TAG
+from painmodels.export import from_run
+from tests.benchmarks.mirror import make_folder
 
 
 def runs_of(out: Path) -> list:
@@ -53,17 +60,101 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
         shutil.copy(tiny_grid / name, out / name)
     (out / "store").symlink_to(tiny_grid / "store")
     assert tracking.main(["sync", str(out)]) == 0
-    assert tracking.sync(out) == {"made": 0, "updated": 0, "unchanged": 48}
+    assert tracking.sync(out) == {"made": 0, "updated": 0, "unchanged": 84, "models": 0}
     client = MlflowClient(tracking.local_uri(out))
     victim = next(r for r in runs_of(out) if r.data.tags["kind"] == "fold")
     client.delete_tag(victim.info.run_id, CONTENT_TAG)  # as a crash before the last step leaves it
     client.update_run(victim.info.run_id, "RUNNING")
-    assert tracking.sync(out) == {"made": 0, "updated": 1, "unchanged": 47}
+    assert tracking.sync(out) == {"made": 0, "updated": 1, "unchanged": 83, "models": 0}
     after = runs_of(out)
     assert {r.info.status for r in after} == {"FINISHED"}
     assert len(after) == 48
     same = next(r for r in after if r.info.run_id == victim.info.run_id)
     assert same.data.metrics == victim.data.metrics
+
+
+def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -> None:
+    client = MlflowClient(tracking.local_uri(tiny_grid))
+    experiment = client.get_experiment_by_name("tiny stages")
+    stages = {r.info.run_id: r for r in client.search_runs([experiment.experiment_id], max_results=1000)}
+    keys = {fit["key"] for cell in json.loads((tiny_grid / "cells.json").read_text()) for fit in cell["fits"]}
+    assert {r.data.tags["key"] for r in stages.values()} == keys
+    assert len(stages) == len(keys) == 36
+    for child in (r for r in runs_of(tiny_grid) if r.data.tags["kind"] == "fold"):
+        mine = [stages[run_id] for run_id in child.data.tags["stage_runs"].split()]
+        assert [f"{r.data.tags['stage']}/{r.data.tags['key']}" for r in mine] == child.data.tags["stages"].split()
+        name = "/".join([child.data.tags["modality"], child.data.tags["scenario"], f"fold{child.data.tags['fold']}"])
+        assert all(name in r.data.tags["cells"].split() for r in mine)
+        assert all(r.info.run_id in child.data.tags["mlflow.note.content"] for r in mine)
+    eda = next(r for r in stages.values() if r.data.params["signals"] == "eda" and r.data.params["role"] == "physiological")
+    assert eda.data.params["lr"] == "0.01"
+    assert eda.data.tags["device"] == "cpu"
+    assert eda.data.metrics["seconds"] > 0
+    assert [m.step for m in client.get_metric_history(eda.info.run_id, "loss")] == [0, 1, 2]
+    cells = f"eda/{eda.data.tags['scenario']}/fold{eda.data.tags['fold']}"
+    assert eda.data.tags["cells"].split() == [cells, cells.replace("eda/", "eda+video/")]
+
+
+def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Path) -> None:
+    make_folder(tmp_path / "out", name="long", epochs=250, folds=1, scenarios=("all87",))
+    tracking.sync(tmp_path / "out", models=False)
+    client = MlflowClient(tracking.local_uri(tmp_path / "out"))
+
+    def only(experiment: str, wanted: str) -> str:
+        found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], wanted)
+        assert len(found) == 1
+        return found[0].info.run_id
+
+    whole = client.get_metric_history(only("long stages", "tags.cells = 'eda/all87/fold0 eda+video/all87/fold0'"), "loss")
+    assert [m.step for m in whole] == list(range(250))
+    thin = client.get_metric_history(
+        only("long", "tags.kind = 'fold' and tags.modality = 'eda+video'"), "loss/physiological"
+    )
+    assert len(thin) == 100
+    assert (thin[0].step, thin[-1].step) == (0, 249)
+    values = {m.step: m.value for m in whole}
+    assert all(m.value == values[m.step] for m in thin)
+
+
+def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
+    tiny_grid: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "models"
+    out.mkdir()
+    for name in ("cells.json", "run.json"):
+        shutil.copy(tiny_grid / name, out / name)
+    (out / "store").symlink_to(tiny_grid / "store")
+    scores = pd.read_csv(tiny_grid / "scores.csv")
+    for best, version in (("ecg", "1"), ("ecg", "1"), ("eda+video", "2")):
+        scores.loc[scores.modality == best, "accuracy"] = [0.99, 0.95, 0.99, 0.95] if best == "ecg" else 1.0
+        scores.to_csv(out / "scores.csv", index=False)
+        tracking.sync(out)
+        client = MlflowClient(tracking.local_uri(out))
+        assert client.get_model_version_by_alias("tiny all87", "best").version in (version, int(version))
+        assert len(client.search_model_versions("name = 'tiny all87'")) == int(version)
+    assert not [p for p in (out / "mlartifacts").rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    mlflow.set_tracking_uri(tracking.local_uri(out))
+    try:
+        served = mlflow.pyfunc.load_model("models:/tiny all87@best")
+    finally:
+        mlflow.set_tracking_uri(None)
+    example = served.input_example
+    assert served.predict(example).shape == (1, 2)
+    model = from_run(out, "eda+video/all87/fold0")
+    for clip in sorted((tiny_data / "video").rglob("*.mp4"))[:2]:
+        signals = next((tiny_data / "biosignals_filtered").rglob(f"{clip.stem}_bio.csv"))
+        said = model.predict(video=clip, signals=signals).p_pain
+        inputs = {"video": model.video(clip)[None].astype(np.float32), "signals": model.signals(signals)[None]}
+        assert 1 - served.predict(inputs)[0, 0] == pytest.approx(said, abs=1e-4)
+    with pytest.raises(MlflowException, match="signals"):
+        served.predict({"video": example["video"]})
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert masked("--tracking-uri postgresql://me:s3cret@db.lab/x") == "--tracking-uri postgresql://me:***@db.lab/x"
+    assert masked("http://127.0.0.1:5000 me@lab") == "http://127.0.0.1:5000 me@lab"
 
 
 def test_a_server_that_is_away_loses_nothing(tiny_grid: Path, capsys: pytest.CaptureFixture) -> None:

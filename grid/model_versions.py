@@ -1,0 +1,142 @@
+"""The best row of each scenario as a registered model, "NAME SCENARIO", with the alias `best`.
+
+Best is the row with the highest mean accuracy over the folds; its version is the fold whose accuracy is nearest to that mean, so
+that no fold is chosen for its luck. The row is chosen by held-out scores all the same, which its description says. A version
+holds an exported model (safetensors and JSON, run by grid/served_model.py: no pickle), a signature and an input example. It is
+found by its key's tag before it is made, as runs are.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from grid.keys import digest
+from grid.runs import KEY_TAG, patiently
+
+if TYPE_CHECKING:
+    from grid.mirror import Mirror
+    from painmodels.model import Model
+
+VERSION, FOLDER = 1, "model"
+NO_MODEL = ("frame",)
+"""Rows that judge frames, not recordings."""
+
+
+def register(mirror: Mirror) -> int:
+    """Register the best model of each scenario after `mirror.sync()`; how many versions were made. Raises MlflowException."""
+    made = 0
+    for scenario in dict.fromkeys(c["scenario"] for c in mirror.cells):
+        best = best_cell([c for c in mirror.cells if c["scenario"] == scenario], mirror.scores)
+        if best is None:
+            continue
+        try:
+            made += patiently(partial(_version, mirror, *best))
+        except ValueError as error:  # the trunk's weights are others now, say
+            print(f"no model of {scenario} was registered: {error}", file=sys.stderr)
+    return made
+
+
+def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[str, Any], float] | None:
+    """The cell to register out of a scenario's, and its row's mean accuracy; None while no learned row is complete."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        rows.setdefault(cell["modality"], []).append(cell)
+    means: dict[str, float] = {}
+    accuracy = scores.set_index(["modality", "scenario", "protocol", "fold"])["accuracy"].to_dict()
+
+    def of(cell: dict[str, Any]) -> float:
+        return float(accuracy[cell["modality"], cell["scenario"], cell["protocol"], cell["fold"]])
+
+    for row, mine in rows.items():
+        learned = all(fit["role"] != "baseline" for cell in mine for fit in cell["fits"])
+        if row not in NO_MODEL and learned and all(cell["status"] == "done" for cell in mine):
+            means[row] = float(np.mean([of(cell) for cell in mine]))
+    if not means:
+        return None
+    row = max(means, key=lambda r: (means[r], -len(r)))  # of equals the one with fewer signals
+    return min(rows[row], key=lambda cell: (abs(of(cell) - means[row]), cell["fold"])), means[row]
+
+
+def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
+    """Make the version of a cell if it is not there, and point the alias at it; 1 if it was made."""
+    client, name = mirror.client, f"{mirror.name} {cell['scenario']}"
+    key = digest(["model", VERSION, cell["predict"]])
+    there = {v.tags.get(KEY_TAG): v for v in client.search_model_versions(f"name = '{name}'")}
+    version = there.get(key)
+    made = version is None
+    if version is None:
+        run_id = mirror.fold_ids[cell["predict"]]
+        with tempfile.TemporaryDirectory() as folder:
+            about = _save(mirror.out, cell, Path(folder) / FOLDER)
+            client.log_artifacts(run_id, str(Path(folder) / FOLDER), FOLDER)
+        _registered(client, name)
+        where = f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}"
+        text = (
+            f"{where}: the row with the best mean accuracy over its folds ({mean:.3f}, chosen on held-out data and so "
+            "optimistic), in the fold nearest to that mean. Research software: no output may guide anybody's care."
+        )
+        if about["synthetic"]:
+            text += " Trained on synthetic data: it says nothing about pain."
+        tags = {KEY_TAG: key, "modality": cell["modality"], "fold": str(cell["fold"]), "classes": " ".join(about["classes"])}
+        version = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags, description=text)
+    if client.get_registered_model(name).aliases.get("best") != str(version.version):
+        client.set_registered_model_alias(name, "best", str(version.version))
+    return int(made)
+
+
+def _registered(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
+    """Write the cell's model as an MLflow model; what model.json says. Raises ValueError if it cannot be exported."""
+    from mlflow.models import ModelSignature
+    from mlflow.pyfunc import save_model
+    from mlflow.types import Schema, TensorSpec
+
+    from painmodels.export import from_run
+
+    where = f"{cell['modality']}/{cell['scenario']}/{cell['protocol']}/fold{cell['fold']}"
+    model = from_run(out, where)
+    example = _example(model)
+    inputs: list[Any] = []
+    for name, array in example.items():
+        shape = (-1, -1, *array.shape[2:]) if name == "video" else (-1, *array.shape[1:])
+        inputs.append(TensorSpec(np.dtype(np.float32), shape, name))
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)))])
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        save_model(
+            to,
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"model": folder},
+            signature=ModelSignature(Schema(inputs), outputs),
+            input_example=example,
+            pip_requirements=["mlflow", "pain-grid"],
+        )
+    return model.about
+
+
+def _example(model: Model) -> dict[str, np.ndarray]:
+    """Made-up inputs of the right shape: nobody's recording leaves the result folder with its model."""
+    random = np.random.default_rng(0)
+    example = {}
+    if model.trunk is not None:
+        example["video"] = random.random((1, 2, model.trunk.feature_size)).round(2).astype(np.float32)
+    if model.pipeline.uses_signals:
+        shape = (1, model.n_steps, len(model.about["channels"]))
+        example["signals"] = random.random(shape).round(3).astype(np.float32)
+    return example

@@ -1,0 +1,46 @@
+"""The code of a registered model: MLflow runs this file when it loads one (its "models from code", so nothing is unpickled).
+
+The model itself is the artefact `model`, a folder as `painmodels.export` writes it. Inputs, float32, with a leading dimension of
+recordings: `video` (N, T, F), the frozen trunk's features of the frames there are, and `signals` (N, n_steps, C), on the clock
+and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of which is no pain.
+
+For files instead of arrays: `mlflow.pyfunc.load_model(URI).unwrap_python_model().model` is what `painmodels.model.load` gives,
+with `.predict(video=…, signals=…)`, and `.video(path)` and `.signals(path)` that make the inputs above.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from painmodels.fit import one_thread
+from painmodels.model import load
+
+
+class Served(PythonModel):
+    """An exported row behind MLflow's `predict`."""
+
+    _skip_type_hint_validation = True  # the signature is checked, and says more than types could
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the exported folder. Raises ValueError if it is damaged."""
+        self.model = load(Path(context.artifacts["model"]))
+
+    def predict(self, context, model_input, params=None):  # no types: MLflow would read them as a schema
+        """Probabilities (N, K), one recording after the other: a result does not depend on what else was asked."""
+        many = len(next(iter(model_input.values())))
+        video_NTF, signals_NTC = model_input.get("video"), model_input.get("signals")
+        with one_thread():
+            found = [
+                self.model.of_arrays(
+                    None if video_NTF is None else video_NTF[i], None if signals_NTC is None else signals_NTC[i]
+                )
+                for i in range(many)
+            ]
+        return np.stack([f.p_classes_K for f in found]).astype(np.float32)
+
+
+set_model(Served())

@@ -1,0 +1,71 @@
+"""Fitted stages in MLflow: a run for each, in the experiment "NAME stages", with its curve over every epoch.
+
+A stage is fitted once and serves several cells: its tag `cells` names them, and each cell's run has the tags `stages` (stage/key)
+and `stage_runs` (ids of these runs). Settings, role, signals, scenario and fold are parameters and tags alike, so that the ten
+folds of a sub-network can be filtered, grouped and compared by their curves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from grid.keys import digest
+from grid.runs import Runs
+from grid.store import Store
+
+CURVES = {"loss": "loss", "accuracy": "train_accuracy"}
+"""A curve's columns, and what they are called in MLflow."""
+
+
+def manifests(cells: Iterable[Mapping[str, Any]], store: Store) -> dict[str, dict[str, Any]]:
+    """Every fitted stage of the cells, by key: its manifest as stored, `fit` as the cells say, and the `cells` it serves."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        for fit in cell["fits"]:
+            key = fit["key"]
+            if key not in found:
+                path = store.folder(fit["stage"], key) / "manifest.json"
+                if not path.exists():
+                    continue
+                found[key] = {**json.loads(path.read_text(encoding="utf-8")), "fit": fit, "cells": []}
+            found[key]["cells"].append(f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}")
+    return found
+
+
+def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]) -> str:
+    """Make or complete the run of a stage, an entry of `manifests`; gives its id. `common` are facts of the whole grid."""
+    fit, facts, params = stage["fit"], stage["facts"], stage["stage"]["params"]
+    known = {
+        "stage": fit["stage"],
+        "role": fit["role"],
+        "network": str(fit["settings"].get("network", "")),
+        "signals": "+".join(params.get("signals") or []),
+        "scenario": str(facts.get("scenario", "")),
+        "fold": str(facts.get("fold", "")),
+        "device": str(facts.get("device", "")),
+        **common,
+    }
+    tags = {**known, "kind": "stage", "key": fit["key"], "cells": " ".join(stage["cells"])[:4900]}
+    tags |= {"upstream": " ".join(facts.get("upstream", [])), "mlflow.runName": str(facts.get("label", fit["stage"]))}
+    tags["mlflow.note.content"] = "Serves " + ", ".join(stage["cells"][:20]) + "."
+    if fit.get("search"):
+        tags["searches"] = fit["search"]
+    settings = {name: str(value) for name, value in fit["settings"].items()}
+    metrics = [(n, float(facts[n]), 0) for n in ("seconds", "trials", "peak_gpu_mb") if facts.get(n) is not None]
+    for column, name in CURVES.items():
+        metrics += points(facts["curve"], column, name)
+    return runs.write(digest(["stage", fit["stage"], fit["key"]]), tags, {**settings, **known}, metrics, failed=False)
+
+
+def points(curve: list[dict[str, Any]], column: str, name: str) -> list[tuple[str, float, int]]:
+    """A column of a curve as points of an MLflow metric; nothing where the curve lacks it."""
+    return [(name, float(p[column]), int(p["epoch"])) for p in curve if column in p]
+
+
+def thinned(curve: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """At most `most` points of a curve, evenly spaced, the first and the last among them; all of a shorter one."""
+    if len(curve) <= most:
+        return curve
+    return [curve[round(i * (len(curve) - 1) / (most - 1))] for i in range(most)]
