@@ -54,8 +54,12 @@ class Sides:
         """The usable held-out trials, in the order of the fold."""
         sources, usable = self._of(parts)
         rows = [n for n in map(self._row_of.__getitem__, split.test) if usable[n]]
-        ids = tuple(self.inputs.index.trial_ids[n] for n in rows)
-        return TestSet(ids, tuple(split.subject_of[t] for t in ids), sources.digest([(n, n + 1) for n in rows]))
+        ids = tuple(map(self.inputs.index.trial_ids.__getitem__, rows))
+        spans: list[tuple[int, int]] = []
+        for n in rows:
+            first = spans.pop()[0] if spans and spans[-1][1] == n else n
+            spans.append((first, n + 1))
+        return TestSet(ids, tuple(map(split.subject_of.__getitem__, ids)), sources.digest(spans))
 
     def _of(self, parts: Parts) -> tuple[Column, np.ndarray]:
         """Of all trials: the id with the keys of the recordings of `parts`, and whether all of these are usable."""

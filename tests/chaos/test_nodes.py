@@ -63,7 +63,7 @@ def test_a_fit_lost_with_its_node_goes_on_from_its_checkpoint_on_one_that_joins(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:
     """One node, so the fit that runs is on it. It dies; a second joins, then a third, which dies at work too."""
-    out, experiment = tmp_path / "out", varied(tiny_experiment, tmp_path / "long.toml", epochs=1200)
+    out, experiment = tmp_path / "out", varied(tiny_experiment, tmp_path / "long.toml", epochs=2000)
     with tools.nodes_of_one_processor(1) as cluster:
         run = tools.start(tools.command(tiny_data, experiment, out, *LONG, "--address", cluster.address))
         (first,) = cluster.worker_nodes
@@ -97,7 +97,7 @@ def test_a_node_lost_while_it_works_on_a_trial_of_a_search(tiny_data: Path, tiny
     """Trials drawn at random and never pruned, so that the order in which two nodes finish them cannot matter."""
     space = "[search]\ntrials = 4\ninner_folds = 2\nprune = false\n"
     space += "[search.physiological]\nlr = {low = 1e-4, high = 1e-1, log = true}\n"
-    out, experiment = tmp_path / "out", varied(tiny_experiment, tmp_path / "searched.toml", epochs=200, more=space)
+    out, experiment = tmp_path / "out", varied(tiny_experiment, tmp_path / "searched.toml", epochs=400, more=space)
     with tools.nodes_of_one_processor(2) as cluster:
         run = tools.start(tools.command(tiny_data, experiment, out, *SEARCHED, "--address", cluster.address))
         tools.until(lambda: len(tools.manifests(out, "search-trial")) >= 2, run)

@@ -101,7 +101,7 @@ def nodes_of_one_processor(number: int) -> Iterator[Any]:
         cluster.shutdown()
 
 
-WORK = ("._Inner.train", "Worker.train", "Preparer.video")  # as Ray names its processes while they work
+WORK = (".train", "Preparer.video")  # in what Ray calls a process that fits, and one that prepares
 SIZE = {"object_store_memory": 100_000_000}
 
 

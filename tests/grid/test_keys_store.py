@@ -24,7 +24,7 @@ def test_keys_are_pinned() -> None:
 def test_tables_of_trials_have_the_key_that_anything_has() -> None:
     rows = [["a-é-1", "0f"], ["b", "1e"], ['"', ","], ["d", ""]]
     columns = [Column(rows), Column((0, 1, 1, 10)), Column("aébd")]
-    for spans in ([(0, 4)], [(0, 1), (2, 4)], [(3, 4), (0, 2)], []):
+    for spans in ([(0, 4)], [(0, 1), (2, 4)], [(0, 2), (3, 4)], [(0, 1), (3, 4)], [(1, 2), (3, 4)], [(3, 4), (0, 2)], []):
         chosen = [i for first, end in spans for i in range(first, end)]
         lists = [[column[i] for i in chosen] for column in (rows, (0, 1, 1, 10), "aébd")]
         assert digest_columns(columns, spans) == digest(lists)
