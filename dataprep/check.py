@@ -30,6 +30,7 @@ from dataprep.census import Finding, TrialFacts
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings
+from dataprep.places import place
 from dataprep.processes import ProcessDied, spread
 from dataprep.retinaface import DETECTORS
 from dataprep.types import DataSet
@@ -205,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dataprep.check", description="A census of a data set before any training."
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="the folder of the data set")
+    parser.add_argument("path", metavar="PATH", help="the folder of the data set, on this machine")
     parser.add_argument("--dataset", metavar="NAME", help="how to read it; default: recognised")
     parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
     parser.add_argument("--json", action="store_true", help="print the census as JSON")
@@ -221,9 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.jobs < 1:
         parser.error(f"--jobs: found {options.jobs}, expected at least 1")
     try:
-        dataset = dataset_named(options.dataset) if options.dataset else recognise(options.path)
+        path = place(options.path)
+        if not isinstance(path, Path):
+            raise ValueError(
+                f"{path}: a census reads a folder of this machine; copy the data set, or let the grid read it there"
+            )
+        dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
         settings = FaceSettings(detector=options.detector, decoder=options.decoder)
-        found = take(options.path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
+        found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
         files = write(found, dataset, options.out) if options.out else []
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

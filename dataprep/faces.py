@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from dataprep import retinaface, tracking, video
+from dataprep.places import Place
 from dataprep.retinaface import DETECTORS, Detector
 from dataprep.sheet import ContactSheet
 from dataprep.tracking import FaceSettings, FaceTrack, Follower
@@ -26,7 +27,7 @@ __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detect
 TRACK_VERSION = f"{video.VERSION}.{retinaface.VERSION}.{tracking.VERSION}"  # same settings, same file: same track
 VERSION = f"{TRACK_VERSION}.1"  # and same crops; raise the last number when cutting out changes
 
-CHUNK = 32  # crops handed over at once: 5 MB, a usual batch of the network behind
+CHUNK = 16  # crops handed over at once: more would cost AlexNet memory and gain no speed
 
 
 def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
@@ -35,7 +36,7 @@ def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
 
 
 def prepare_video(
-    path: str | Path,
+    path: str | Place,
     settings: FaceSettings,
     *,
     clock_hz: float = 25.0,
@@ -43,7 +44,7 @@ def prepare_video(
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
 ) -> FaceTrack:
-    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 32.
+    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 16.
 
     With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
     Without, every frame is a step and any rate is accepted. `on_crops` None: the track only. `track`: no detection is run.
@@ -84,7 +85,7 @@ def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
     return frame.window((x0, y0, x1, y1), width=settings.size, height=settings.size)
 
 
-def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Path) -> Iterator[tuple[Frame, np.ndarray]]:
+def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) -> Iterator[tuple[Frame, np.ndarray]]:
     n = 0
     for n, frame in enumerate(frames, start=1):
         if n > len(track) or (frame.width, frame.height) != (track.width, track.height):

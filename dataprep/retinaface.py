@@ -74,7 +74,15 @@ def _session(weights: Path, threads: int) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared with other clips
     options.log_severity_level = 3
-    return ort.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(weights), options, providers=providers())
+
+
+def providers() -> list[str]:
+    """Where the networks of the detectors run, first choice first: a GPU if onnxruntime-gpu is installed, else the CPU.
+
+    onnxruntime goes on to the next if a process sees no GPU. Boxes of the two differ by rounding.
+    """
+    return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in ort.get_available_providers()]
 
 
 def _mobile(min_score: float, threads: int) -> Detector:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
+from dataprep.places import Place
 from dataprep.types import DataError, DataSet, Defect, Trial
 
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
@@ -100,7 +100,7 @@ def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset
     return np.stack(columns, axis=1)
 
 
-def read_text(path: Path, *, lenient: bool = False) -> str:
+def read_text(path: Place, *, lenient: bool = False) -> str:
     """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed). Raises DataError.
 
     `lenient`: bytes that are not UTF-8 become U+FFFD, for a reader that can leave out the lines they spoil.
@@ -116,7 +116,7 @@ def read_text(path: Path, *, lenient: bool = False) -> str:
         raise DataError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
 
 
-def column_numbers(header: str, *, expected: Sequence[str], path: Path) -> dict[str, int]:
+def column_numbers(header: str, *, expected: Sequence[str], path: Place) -> dict[str, int]:
     """Name -> position of the expected columns in a TAB-separated header; blanks around names do not count. DataError."""
     found = [name.strip() for name in header.split("\t")]
     wrong = [name for name in expected if found.count(name) != 1]
@@ -126,7 +126,7 @@ def column_numbers(header: str, *, expected: Sequence[str], path: Path) -> dict[
     return {name: found.index(name) for name in expected}
 
 
-def read_table(path: Path, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
+def read_table(path: Place, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
     """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises DataError."""
     header, _, body = read_text(path).partition("\n")
     numbers = column_numbers(header, expected=columns, path=path)

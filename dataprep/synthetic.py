@@ -6,7 +6,8 @@ writes OUT/starting_point/samples.csv, OUT/video/, OUT/biosignals_filtered/ and 
 bear names of the real list, so the subset `expressive` works: about 20 of 87 show hardly any pain in the face. One in
 twelve has skin that does not respond. `--signal` says which channel carries the label; each of the others shows the pain
 of a class drawn at random, so that nothing but that channel can tell the classes apart: not its look, not the order of
-the rows, not the files' sizes. The same parameters give the same signal files and pixels.
+the rows, not the files' sizes. In `video` the face turns to pain after 2 s; in `face` it shows it throughout, for networks that
+see single frames. The same parameters give the same signal files and pixels.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {  # option -> the channels that carry the
     "eda": ("eda",),
     "ecg": ("ecg",),
     "video": ("video",),
+    "face": ("video",),  # held from the first frame to the last: a cue that needs no time
     "none": (),
 }
 IDS = {name: i for i, name in CLASSES.items()}
@@ -51,7 +53,7 @@ class _Recording:
     number: int
     class_name: str
     classes: tuple[str, ...]
-    carries: tuple[str, ...]
+    signal: str
     seed: int
     size: tuple[int, int]
 
@@ -67,7 +69,7 @@ class _Recording:
         """(the pain that this channel shows, 0 to 1; its random numbers)."""
         rng = self.rng(1, self.number, CHANNELS.index(name))
         drawn = self.classes[rng.integers(len(self.classes))]
-        return IDS[self.class_name if name in self.carries else drawn] / max(CLASSES), rng
+        return IDS[self.class_name if name in SIGNALS[self.signal] else drawn] / max(CLASSES), rng
 
 
 def write_synthetic(
@@ -156,7 +158,7 @@ def _recordings(
     rng = np.random.default_rng([seed, len(SUBJECTS)])
     deaf = set(rng.permutation(len(names))[: int(NON_RESPONDERS * len(names))].tolist())
     return [
-        _Recording(name, i not in deaf, number, str(class_name), classes, SIGNALS[signal], seed, size)
+        _Recording(name, i not in deaf, number, str(class_name), classes, signal, seed, size)
         for i, name in enumerate(names)
         for number, class_name in enumerate(rng.permutation(list(classes) * trials), start=1)
     ]
@@ -208,7 +210,7 @@ def _write_recording(r: _Recording, folder: Path) -> None:
         _signal_file(folder, r), table, fmt=["%d"] + ["%.6f"] * 5, delimiter="\t", header="\t".join(columns), comments=""
     )
     level, rng = r.channel("video")
-    frames = synthetic_face.frames(person, rng, level=level, size=r.size)
+    frames = synthetic_face.frames(person, rng, level=level, size=r.size, held=r.signal == "face")
     synthetic_face.write_video(_video_file(folder, r), frames, rng=rng)
 
 

@@ -141,8 +141,11 @@ def _smooth_noise(rng: np.random.Generator, *, knots: int, n_rows: int) -> np.nd
     return k[:, low] * (1 - w) + k[:, low + 1] * w
 
 
-def movement(person: Person, rng: np.random.Generator, *, level: float) -> np.ndarray:
-    """(K, T) strength of every action over a trial: chance movements, and pain of `level` that sets in after 2 s."""
+def movement(person: Person, rng: np.random.Generator, *, level: float, held: bool = False) -> np.ndarray:
+    """(K, T) strength of every action over a trial: chance movements, and pain of `level` that sets in after 2 s.
+
+    `held`: pain is shown alike from the first frame to the last, so that any single frame tells it.
+    """
     time_s = np.arange(N_FRAMES) / RATE_HZ
     strength = _smooth_noise(rng, knots=6, n_rows=len(ACTIONS)) * np.array([0.14, 0.1, 0.1, 0.1, 0.0, 0.25])[:, None]
     for at_s in rng.uniform(0, N_FRAMES / RATE_HZ, rng.poisson(person.blinks_per_s * N_FRAMES / RATE_HZ)):
@@ -150,6 +153,8 @@ def movement(person: Person, rng: np.random.Generator, *, level: float) -> np.nd
     onset_s, rise_s, shown = rng.uniform(2.0, 2.7), rng.uniform(0.5, 1.3), rng.random() > 0.08
     s = np.clip((time_s - onset_s) / rise_s, 0, 1)
     course = s * s * (3 - 2 * s) * (1 + 0.15 * _smooth_noise(rng, knots=8, n_rows=1)[0])
+    if held:
+        course = np.ones_like(course)
     mix = PAIN * rng.uniform(0.6, 1.25, len(PAIN))
     peak = level * person.expression * shown * np.clip(rng.lognormal(0, 0.25), 0.5, 1.4)
     strength += peak * mix[:, None] * course
@@ -157,8 +162,10 @@ def movement(person: Person, rng: np.random.Generator, *, level: float) -> np.nd
     return strength.clip(-0.6, 1.5)
 
 
-def frames(person: Person, rng: np.random.Generator, *, level: float, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """The 138 frames of a trial in which the face shows pain of `level` (0 to 1); `size` is (width, height)."""
+def frames(
+    person: Person, rng: np.random.Generator, *, level: float, size: tuple[int, int], held: bool = False
+) -> Iterator[np.ndarray]:
+    """The 138 frames of a trial in which the face shows pain of `level` (0 to 1), as `movement`; `size` is (width, height)."""
     stage = _stage(person, size=size, light=rng.uniform(0.9, 1.08))
     unit = size[1] / 480
     place = rng.normal(0, 9 * unit, 2)
@@ -166,7 +173,7 @@ def frames(person: Person, rng: np.random.Generator, *, level: float, size: tupl
     centre = (stage.canvas.shape[1] / 2, stage.canvas.shape[0] * 0.6)
     x0, y0, x1, y1 = stage.box
     posed = stage.canvas.copy()
-    for k, strength in enumerate(movement(person, rng, level=level).T.astype(np.float32)):
+    for k, strength in enumerate(movement(person, rng, level=level, held=held).T.astype(np.float32)):
         source = stage.grid - np.tensordot(strength, stage.moves, 1)
         posed[y0:y1, x0:x1] = cv2.remap(stage.canvas, source[..., 0], source[..., 1], cv2.INTER_LINEAR)
         turn = cv2.getRotationMatrix2D(centre, sway[2, k], 1 + sway[3, k])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
+
+from dataprep.places import Place
 
 
 class DataError(ValueError):
@@ -21,7 +22,8 @@ class DataError(ValueError):
 class Trial:
     """One stimulus of one subject. Facts and file names, no arrays.
 
-    `video` and `signals` are absolute paths, or None where the data set holds no such recording for the trial.
+    `video` and `signals` are absolute paths or URIs (dataprep/places.py), or None where
+     the data set holds no such recording for the trial.
     `start_s` is where the trial begins in the signal file (0 where a file holds just one trial).
     """
 
@@ -67,8 +69,8 @@ class DataSet:
     classes: Mapping[int, str]
     negative: int
     positive: int
-    recognise: Callable[[Path], bool]
-    read_trials: Callable[[Path], tuple[tuple[Trial, ...], tuple[Defect, ...]]]
+    recognise: Callable[[Place], bool]
+    read_trials: Callable[[Place], tuple[tuple[Trial, ...], tuple[Defect, ...]]]
     read_signals: Callable[[Trial], Mapping[str, tuple[np.ndarray, float]]]
     subsets: Mapping[str, frozenset[str] | None] = field(default_factory=lambda: {"all": None})
     holdout: frozenset[str] | None = None

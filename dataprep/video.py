@@ -13,9 +13,10 @@ Coordinates are continuous, in pixels of the full picture: (0, 0) is the outer c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import IO
 
 import av
 import cv2
@@ -23,9 +24,11 @@ import decord
 import numpy as np
 from av.container import InputContainer
 
+from dataprep.places import Place, Remote, fetched, place
 from dataprep.types import DataError
 
 Box = tuple[float, float, float, float]
+Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
 
 VERSION = 1  # raise when the same file may give other frames or other window pixels
 RATE_TOLERANCE = 0.02
@@ -65,26 +68,29 @@ class Frame:
 class Video:
     """An opened file: `rate_hz` by its header (0 = unknown), `declared` frames (0 = unknown), frames to be read once."""
 
-    path: Path
+    path: Place
     rate_hz: float
     declared: int
     frames: Iterator[Frame]
 
 
-def open_video(path: str | Path, *, decoder: str = "pyav") -> Video:
-    """Open a file with one decoding thread. Raises DataError if it is absent, empty or no video; ValueError for the decoder.
+def open_video(path: str | Place, *, decoder: str = "pyav") -> Video:
+    """Open a file with one decoding thread; one in a bucket is fetched first.
+
+    Raises DataError if it is absent, empty or no video; ValueError for the decoder.
 
     Reading the frames raises DataError where the stream is damaged or ends early.
     """
-    path = Path(path)
+    path = place(path)
     if decoder not in DECODERS:
         raise ValueError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a video")
-    if path.stat().st_size == 0:
+    source = fetched(path) if isinstance(path, Remote) else str(path)
+    if (source.seek(0, 2) if not isinstance(source, str) else os.path.getsize(source)) == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); expected a video")
     try:
-        container = av.open(str(path))
+        container = av.open(_from_start(source), "r")
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path}: cannot be opened ({error}); expected a video") from None
     if not container.streams.video:
@@ -93,7 +99,13 @@ def open_video(path: str | Path, *, decoder: str = "pyav") -> Video:
     stream = container.streams.video[0]
     rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
     declared = stream.frames or round((container.duration or 0) / av.time_base * rate_hz)
-    return Video(path, rate_hz, declared, DECODERS[decoder](path, container))
+    return Video(path, rate_hz, declared, DECODERS[decoder](path, source, container))
+
+
+def _from_start(source: Source) -> Source:
+    if not isinstance(source, str):
+        source.seek(0)
+    return source
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
@@ -131,7 +143,7 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
             yield _held(shown, last, clock_hz, video.path)
 
 
-def _held(frame: Frame, k: int, clock_hz: float, path: Path) -> Frame:
+def _held(frame: Frame, k: int, clock_hz: float, path: Place) -> Frame:
     if k / clock_hz - frame.time_s > 1.25 / clock_hz:
         gap = f"between {frame.time_s:.3f} s and {k / clock_hz:.3f} s"
         raise DataError(f"{path}: found no frame {gap}, expected one every {1 / clock_hz:g} s")
@@ -175,7 +187,7 @@ def _yuv_to_rgb(*, bt709: bool, full_range: bool) -> np.ndarray:
     return np.column_stack([np.full(3, luma), chroma, offset])
 
 
-def _read_pyav(path: Path, container: InputContainer) -> Iterator[Frame]:
+def _read_pyav(path: Place, _: Source, container: InputContainer) -> Iterator[Frame]:
     stream = container.streams.video[0]
     # Parallel work is over clips, one thread each: many decoders of one thread beat one decoder of many.
     stream.thread_type = "NONE"
@@ -214,13 +226,13 @@ def _of_pyav(picture: av.VideoFrame, time_s: float) -> Frame:
 _MATRICES = {(m, r): _yuv_to_rgb(bt709=m, full_range=r) for m in (False, True) for r in (False, True)}
 
 
-def _read_decord(path: Path, container: InputContainer) -> Iterator[Frame]:
+def _read_decord(path: Place, source: Source, container: InputContainer) -> Iterator[Frame]:
     container.close()
     if container.format.name in ("mpeg", "mpegts"):
         # It drops the first group of pictures and repeats the last frame instead, without an error.
         raise DataError(f"{path}: found an MPEG stream without an index, which decord misreads; expected decoder 'pyav'")
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = decord.VideoReader(_from_start(source), num_threads=1)
         times_s = np.asarray(reader.get_frame_timestamp(range(len(reader))), dtype=np.float64)[:, 0]
         # Frames before 0 are cut away by an edit list: they are not handed out, but they are counted.
         times_s = times_s[times_s > -1e-6]
@@ -231,4 +243,7 @@ def _read_decord(path: Path, container: InputContainer) -> Iterator[Frame]:
         raise DataError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
 
 
-DECODERS: Mapping[str, Callable[[Path, InputContainer], Iterator[Frame]]] = {"pyav": _read_pyav, "decord": _read_decord}
+DECODERS: Mapping[str, Callable[[Place, Source, InputContainer], Iterator[Frame]]] = {
+    "pyav": _read_pyav,
+    "decord": _read_decord,
+}

@@ -29,11 +29,12 @@ from ray.exceptions import RayError
 
 from dataprep.types import Defect
 from grid.config import Execution
-from grid.inprocess import Prepared, Tick, reason_of, take_signals, video_defect
+from grid.inprocess import Prepared, Tick, take_signals, video_defect
 from grid.keys import Stage
 from grid.limits import death, time_limit
 from grid.pool import Pool
-from grid.prepare import SignalsJob, VideoJob, run_signals, run_video
+from grid.prepare import SignalsJob, VideoJob, reason_of, run_signals
+from grid.preparer import Preparer, log_of
 from grid.results import write_json
 from grid.schedule import run_work
 from grid.stages import Blocks, read_tracks
@@ -74,33 +75,9 @@ class RayBlocks:
 
 
 @ray.remote
-class Preparer:
-    """Prepares one video at a time; detector and trunk stay loaded."""
-
-    def __init__(self, store: Store, device: str, limit_s: float, logs: Path) -> None:
-        self.store, self.device, self.limit_s, self.logs = store, device, limit_s, logs
-
-    def ready(self) -> None:
-        """Answers once the process runs."""
-
-    @ray.method(num_returns=2)
-    def video(self, job: VideoJob) -> tuple[str, np.ndarray | None]:
-        """('', features), or the reason why there are none."""
-        try:
-            with time_limit(self.limit_s, _log_of(self.logs, job.stage)):
-                return "", run_video(job, self.store, self.device)
-        except Exception as error:
-            return reason_of(error), None
-
-
-@ray.remote
 def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path) -> Any:
-    with time_limit(limit_s, _log_of(logs, job.stage)):
+    with time_limit(limit_s, log_of(logs, job.stage)):
         return run_signals(job, store)
-
-
-def _log_of(logs: Path, stage: Stage) -> Path:
-    return logs / f"{stage.name}-{stage.key}.hung.txt"
 
 
 class Cluster:
@@ -181,7 +158,7 @@ class Cluster:
     def _reason(self, stage: Stage, error: RayError) -> str:
         if isinstance(error, ray.exceptions.RayTaskError):
             return reason_of(error.cause)
-        return death(_log_of(self.logs, stage), self.execution.prepare_limit_s, self.execution.retries + 1)[0]
+        return death(log_of(self.logs, stage), self.execution.prepare_limit_s, self.execution.retries + 1)[0]
 
     def _prepare_videos(self, videos: Sequence[VideoJob], out: Prepared, tick: Tick) -> None:
         e = self.execution
@@ -194,7 +171,9 @@ class Cluster:
             return int(have.get("GPU", 0)) * e.prepares_per_gpu if self.gpus else int(have.get("CPU", 0))
 
         device = "cuda" if self.gpus else "cpu"
-        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs), capacity)
+        (spec,) = {job.trunk for job in videos}
+        trunk = ray.put((spec, spec.load().shared()))
+        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk), capacity)
         for done in pool.run(videos, lambda a, job: a.video.remote(job), rounds=e.retries + 1):
             reason = self._reason(done.job.stage, done.error) if done.error else done.status
             if reason:

@@ -1,6 +1,7 @@
 """Content hashes of recordings: identity follows what a file holds, not where it lies or when it was copied.
 
 Hashes are remembered beside the store by path, size and modification time, so that a data set is read for this once.
+They are the same in a folder and in a bucket: so are all keys.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import hashlib
 import json
 import os
 import stat as stat_module
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+from dataprep.places import Remote, place
 
 
 def fingerprints(
@@ -27,14 +31,7 @@ def fingerprints(
     wanted = sorted(set(files))
     found: dict[str, str] = {}
     todo: list[tuple[str, list]] = []
-    for file in wanted:
-        try:
-            stat = os.stat(file)
-        except OSError:
-            continue
-        if not stat_module.S_ISREG(stat.st_mode):
-            continue  # reading a pipe or a device may never end
-        mark = [stat.st_size, stat.st_mtime_ns]
+    for file, mark in _marks(wanted):
         if file in known and known[file][:2] == mark:
             found[file] = known[file][2]
         else:
@@ -54,9 +51,30 @@ def fingerprints(
     return found
 
 
+def _marks(files: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
+    """Size and time of change of each regular file; of those in a bucket, from one listing of each folder."""
+    listed: dict[str, list[int]] = {}
+    seen: set[Remote] = set()
+    for file in files:
+        at = place(file)
+        if isinstance(at, Remote):
+            if at.parent not in seen:
+                seen.add(at.parent)
+                with suppress(OSError):
+                    listed.update({str(child): [size, time_ns] for child, size, time_ns in at.parent.listing()})
+            if file in listed:
+                yield file, listed[file]
+            continue
+        with suppress(OSError):
+            stat = at.stat()
+            if stat_module.S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
+                yield file, [stat.st_size, stat.st_mtime_ns]
+
+
 def _hash(file: str) -> str | None:
+    at = place(file)
     try:
-        with open(file, "rb") as stream:
+        with at.open() if isinstance(at, Remote) else at.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError:
         return None

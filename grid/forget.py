@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import io
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dataprep.places import remove_tree, write_whole
 from grid.lock import alone
 from grid.store import Store
 
@@ -46,7 +48,9 @@ def forget(out: Path, subject: str) -> Forgotten:
         known = {s for m in manifests.values() for s in _subjects(m)}
         raise ValueError(f"{store.root}: nothing there comes from a subject {subject!r}; it knows {len(known)} subjects")
     gone = Forgotten()
-    with open(store.root / "stale.csv", "a", newline="", encoding="utf-8") as file:
+    stale = store.root / "stale.csv"
+    with io.StringIO(stale.read_text(encoding="utf-8") if stale.is_file() else "", newline="") as file:
+        file.seek(0, os.SEEK_END)
         rows = csv.writer(file)
         for name in sorted(mine):
             stage, key = name
@@ -54,10 +58,11 @@ def forget(out: Path, subject: str) -> Forgotten:
                 gone.stale += 1
                 rows.writerow([stage, key, manifests[name]["facts"].get("label", ""), datetime.date.today().isoformat()])
             gone.artefacts[stage] = gone.artefacts.get(stage, 0) + 1
+        write_whole(stale, file.getvalue().encode())
     for stage, key in mine:
-        shutil.rmtree(store.folder(stage, key))
+        store.remove(stage, key)
     for leftover in (".checkpoints", ".drafts"):
-        shutil.rmtree(store.root / leftover, ignore_errors=True)
+        remove_tree(store.root / leftover)
     for path in out.iterdir():
         if path.name not in KEPT:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -65,11 +70,10 @@ def forget(out: Path, subject: str) -> Forgotten:
 
 
 def _manifests(store: Store) -> Iterable[tuple[tuple[str, str], dict[str, Any]]]:
-    for stage in os.scandir(store.root) if store.root.is_dir() else ():
-        if stage.is_dir() and not stage.name.startswith("."):
-            for key in store.keys(stage.name):
-                path = store.folder(stage.name, key) / "manifest.json"
-                yield (stage.name, key), json.loads(path.read_text(encoding="utf-8"))
+    for stage in store.stages():
+        for key in store.keys(stage):
+            path = store.folder(stage, key) / "manifest.json"
+            yield (stage, key), json.loads(path.read_text(encoding="utf-8"))
 
 
 def _subjects(manifest: dict[str, Any]) -> set[str]:
@@ -103,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     for out in folders:
         try:
-            if not (out / "store").is_dir():
+            if not (out / "store").exists():
                 raise ValueError(f"{out} is no result folder: it has no store")
             with alone(out):
                 gone = forget(out, options.subject)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from grid.jobs import Fit, InnerFold, Search
 from grid.keys import Stage
 from grid.stages import Runner
 from painmodels import registry
-from painmodels.fit import file_checkpoint, outputs
+from painmodels.checkpoints import Checkpoint, file_checkpoint
+from painmodels.fit import Fitted, outputs
 from painmodels.fit import fit as train
+from painmodels.fit_packed import PACKABLE, Job, fit_packed, layout
 
 TIE_BREAK = 1e-4
 """Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""
@@ -32,22 +35,20 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
     drafts = runner.store.root / ".checkpoints"
     drafts.mkdir(parents=True, exist_ok=True)
     kept = [drafts / f"{job.stage.name}-{job.stage.key}-{trial['number']}-{i}.safetensors" for i in range(len(job.inner))]
+    seeds = [
+        Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed for i in range(len(job.inner))
+    ]
     rungs = rung_epochs(settings.epochs, job.options.halving)
     for number, epochs in enumerate(rungs, 1):
         started = time.monotonic()
         scores, likelihoods = [], []
-        for i, inner in enumerate(job.inner):
-            x_train, x_validation = _inputs(runner, job, inner, normalise)
-            fitted = train(
-                network,
-                settings,
-                x_train,
-                np.asarray(inner.train.labels),
-                seed=Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed,
-                device=runner.device,
-                checkpoint=file_checkpoint(kept[i], every=max(1, settings.epochs)),
-                until=epochs,
-            )
+        sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
+        fits = [
+            _InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, settings.epochs)))
+            for (x_train, _), inner, seed, file in zip(sides, job.inner, seeds, kept, strict=True)
+        ]
+        trained = _train(network, settings, fits, runner, until=epochs)
+        for (_, x_validation), inner, fitted in zip(sides, job.inner, trained, strict=True):
             p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=runner.device)
             accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
             scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
@@ -59,6 +60,28 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
         score, seconds = float(np.mean(scores)), round(time.monotonic() - started, 3)
         report = {"rung": number, "epochs": epochs, "score": score, "inner": scores, "seconds": seconds, "last": last}
         yield {**report, "rank": score + TIE_BREAK * float(np.mean(likelihoods))}
+
+
+@dataclass(frozen=True)
+class _InnerFit:
+    x: list[np.ndarray]
+    labels: np.ndarray
+    seed: int
+    checkpoint: Checkpoint
+
+
+def _train(
+    network: registry.SubNetwork, settings: registry.Training, fits: list[_InnerFit], runner: Runner, *, until: int
+) -> Iterable[Fitted]:
+    """All inner folds as one computation where the worker packs, one after another elsewhere."""
+    shape = fits[0].x[0].shape
+    if runner.packs > 1 and network is PACKABLE and layout(settings, *shape[1:]):
+        return fit_packed(
+            [Job(settings, f.x[0], f.labels, f.seed, f.checkpoint, until) for f in fits],  # type: ignore[arg-type]
+            device=runner.device,
+        )
+    options: dict[str, Any] = {"device": runner.device, "until": until}
+    return (train(network, settings, f.x, f.labels, seed=f.seed, checkpoint=f.checkpoint, **options) for f in fits)
 
 
 def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataprep.types import DataError, Defect
+from dataprep.types import Defect
 from grid.inner import search_trial
 from grid.jobs import Fit
-from grid.prepare import SignalsBlock, SignalsJob, VideoJob, run_signals, run_video
+from grid.prepare import SignalsBlock, SignalsJob, VideoJob, reason_of, run_signals, run_video
 from grid.stages import Blocks, Runner, StoreBlocks
 from grid.store import Store
 from grid.worklist import Item, Worklist
@@ -35,11 +35,6 @@ class Prepared:
 def video_defect(job: VideoJob, reason: str) -> Defect:
     """The defect of a video that could not be prepared."""
     return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
-
-
-def reason_of(error: BaseException) -> str:
-    """One line for people: the message of bad input, type and message of anything else."""
-    return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
 
 
 class InProcess:

@@ -5,8 +5,9 @@ A fit is built from the training side of a fold alone; test trials enter in `Pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from grid.config import Search as SearchOptions
 from grid.config import Space
 from grid.keys import Stage
 from painmodels import registry
+from painmodels.fit_packed import layout
 
 FIT_VERSION = 1
 """Raised when fits of the same identity come to give other weights."""
@@ -82,6 +84,12 @@ class Fit:
     def epochs(self) -> int:
         """Passes over the training trials, 1 for what is not trained in epochs."""
         return getattr(self.settings, "epochs", 1)
+
+    @property
+    def layout(self) -> tuple[Any, ...]:
+        """Equal for fits that can be trained side by side as one computation; empty for one that cannot."""
+        first, last = self.steps
+        return layout(self.settings, last - first, len(self.channels)) if self.role == "physiological" else ()
 
     @property
     def label(self) -> str:
@@ -167,10 +175,15 @@ class Plan:
     decided: dict[str, Search] = field(default_factory=dict)
     waiting: dict[Cell, str] = field(default_factory=dict)
     impossible: dict[Cell, str] = field(default_factory=dict)
+    _by_fit: dict[str, list[Predict]] = field(default_factory=dict, repr=False)
+    _noted: int = 0
 
     def predicts_of(self, fit_key: str) -> list[Predict]:
-        """The predictions made with a fit."""
-        return [p for p in self.predicts.values() if p.fit.stage.key == fit_key]
+        """The predictions made with a fit. Predictions join a plan and never leave it."""
+        for predict in islice(self.predicts.values(), self._noted, None):
+            self._by_fit.setdefault(predict.fit.stage.key, []).append(predict)
+        self._noted = len(self.predicts)
+        return self._by_fit.get(fit_key, [])
 
 
 @dataclass(frozen=True)
@@ -179,8 +192,3 @@ class Inputs:
 
     index: SampleIndex
     keys: Mapping[str, Mapping[str, str]]
-
-    def usable(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> tuple[str, ...]:
-        """The trials whose recordings of all `parts` are usable, order kept."""
-        columns = [self.keys[part] for part in parts]
-        return tuple(t for t in trial_ids if all(t in column for column in columns))

@@ -20,6 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataprep.places import Place, place
+
 if TYPE_CHECKING:
     from grid.config import Experiment
     from grid.session import Session
@@ -52,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
     how = p.add_argument_group("on what, and how")
-    how.add_argument("--data", type=Path, metavar="PATH", help="a data set; default: a synthetic one, written on first use")
+    how.add_argument(
+        "--data",
+        type=_place,
+        metavar="PATH|URI",
+        help="a data set, s3://… too; default: a synthetic one, written on first use",
+    )
     how.add_argument("--dataset", metavar="NAME", help="how to read it: biovid, stress-predict, …; default: recognised")
     how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
@@ -64,7 +71,10 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
     how.add_argument("--detector", metavar="NAME", help="retinaface-mobile (default, shipped) or retinaface (the paper's)")
     how.add_argument("--detector-weights", type=Path, metavar="FILE", help="of retinaface; default: its package's cache")
-    how.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: runs/<experiment>")
+    how.add_argument("--out", type=_folder, metavar="DIR", help="where results go; default: runs/<experiment>")
+    how.add_argument(
+        "--store", type=_place, metavar="DIR|URI", help="where artefacts go, s3://bucket/prefix too; default: DIR/store"
+    )
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
     run.add_argument("--status", action="store_true", help="show how far the grid in DIR is, running or not, and stop")
@@ -76,6 +86,22 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
+
+
+def _place(text: str) -> Place:
+    """A path or a URI."""
+    try:
+        return place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _folder(text: str) -> Path:
+    """A folder of this machine: it holds a lock, a database and drafts that are renamed, which a bucket has not."""
+    at = _place(text)
+    if not isinstance(at, Path):
+        raise argparse.ArgumentTypeError(f"{text}: results lie in a folder of this machine; for a bucket, --store {text}")
+    return at
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -144,7 +170,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid.masking import masked
     from grid.plan import Planner, splits_of
     from grid.session import Session
-    from grid.store import Store
+    from grid.store import Store, point
     from grid.survey import survey
     from painmodels.baselines import default_rows
 
@@ -158,7 +184,9 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     scenarios: tuple[str, ...] = experiment.axes.scenarios
     if options.scenarios:
         scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
-    store = Store(out / "store")
+    if options.store and not options.plan:
+        point(out / "store", options.store)
+    store = Store(options.store or out / "store")
     data = options.data.resolve() if options.data else _synthetic(experiment, out, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
     found = survey(data, experiment, rows=rows, scenarios=scenarios, memory=memory, dataset=options.dataset)

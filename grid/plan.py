@@ -17,8 +17,9 @@ from grid.baseline_fits import baseline_fit
 from grid.cells import SIGNALS, Cell, Row, Scenario, row
 from grid.config import Experiment
 from grid.jobs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
-from grid.keys import Stage, digest_rows
+from grid.keys import Params, Stage
 from grid.protocols import FoldSplit, protocols
+from grid.sides import Sides
 from painmodels import registry
 
 PREDICT_VERSION = 1
@@ -80,13 +81,16 @@ class Planner:
         winner: Callable[[Stage], dict[str, Any] | None] = lambda stage: None,
     ) -> None:
         self.experiment, self.dataset, self.inputs, self.winner = experiment, dataset, inputs, winner
-        self.plan = Plan()
+        self.plan, self.sides = Plan(), Sides(inputs)
         self.networks = {role: experiment.network(role) for role in registry.ROLES}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
         self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str, str]] = {}
         self._contexts: dict[Cell, _Context] = {}
         self._fits: dict[tuple[str, tuple[str, ...], str], Fit] = {}
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
+        self._shared_params: dict[tuple[Any, ...], Params] = {}
+        self._predict_params: dict[str, Params] = {}
+        self._inner_contexts: dict[str, list[tuple[_Context, _Context]]] = {}
 
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
         """The plan of rows x scenarios x folds (None: every fold of the protocol)."""
@@ -156,7 +160,8 @@ class Planner:
             return
         self._register(fit)
         test = self._test_set(context, row.parts)
-        stage = Stage("predict", PREDICT_VERSION, {"modality": row.name}, (fit.stage.key, test.key))
+        params = self._predict_params.setdefault(row.name, Params({"modality": row.name}))
+        stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
         self.plan.predicts[cell] = Predict(stage, fit, test, cell)
 
     def _register(self, fit: Fit) -> None:
@@ -193,7 +198,7 @@ class Planner:
         train = self._train_set(context, _parts(role))
         settings, normalise, search = self._configuration(role, signals, chosen_in)
         network = self.networks[role][0]
-        params = self._identity(role, signals, context, settings, normalise)
+        params = self._params(role, signals, context.steps, settings, normalise)
         stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
         trunk = self.experiment.trunk
         start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
@@ -230,18 +235,27 @@ class Planner:
         """All subjects of the scenario as one training side: what a search of scope `scenario` sees. There is no test side."""
         return _Context(context.scenario, context.scenario, context.index, _everybody(context), context.steps)
 
+    def _inner(self, context: _Context) -> list[tuple[_Context, _Context]]:
+        """Inner folds of a fold's training side, each with its other half; the same whichever recordings a role needs."""
+        if context.tag not in self._inner_contexts:
+            side, options = context.index.only(context.split.train), self.experiment.search
+            pairs = []
+            for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
+                fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
+                back = replace(split, train=split.test, test=split.train)
+                pairs.append((fold, _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)))
+            self._inner_contexts[context.tag] = pairs
+        return self._inner_contexts[context.tag]
+
     def _search(self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str) -> Search:
         options, space = self.experiment.search, self.experiment.space(role)
-        side = context.index.only(self._train_set(context, _parts(role)).trial_ids)
         inner = []
-        for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
-            fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
-            back = replace(split, train=split.test, test=split.train)
-            validation = _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)
+        for fold, validation in self._inner(context):
             upstream = self._upstream(role, signals, fold, context)
             inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
         network = self.networks[role][0]
-        params = self._identity(role, signals, context, settings, normalise) | {
+        params = {
+            **self._params(role, signals, context.steps, settings, normalise),
             "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
             "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
         }
@@ -251,21 +265,23 @@ class Planner:
         common = (stage, role, network.name, settings, normalise, space, tuple(inner), channels, context.steps, options)
         return Search(*common, context.scenario, fold_number)
 
-    def _identity(
-        self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str
-    ) -> dict[str, Any]:
-        """What a sub-network's result depends on beside its data: the parameters of a fit's stage, and of a search's."""
-        network = self.networks[role][0]
-        return {
-            "role": role,
-            "network": network.name,
-            "network_version": network.version,
-            "settings": asdict(settings),
-            "signals": list(signals),
-            "steps": list(context.steps),
-            "normalise": normalise,
-            "seed": self.experiment.seed,
-        }
+    def _params(self, *identity: Any) -> Params:
+        """Of (role, signals, steps, settings, normalise): what a result depends on beside its data, in a fit and in a search."""
+        if identity not in self._shared_params:
+            role, signals, steps, settings, normalise = identity
+            network = self.networks[role][0]
+            values = {
+                "role": role,
+                "network": network.name,
+                "network_version": network.version,
+                "settings": asdict(settings),
+                "signals": list(signals),
+                "steps": list(steps),
+                "normalise": normalise,
+                "seed": self.experiment.seed,
+            }
+            self._shared_params[identity] = Params(values)
+        return self._shared_params[identity]
 
     def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
@@ -274,29 +290,16 @@ class Planner:
         """The usable training trials, made once per fold and parts. Raises ValueError if there cannot be a fit."""
         ident = (context.tag, parts)
         if ident not in self._train_sets:
-            side = context.index.only(self.inputs.usable(context.split.train, parts))
-            if len(set(side.labels)) < self.networks["spatial"][1].classes:
-                missing = [part for part in parts if not self.inputs.keys[part]]
-                if missing:
-                    raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
-                raise ValueError(f"the {len(side)} usable training trials are not of every class")
-            key = digest_rows(self._sources(side.trial_ids, parts), side.labels, side.subjects)
-            self._train_sets[ident] = TrainSet(side.trial_ids, side.subjects, side.labels, key)
+            classes = self.networks["spatial"][1].classes
+            self._train_sets[ident] = self.sides.train(context.split, parts, classes=classes)
         return self._train_sets[ident]
 
     def _test_set(self, context: _Context, parts: tuple[str, ...]) -> TestSet:
         """The usable held-out trials, made once per fold and parts."""
         ident = (context.tag, parts)
         if ident not in self._test_sets:
-            ids = self.inputs.usable(context.split.test, parts)
-            self._test_sets[ident] = TestSet(
-                ids, tuple(context.split.subject_of[t] for t in ids), digest_rows(*self._sources(ids, parts))
-            )
+            self._test_sets[ident] = self.sides.test(context.split, parts)
         return self._test_sets[ident]
-
-    def _sources(self, trial_ids: Iterable[str], parts: tuple[str, ...]) -> list[list[str]]:
-        columns = [self.inputs.keys[part] for part in parts]
-        return [[t, *[column[t] for column in columns]] for t in trial_ids]
 
 
 UPSTREAM: dict[str, tuple[tuple[str, bool], ...]] = {

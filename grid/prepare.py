@@ -9,21 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataprep import faces
-from dataprep.datasets import dataset as dataset_named
-from dataprep.signals import prepare_signals
-from dataprep.types import DataSet, Defect, Trial
-from grid.config import Experiment
+from dataprep.types import DataError, DataSet, Defect, Trial
 from grid.keys import Stage
 from grid.store import Store
+from painmodels.backbones import backbone
 from painmodels.fit import one_thread
-from painmodels.spatial import Trunk, load_trunk, trunk_fingerprint
+from painmodels.spatial import Shared, Trunk, load_trunk, trunk_fingerprint, trunk_from_shared
+
+if TYPE_CHECKING:
+    from grid.config import Experiment
 
 FEATURES_VERSION = 2
 SIGNALS_VERSION = 2
@@ -58,19 +58,24 @@ class TrunkSpec:
 
     def load(self) -> Trunk:
         """The trunk, read once per process."""
-        return _load(self)
+        if self not in _LOADED:
+            _LOADED[self] = load_trunk(
+                self.name,
+                weights=Path(self.weights) if self.weights else None,
+                random=self.random,
+                seed=self.seed,
+                scaling=self.scaling or None,
+                precision=self.precision,
+            )
+        return _LOADED[self]
+
+    def adopt(self, shared: Shared) -> None:
+        """Take the trunk from another process instead of loading it."""
+        scaling = self.scaling or backbone(self.name).scalings[0]
+        _LOADED[self] = trunk_from_shared(self.name, shared, scaling=scaling, precision=self.precision)
 
 
-@cache
-def _load(spec: TrunkSpec) -> Trunk:
-    return load_trunk(
-        spec.name,
-        weights=Path(spec.weights) if spec.weights else None,
-        random=spec.random,
-        seed=spec.seed,
-        scaling=spec.scaling or None,
-        precision=spec.precision,
-    )
+_LOADED: dict[TrunkSpec, Trunk] = {}
 
 
 @dataclass(frozen=True)
@@ -176,9 +181,17 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
     if store.has(job.stage):
         ids = tuple(store.facts(job.stage)["trial_ids"])
         return SignalsBlock(store.arrays(job.stage)["x"], ids, ())
+    from dataprep.datasets import dataset as dataset_named  # scipy's filters: 60 MB that no worker on videos needs
+    from dataprep.signals import prepare_signals
+
     started = time.monotonic()
     x_NTC, ids, defects = prepare_signals(job.trials, dataset_named(job.dataset))
     if not defects:
         facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
         store.write(job.stage, {"x": x_NTC}, facts)
     return SignalsBlock(x_NTC, tuple(ids), tuple(defects))
+
+
+def reason_of(error: BaseException) -> str:
+    """One line for people: the message of bad input, type and message of anything else."""
+    return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"

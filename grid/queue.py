@@ -18,6 +18,7 @@ class ReadyQueue:
         self._after: dict[str, list[str]] = {}
         self._rank: dict[str, tuple[float, int]] = {}
         self._ready: list[tuple[float, int, str]] = []
+        self.ready: set[str] = set()  # the keys that wait for nothing
 
     def add(self, key: str, needs: Iterable[str], urgency: float) -> None:
         """A new key; `needs` are keys that are not over yet. Equally urgent keys are handed out as they came."""
@@ -26,7 +27,11 @@ class ReadyQueue:
         for n in self._missing[key]:
             self._after.setdefault(n, []).append(key)
         if not self._missing[key]:
-            heapq.heappush(self._ready, (*self._rank[key], key))
+            self._push(key)
+
+    def _push(self, key: str) -> None:
+        heapq.heappush(self._ready, (*self._rank[key], key))
+        self.ready.add(key)
 
     def __len__(self) -> int:
         """Keys not handed out and not dropped."""
@@ -43,10 +48,20 @@ class ReadyQueue:
         """The most urgent key that waits for nothing, or None while there is none."""
         while self._ready:
             key = heapq.heappop(self._ready)[2]
-            if key in self._missing:
+            if key in self.ready:
+                self.ready.discard(key)
                 del self._missing[key]
                 return key
         return None
+
+    def claim(self, key: str) -> None:
+        """Take a key that is ready out of its turn. Raises KeyError if it is not ready."""
+        self.ready.remove(key)
+        del self._missing[key]
+
+    def urgent_first(self, keys: Iterable[str]) -> list[str]:
+        """These keys, in the order in which they would be handed out."""
+        return sorted(keys, key=lambda key: self._rank[key])
 
     def put_back(self, key: str) -> None:
         """A key that was handed out is to be handed out once more, at its old place."""
@@ -55,6 +70,7 @@ class ReadyQueue:
     def remove(self, key: str) -> None:
         """`key` is not to be handed out any more, if it still waits; what waits for it goes on waiting."""
         self._missing.pop(key, None)
+        self.ready.discard(key)
 
     def done(self, key: str) -> None:
         """`key` is over: what waited for it alone becomes ready."""
@@ -62,7 +78,7 @@ class ReadyQueue:
             if waiting in self._missing:
                 self._missing[waiting].discard(key)
                 if not self._missing[waiting]:
-                    heapq.heappush(self._ready, (*self._rank[waiting], waiting))
+                    self._push(waiting)
 
     def drop(self, key: str) -> list[tuple[str, str]]:
         """`key` will never be over: what waits for it, directly or not, leaves. Gives (key that left, key it waited for)."""

@@ -1,14 +1,16 @@
 """One Ray Tune run that works through a graph of fits and hyperparameter searches.
 
-Tune asks its searcher for the next trial: `PlanSearcher` answers with the most urgent item whose inputs are stored, None while
-there is none, and FINISHED at the end. So Tune's resources, retries and worker reuse serve a graph, without barriers, and a
-search's trials run beside other folds' fits.
+A Tune trial is a worker: it holds a share of a node and goes through items, which it asks the driver's worklist for
+(grid/foreman.py), until nothing is left to do. Tune's searcher asks for one more worker as long as something is ready and
+FINISHED at the end. So Tune's resources and worker reuse serve a graph, without barriers; a search's trials run beside other
+folds' fits; and what is handed out costs milliseconds.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,89 +21,117 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")  # the store is what a restart reads, not Tune's state
 
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from grid.config import Execution
+from grid.foreman import Foreman, Order, Outcome, Part, Said, hung_log
 from grid.inner import search_trial
 from grid.inprocess import reason_of
-from grid.jobs import Fit
-from grid.limits import death, out_of_memory, time_limit
+from grid.jobs import Fit, Search
+from grid.limits import out_of_memory, time_limit
 from grid.stages import Blocks, Runner
 from grid.store import Store
-from grid.worklist import Item, Worklist
+from grid.worklist import Worklist
+
+logging.getLogger("ray.tune").setLevel(logging.ERROR)  # of where it keeps results, and that a worker had none
+
+PACKED_ON_GPU = 60
+"""How many small LSTMs a GPU trains at the price of a few: 10 folds x 3 rows of signals x 2 scenarios."""
+STEP_SECONDS = 2.0
+"""A worker says to Tune that it lives after the first item that ends so long after the last time."""
 
 
-class WorkTrial(tune.Trainable):
-    """A fit with the predictions made with it, or a trial of a search. The process is reused for the next."""
+class Worker(tune.Trainable):
+    """Goes through fits, with the predictions made with each, and trials of searches. The process is reused."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, limit_s: float
+        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, execution: Execution, mailbox: Any
     ) -> None:
-        """Called once per process; `config` is {"item": Item, "predicts": [Predict]}."""
+        """Called once per process; `config` is {"worker": name}."""
         import torch
 
-        self.logs, self.limit_s = logs, limit_s
-        self.runner = Runner(store, blocks, "cuda" if torch.cuda.is_available() else "cpu")
+        self.logs, self.limit_s, self.mailbox = logs, execution.fit_limit_s, mailbox
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Go on with another item in the same process."""
-        item = new_config["item"]
-        self.rungs = search_trial(self.runner, item.job, item.trial) if item.trial else None
+        """Go on in the same process under another name."""
+        self.name, self.items = new_config["worker"], 0
+        self.order: Order = ()
         return True
 
     def step(self) -> dict[str, Any]:
-        """The whole fit, or the next rung of a search trial. An error is a result, not retried, unlike a process's death."""
-        item = self.config["item"]
-        stage = item.job.stage
+        """Items for a while, or until there is none left."""
+        until = time.monotonic() + STEP_SECONDS
+        self.order = self.order or self._ask(Said(packs=self.runner.packs))
+        while self.order:
+            self.items += len(self.order)
+            self.order = self._ask(Said(over=self._do(self.order), packs=self.runner.packs))
+            if time.monotonic() > until:
+                break
+        return {"done": not self.order, "items": self.items}
+
+    def _ask(self, said: Said) -> Any:
+        return ray.get(self.mailbox.ask.remote(self.name, said))
+
+    def _do(self, order: Order) -> tuple[Outcome, ...]:
+        """What became of each part. An error is an outcome, not retried, unlike a process's death."""
+        if len(order) > 1:
+            try:
+                with time_limit(self.limit_s, hung_log(self.logs, order[0].item)):
+                    self.runner.fit_together([part.item.job for part in order if isinstance(part.item.job, Fit)])
+            except Exception:
+                self._note(order[0])  # those that are not stored are made one by one, and say why where they cannot be
+        return tuple(self._do_part(part) for part in order)
+
+    def _do_part(self, part: Part) -> Outcome:
+        job = part.item.job
         try:
-            with time_limit(self.limit_s, hung_log(self.logs, item)):
-                if self.rungs is not None:
-                    report = next(self.rungs)
-                    return {**report, "done": report["last"], "failed": "", "crowded": False}
-                self.runner.fit(item.job)
-                for predict in self.config["predicts"]:
-                    self.runner.predict(predict)
-                return {"done": True, "failed": "", "crowded": False, "score": 0.0}
+            with time_limit(self.limit_s, hung_log(self.logs, part.item)):
+                if isinstance(job, Search):
+                    for report in search_trial(self.runner, job, part.item.trial):
+                        if not self._ask(Said(report=(part.ticket, report))):
+                            break
+                else:
+                    self.runner.fit(job)
+                    for predict in part.predicts:
+                        self.runner.predict(predict)
+            return Outcome(part.ticket)
         except Exception as error:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            return {"done": True, "failed": reason_of(error), "crowded": out_of_memory(error), "score": 0.0}
+            self._note(part)
+            return Outcome(part.ticket, reason_of(error), out_of_memory(error))
+
+    def _note(self, part: Part) -> None:
+        """Where the error that is being handled arose."""
+        stage = part.item.job.stage
+        self.logs.mkdir(parents=True, exist_ok=True)
+        (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
 
 
-def hung_log(logs: Path, item: Item) -> Path:
-    """Where an item that exceeds its time limit leaves word of where it stood."""
-    number = f"-{item.trial['number']}" if item.trial else ""
-    return logs / f"{item.job.stage.name}-{item.job.stage.key}{number}.hung.txt"
+class WorkerSearcher(Searcher):
+    """What Tune asks for trials: a worker while something is ready to be done, nothing for now, or FINISHED."""
 
-
-class PlanSearcher(Searcher):
-    """The worklist as Tune asks for it: one item a trial."""
-
-    def __init__(self, work: Worklist, execution: Execution, logs: Path) -> None:
+    def __init__(self, foreman: Foreman) -> None:
         super().__init__()
-        self.work, self.execution, self.logs = work, execution, logs
+        self.foreman: Foreman | None = foreman
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next item, None to be asked again, or FINISHED."""
-        item = self.work.take(trial_id)
-        if item is None:
-            return None
-        if isinstance(item, str):
+        """The configuration of one more worker, None to be asked again, or FINISHED."""
+        assert self.foreman is not None
+        wanted = self.foreman.expects(trial_id)
+        if wanted is None:
             return Searcher.FINISHED
-        predicts = self.work.planner.plan.predicts_of(item.job.stage.key) if isinstance(item.job, Fit) else []
-        return {"item": item, "predicts": predicts}
+        return {"worker": trial_id} if wanted else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """An item is over."""
-        if error or not result:
-            log = hung_log(self.logs, self.work.running[trial_id])
-            reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
-            self.work.finish(trial_id, reason, crowded=not in_time)
-        else:
-            self.work.finish(trial_id, result["failed"], crowded=result["crowded"])
+        """A worker went home, or died."""
+        if error:
+            assert self.foreman is not None
+            self.foreman.lost(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: after a crash the plan is made again from the store."""
@@ -110,29 +140,8 @@ class PlanSearcher(Searcher):
         """Nothing, see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps a copy of its set-up; the worklist, with its display, cannot be part of it."""
-        return {**self.__dict__, "work": None}
-
-
-class RungScheduler(FIFOScheduler):
-    """Fits run to their end; trials of a search stop where their search's ASHA says so."""
-
-    def __init__(self, work: Worklist) -> None:
-        super().__init__()
-        self.work = work
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Called for results that do not end a trial."""
-        return self.CONTINUE if self.work.report(trial.trial_id, result) else self.STOP
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Called for the result that ends a trial: the last rung of a search trial is noted too."""
-        if trial.config["item"].trial and "rung" in result and trial.trial_id in self.work.running:
-            self.work.report(trial.trial_id, result)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """See PlanSearcher."""
-        return {**self.__dict__, "work": None}
+        """Tune keeps a copy of its set-up; a thread and the worklist, with its display, cannot be part of it."""
+        return {**self.__dict__, "foreman": None}
 
 
 def run_work(
@@ -146,38 +155,40 @@ def run_work(
 ) -> dict[str, str]:
     """Work through the list on the connected cluster; returns the reason of each fit that failed.
 
-    `shares`: the resources of an item, and those of a fit that gets a machine to itself because memory ran out beside others.
+    `shares`: the resources of a worker, and those of one that gets a machine to itself, for fits that ran out of memory
+    beside others.
     """
     if work.total == 0:
         return {}
-    trainable = tune.with_parameters(WorkTrial, blocks=blocks, store=store, logs=logs, limit_s=execution.fit_limit_s)
-    store.root.mkdir(parents=True, exist_ok=True)
-    _tune(tune.with_resources(trainable, dict(shares[0])), work, store, execution, logs)
+    _tune(shares[0], work, blocks, store, execution=execution, logs=logs)
     again = work.postponed_again()
     if again:
         print(f"{again} fits ran out of memory or died: once more, each with a machine to itself", flush=True)
-        _tune(tune.with_resources(trainable, dict(shares[1])), work, store, execution, logs)
+        _tune(shares[1], work, blocks, store, execution=execution, logs=logs)
     for key in [*work.queue, *(item.job.stage.key for item in work.running.values())]:  # interrupted from outside
         work.failed.setdefault(key, "not run: the schedule was stopped")
     return work.failed
 
 
-def _tune(trainable: Any, work: Worklist, store: Store, execution: Execution, logs: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".tune-", dir=store.root) as scratch:  # beside the store: every node reaches it
+def _tune(
+    share: Mapping[str, float], work: Worklist, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
+) -> None:
+    with store.scratch() as scratch, Foreman(work, execution, logs) as foreman:
+        trainable = tune.with_parameters(
+            Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=foreman.mailbox
+        )
         tuner = tune.Tuner(
-            trainable,
+            tune.with_resources(trainable, dict(share)),
             tune_config=tune.TuneConfig(
-                search_alg=PlanSearcher(work, execution, logs),
-                scheduler=RungScheduler(work),
-                num_samples=-1,
-                reuse_actors=True,
+                search_alg=WorkerSearcher(foreman), scheduler=FIFOScheduler(), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="fits",
                 storage_path=scratch,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=execution.retries),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )
         tuner.fit()
+    if foreman.error:
+        raise RuntimeError("the worklist could not go on") from foreman.error

@@ -25,7 +25,7 @@ from grid.keys import Stage
 from grid.spaces import distributions
 from grid.store import Store
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns where a parameter is drawn independently, as intended
 
 RUNGS = 3
 """Reports of a trial: at halving^-2, halving^-1 and all of its epochs."""
@@ -51,7 +51,6 @@ class NumberedTPE(optuna.samplers.BaseSampler):
             multivariate=True,
             constant_liar=True,
             n_startup_trials=STARTUP_TRIALS,
-            warn_independent_sampling=False,
         )
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:

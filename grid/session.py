@@ -247,8 +247,9 @@ class Session:
             every.setdefault(fit.stage.name, []).append(fit.stage)
         rows = []
         for name, stages in every.items():
-            there = [s for s in stages if self.store.has(s)]
-            facts = [self.store.facts(s) for s in there]
+            stored = self.store.keys(name)
+            there = [s for s in stages if s.key in stored]
+            facts = self.store.facts_of(there)
             seconds = sum(f.get("seconds", 0.0) for f in facts)
             on_gpu = sum(f.get("seconds", 0.0) for f in facts if str(f.get("device", "")).startswith("cuda"))
             made = self.made[name]

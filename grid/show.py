@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 from collections import Counter
@@ -85,7 +86,7 @@ def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: li
     for key in sorted(stored)[:20]:
         manifest = store.folder(name, key) / "manifest.json"
         if manifest.exists():
-            known.append(pd.read_json(manifest, typ="series")["facts"].get("seconds", 0.0))
+            known.append(json.loads(manifest.read_text(encoding="utf-8"))["facts"].get("seconds", 0.0))
     if known:
         return statistics.median(known)
     if name == "features":

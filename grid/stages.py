@@ -7,19 +7,22 @@ training): nothing flows between fits but artefacts in the store.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
 
+from dataprep.places import Place
 from grid.jobs import Fit, Predict
 from grid.keys import Stage
 from grid.store import Store
 from painmodels import baselines, registry
+from painmodels.checkpoints import Checkpoint, file_checkpoint
 from painmodels.devices import peak_gpu_mb
-from painmodels.fit import Fitted, file_checkpoint, outputs
+from painmodels.fit import Fitted, outputs
 from painmodels.fit import fit as train
+from painmodels.fit_packed import Job, fit_packed
 from painmodels.normalise import Limits, minmax
 from painmodels.spatial import head_start
 
@@ -70,10 +73,13 @@ def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
 
 
 class Runner:
-    """Runs fits and predictions against a store and blocks, on one device ('cpu' or 'cuda')."""
+    """Runs fits and predictions against a store and blocks, on one device ('cpu' or 'cuda').
 
-    def __init__(self, store: Store, blocks: Blocks, device: str = "cpu") -> None:
-        self.store, self.blocks, self.device = store, blocks, device
+    `packs`: how many fits of one layout it trains side by side.
+    """
+
+    def __init__(self, store: Store, blocks: Blocks, device: str = "cpu", packs: int = 1) -> None:
+        self.store, self.blocks, self.device, self.packs = store, blocks, device, packs
         self.kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
         self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
@@ -92,6 +98,29 @@ class Runner:
             fitted = entry.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
         else:
             fitted, limits = self._trained(job)
+        self._keep(job, fitted, limits, time.monotonic() - started)
+
+    def fit_together(self, jobs: Sequence[Fit]) -> None:
+        """Train fits of one layout as one computation and store each, as `fit` would; the time is shared among them."""
+        jobs = [job for job in jobs if not self.store.has(job.stage)]
+        if not jobs:
+            return
+        started = time.monotonic()
+        with ExitStack() as marks:
+            for job in jobs:
+                marks.enter_context(self.store.marked(job.stage))
+            inputs = [self.inputs(job, job.train.trial_ids, job.train.subjects) for job in jobs]
+            packed = [
+                Job(job.settings, x[0], np.asarray(job.train.labels), job.stage.seed, self._resumable(job))
+                for job, (x, _) in zip(jobs, inputs, strict=True)
+            ]
+            results = fit_packed(packed, device=self.device)
+            seconds = (time.monotonic() - started) / len(jobs)
+            for job, (_, limits), fitted in zip(jobs, inputs, results, strict=True):
+                self._keep(job, fitted, limits, seconds, packed=len(jobs))
+
+    def _keep(self, job: Fit, fitted: Fitted, limits: Limits | None, seconds: float, packed: int = 1) -> None:
+        """Store a fit's weights, scaling and learning curve; its checkpoint is not needed any more."""
         arrays = {f"network.{name}": value for name, value in fitted.weights.items()}
         if limits:
             arrays.update({"scale.low": limits.low, "scale.high": limits.high})
@@ -100,8 +129,9 @@ class Runner:
             "subjects": sorted(set(job.train.subjects)),
             "trials": len(job.train.trial_ids),
             "curve": list(fitted.curve),
-            "seconds": round(time.monotonic() - started, 3),
+            "seconds": round(seconds, 3),
             "device": self.device,
+            "packed": packed,
             "peak_gpu_mb": peak_gpu_mb(self.device),
             "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
             "scenario": job.scenario,
@@ -113,8 +143,6 @@ class Runner:
     def _trained(self, job: Fit) -> tuple[Fitted, Limits | None]:
         """A sub-network, trained, and the scaling of its inputs."""
         inputs, limits = self.inputs(job, job.train.trial_ids, job.train.subjects)
-        kept = self._checkpoint(job)
-        kept.parent.mkdir(parents=True, exist_ok=True)
         fitted = train(
             registry.network(job.role, job.network),
             job.settings,
@@ -123,11 +151,15 @@ class Runner:
             seed=job.stage.seed,
             device=self.device,
             initial=head_start(job.start.name, weights=job.start.path) if job.start else None,
-            checkpoint=file_checkpoint(kept, every=CHECKPOINT_EPOCHS),
+            checkpoint=self._resumable(job),
         )
         return fitted, limits
 
-    def _checkpoint(self, job: Fit) -> Path:
+    def _resumable(self, job: Fit) -> Checkpoint:
+        self._checkpoint(job).parent.mkdir(parents=True, exist_ok=True)
+        return file_checkpoint(self._checkpoint(job), every=CHECKPOINT_EPOCHS)
+
+    def _checkpoint(self, job: Fit) -> Place:
         return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:

@@ -7,10 +7,10 @@ fitted, and `cells.json` of a finished run what failed. Nothing here talks to th
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from dataprep.places import Place
 from grid.jobs import Plan
 from grid.results import cell_record, write_json
 from grid.store import Store
@@ -65,10 +66,9 @@ class Snapshot:
 
 
 @cache
-def _facts(manifest: Path) -> dict[str, Any]:
+def _facts(manifest: Place) -> dict[str, Any]:
     """What is counted of one artefact; it never changes."""
-    with open(manifest, encoding="utf-8") as file:
-        facts = json.load(file)["facts"]
+    facts = json.loads(manifest.read_text(encoding="utf-8"))["facts"]
     counted = {"frames": facts.get("frames", 0), "epochs": len(facts.get("curve", ())), "device": facts.get("device", "")}
     return {**counted, "seconds": float(facts.get("seconds", 0.0)), "at": manifest.stat().st_mtime}
 
@@ -84,7 +84,7 @@ def snapshot(out: Path) -> Snapshot:
     for cell in plan["cells"]:
         for fit in cell["fits"]:
             wanted.setdefault(fit["stage"], set()).add(fit["key"])
-    running = _running(store.root)
+    running = store.running()
     failed = _failed(out, since=plan["started"])
     there = {name: store.keys(name) & keys for name, keys in wanted.items()}
     found = Snapshot()
@@ -106,7 +106,7 @@ def snapshot(out: Path) -> Snapshot:
         found.cells[cell["modality"], cell["scenario"], cell["fold"]] = state
     _add_costs(found, store, wanted, there)
     found.quarantined = _lines(out / "quarantine.csv")
-    found.store_bytes = sum(_size(store.root))
+    found.store_bytes = store.size()
     return found
 
 
@@ -115,8 +115,9 @@ def _add_costs(found: Snapshot, store: Store, wanted: dict[str, set[str]], there
     now, left_s, of_late_s, latest, earliest, unknown = time.time(), 0.0, 0.0, 0.0, time.time(), False
     for name, keys in wanted.items():
         costs = []
-        for key in there[name]:
-            facts = _facts(store.folder(name, key) / "manifest.json")
+        with ThreadPoolExecutor(16) as pool:
+            every = list(pool.map(_facts, [store.folder(name, key) / "manifest.json" for key in there[name]]))
+        for facts in every:
             found.frames += facts["frames"]
             found.epochs += facts["epochs"]
             found.compute_seconds += facts["seconds"]
@@ -135,11 +136,6 @@ def _add_costs(found: Snapshot, store: Store, wanted: dict[str, set[str]], there
         found.eta_s = left_s / max(1.0, of_late_s / max(min(now - earliest, RECENT_S), 1.0))
 
 
-def _running(store: Path) -> set[str]:
-    folder = store / ".running"
-    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-
-
 def _failed(out: Path, *, since: float) -> set[str]:
     """Fits that failed since the run began: the names of its logs, and what it said at its end."""
     logs, ended = out / "logs", out / "cells.json"
@@ -153,17 +149,6 @@ def _failed(out: Path, *, since: float) -> set[str]:
 
 def _lines(path: Path) -> int:
     return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1) if path.exists() else 0
-
-
-def _size(folder: Path) -> list[int]:
-    sizes = []
-    for at, _, names in os.walk(folder):
-        for name in names:
-            try:
-                sizes.append(os.stat(os.path.join(at, name)).st_size)
-            except OSError:  # a draft that was published in this moment
-                continue
-    return sizes
 
 
 def show(out: Path, console: Console | None = None) -> None:

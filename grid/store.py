@@ -1,7 +1,8 @@
 """The artefact store: files are the truth, everything else (MLflow, tables, the report) can be made again from them.
 
 `<root>/<stage>/<key>/` holds `arrays.safetensors` and `manifest.json`. Both are written into a private folder first, and
-one atomic rename publishes them: an artefact exists if and only if it is complete, whatever was killed when.
+one atomic rename publishes them: an artefact exists if and only if it is complete, whatever was killed when. In a bucket,
+s3://bucket/prefix, the manifest is put last and says the same.
 
     python -m grid.store forget SUBJECT [--out DIR …]     remove everything derived from a subject's recordings
 """
@@ -12,27 +13,36 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, load_file, save, save_file
 
+from dataprep.places import Place, Remote, pointed, remove_tree, write_whole
 from grid.keys import Stage
 
 
 @dataclass(frozen=True)
 class Store:
-    """Artefacts below `root`. Safe with many writers on one file system: who comes second with a key leaves the first's."""
+    """Artefacts below `root`: a folder, a prefix of a bucket, or a file that holds its URI (see `--store`).
 
-    root: Path
+    Safe with many writers: who comes second with a key leaves the first's, or, in a bucket, puts the same in its place.
+    """
 
-    def folder(self, stage: str, key: str) -> Path:
+    root: Place
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", pointed(self.root))
+
+    def folder(self, stage: str, key: str) -> Place:
         """Where the artefact of this stage and key is, or would be."""
         return self.root / stage / key
 
@@ -43,6 +53,8 @@ class Store:
     def keys(self, stage_name: str) -> set[str]:
         """All keys stored for a stage, from one listing of its folder."""
         folder = self.root / stage_name
+        if isinstance(folder, Remote):
+            return {at.parent.name for at, _, _ in _below(folder) if at.name == "manifest.json"}
         return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
 
     def write(self, stage: Stage, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -51,19 +63,26 @@ class Store:
         Raises OSError that names the place and the space left if it cannot be written; then nothing is published.
         """
         final = self.folder(stage.name, stage.key)
+        arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        manifest = {"stage": stage.identity(), "key": stage.key, "facts": dict(facts)}
+        if isinstance(self.root, Remote):
+            if not self.has(stage):  # no rename in a bucket: an artefact is there once its manifest is
+                (final / "arrays.safetensors").write_bytes(save(arrays))
+                (final / "manifest.json").write_bytes(json.dumps(manifest, indent=1).encode())
+            return
         if final.exists():
             return
         draft = self.root / ".drafts" / f"{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
         try:
             draft.mkdir(parents=True)
-            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, draft / "arrays.safetensors")
+            save_file(arrays, draft / "arrays.safetensors")
             with open(draft / "arrays.safetensors", "rb") as file:  # file systems over a network say here that they are full
                 os.fsync(file.fileno())
-            manifest = {"stage": stage.identity(), "key": stage.key, "facts": dict(facts)}
             with open(draft / "manifest.json", "w", encoding="utf-8") as file:
                 json.dump(manifest, file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
+            assert isinstance(final, Path)
             final.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.rename(draft, final)
@@ -79,7 +98,7 @@ class Store:
         """The arrays of an artefact. Raises FileNotFoundError if there is none, ValueError if the file is something else."""
         path = self.folder(stage.name, stage.key) / "arrays.safetensors"
         try:
-            return load_file(path)
+            return load_file(path) if isinstance(path, Path) else load(path.read_bytes())
         except SafetensorError as error:
             raise ValueError(
                 f"{path}: found a damaged or foreign file ({error}), expected safetensors; remove its folder to make it again"
@@ -87,8 +106,24 @@ class Store:
 
     def facts(self, stage: Stage) -> dict[str, Any]:
         """The facts written with an artefact. Raises FileNotFoundError if there is none."""
-        with open(self.folder(stage.name, stage.key) / "manifest.json", encoding="utf-8") as file:
-            return json.load(file)["facts"]
+        return json.loads((self.folder(stage.name, stage.key) / "manifest.json").read_text(encoding="utf-8"))["facts"]
+
+    def facts_of(self, stages: Iterable[Stage]) -> list[dict[str, Any]]:
+        """The facts of several artefacts, asked for side by side: a bucket answers each after a while."""
+        with ThreadPoolExecutor(16) as pool:
+            return list(pool.map(self.facts, stages))
+
+    def stages(self) -> list[str]:
+        """The names of all stages with artefacts."""
+        try:
+            return sorted(at.name for at in self.root.iterdir() if not at.name.startswith(".") and at.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def remove(self, stage_name: str, key: str) -> None:
+        """Remove an artefact, what makes it complete first."""
+        (self.folder(stage_name, key) / "manifest.json").unlink(missing_ok=True)
+        remove_tree(self.folder(stage_name, key))
 
     @contextmanager
     def marked(self, stage: Stage) -> Iterator[None]:
@@ -104,15 +139,60 @@ class Store:
     def sweep(self) -> None:
         """Remove what interrupted writers left behind. Called by the driver alone, before any worker starts."""
         for leftover in (".drafts", ".running"):
-            shutil.rmtree(self.root / leftover, ignore_errors=True)
+            remove_tree(self.root / leftover)
         for scratch in self.root.glob(".tune-*"):
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove_tree(scratch)
+
+    def running(self) -> set[str]:
+        """The marks there are now: `<stage>-<key>`."""
+        return {at.name for at in (self.root / ".running").glob("*")}
+
+    def size(self) -> int:
+        """Bytes of everything below the root."""
+        if isinstance(self.root, Remote):
+            return sum(size for _, size, _ in _below(self.root))
+        found = 0
+        for at, _, names in os.walk(self.root):
+            for name in names:
+                with suppress(OSError):  # a draft that was published in this moment
+                    found += os.stat(os.path.join(at, name)).st_size
+        return found
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A folder for Tune's own files, gone afterwards: beside the artefacts, where every node reaches it; of a store in a
+        bucket, on this machine (nothing that the grid writes there is read again)."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        beside = None if isinstance(self.root, Remote) else self.root
+        with tempfile.TemporaryDirectory(prefix=".tune-", dir=beside) as folder:
+            yield folder
 
     def _left(self) -> str:
         try:
-            return f"{shutil.disk_usage(self.root).free / 1e6:.1f} MB free there"
+            return f"{shutil.disk_usage(str(self.root)).free / 1e6:.1f} MB free there"
         except OSError:
             return "free space unknown"
+
+
+def point(at: Path, root: Place) -> None:
+    """Let the place `at` of a result folder say that its artefacts are at `root`. Raises ValueError if they are elsewhere."""
+    root = root.resolve()
+    if at.is_dir() and at.resolve() != root:
+        raise ValueError(
+            f"{at}: found a folder of artefacts, expected none beside --store {root}; move it there, or leave it out"
+        )
+    if at.is_file() and pointed(at) != root:
+        raise ValueError(f"{at}: names {pointed(at)}, but --store is {root}; choose another --out")
+    if at.resolve() != root and not at.exists():
+        at.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(at, f"{root}\n".encode())
+
+
+def _below(folder: Remote) -> list[tuple[Remote, int, int]]:
+    try:
+        return folder.listing(recursive=True)
+    except FileNotFoundError:
+        return []
 
 
 if __name__ == "__main__":

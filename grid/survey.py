@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
+from dataprep.places import Place
 from dataprep.types import DataError, DataSet, Defect, SampleIndex, Trial
 from grid import prepare
 from grid.cells import row
@@ -30,7 +31,7 @@ class Survey:
     """
 
     dataset: DataSet
-    path: Path
+    path: Place
     index: SampleIndex
     fingerprint: str
     classes: tuple[int, ...]
@@ -63,7 +64,7 @@ class Survey:
 
 
 def survey(
-    path: Path,
+    path: Place,
     experiment: Experiment,
     *,
     rows: Iterable[str],

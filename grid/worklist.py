@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grid.search import SearchState
 
 FINISHED = "FINISHED"
+MANY = 10**6
 
 
 @dataclass
@@ -79,18 +80,25 @@ class Worklist:
         return {k for k in self.queue if k in self.planner.plan.fits} | running | set(self.postponed or ())
 
     def _rank(self, keys: Iterable[str]) -> None:
-        """Urgency: own rough cost (epochs x trials x steps) plus that of the most expensive chain known to wait for it."""
-        plan = self.planner.plan
+        """Urgency: own rough cost plus that of the most expensive chain known to wait. What follows a search is unknown yet."""
         for key in reversed(list(keys)):
-            fit = plan.fits.get(key)
-            if fit is None:
-                self.urgency[key] = float("inf")  # everything after a search is unknown, so it is not to be late
-                continue
-            own = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
-            self.urgency[key] = own + self.urgency.get(f"after {key}", 0.0)
-            for upstream in fit.upstream:
-                after = f"after {upstream.stage.key}"
+            self.urgency[key] = self._cost(key) + self.urgency.get(f"after {key}", 0.0)
+            for upstream in self._upstream(key):
+                after = f"after {upstream}"
                 self.urgency[after] = max(self.urgency.get(after, 0.0), self.urgency[key])
+
+    def _cost(self, key: str) -> float:
+        """Epochs x trials x steps: of a fit, or of a search's sub-network, which is about what a trial of it takes."""
+        plan = self.planner.plan
+        job = plan.fits.get(key) or plan.searches[key]
+        if isinstance(job, Fit):
+            epochs, trials = job.epochs, len(job.train.trial_ids)
+        else:
+            epochs, trials = (
+                job.settings.epochs,
+                sum(len(s.trial_ids) for s in (job.inner[0].train, job.inner[0].validation)),
+            )
+        return float(epochs * trials * (job.steps[1] - job.steps[0]))
 
     def take(self, worker: str) -> Item | str | None:
         """The next item for a worker, None while nothing is ready, FINISHED when nothing is left."""
@@ -108,9 +116,30 @@ class Worklist:
                 self.running[worker] = Item(state.search, trial)
                 return self.running[worker]
             self.aside.add(key)
-        if self.running or (len(self.queue) and not self.postponed):
-            return None
-        return FINISHED
+        return FINISHED if self.over else None
+
+    def alike(self, job: Fit | Search) -> list[str]:
+        """The ready fits that can be trained side by side with this one, the most urgent first."""
+        if not isinstance(job, Fit) or not job.layout:
+            return []
+        fits = self.planner.plan.fits
+        return self.queue.urgent_first(k for k in self.queue.ready if k in fits and fits[k].layout == job.layout)
+
+    def claim(self, worker: str, key: str) -> Item:
+        """A fit that is ready, out of its turn."""
+        self.queue.claim(key)
+        self.running[worker] = Item(self.planner.plan.fits[key])
+        return self.running[worker]
+
+    @property
+    def over(self) -> bool:
+        """Nothing is being worked on, and nothing waits but what was put off."""
+        return not self.running and not self.queue.ready and (not len(self.queue) or bool(self.postponed))
+
+    @property
+    def ready(self) -> int:
+        """How many more workers would find something to do now; for a search any number."""
+        return len(self.queue.ready) if self.queue.ready.isdisjoint(self.planner.plan.searches) else MANY
 
     def postponed_again(self) -> int:
         """Begin the second pass: what was put off is ready now. Gives how many fits that are."""

@@ -43,13 +43,13 @@ class AlexNet(nn.Module):
             self.add_module(f"bn{k}", nn.BatchNorm2d(width) if norm else nn.Identity())
 
     def trunk(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, stride=2)
-        x = functional.max_pool2d(functional.relu(self.bn2(self.conv2(x))), 3, stride=2)
-        x = functional.relu(self.bn3(self.conv3(x)))
-        x = functional.relu(self.bn4(self.conv4(x)))
-        x = functional.max_pool2d(functional.relu(self.bn5(self.conv5(x))), 3, stride=2)
+        x = functional.max_pool2d(functional.relu_(self.bn1(self.conv1(x))), 3, stride=2)
+        x = functional.max_pool2d(functional.relu_(self.bn2(self.conv2(x))), 3, stride=2)
+        x = functional.relu_(self.bn3(self.conv3(x)))
+        x = functional.relu_(self.bn4(self.conv4(x)))
+        x = functional.max_pool2d(functional.relu_(self.bn5(self.conv5(x))), 3, stride=2)
         x = _whole_map(self.fc6, x) if len(x) < FEW else self.fc6(x)
-        return functional.relu(self.bn6(x)).flatten(1)
+        return functional.relu_(self.bn6(x)).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.trunk(x)[:, :, None, None]

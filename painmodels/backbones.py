@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
 
@@ -20,6 +19,7 @@ from painmodels import alexnet, mini_xception
 
 State = dict[str, torch.Tensor]
 _ALBANIE = "https://www.robots.ox.ac.uk/~albanie"
+_PYTORCH = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class Backbone:
     """One entry of the table.
 
     `build()` makes the whole network, randomly initialised; `trunk(network, x)` gives (B, feature_size) and `ends` says
-    in words after which layer. `scalings` are the accepted input kinds (see `spatial.SCALINGS`), the default first.
+    in words after which layer; `head` names the modules after it, which a trunk does without. `scalings` are the accepted
+    input kinds (see `spatial.SCALINGS`), the default first.
     `parameters` counts the trainable values of the whole network. `source` says where weights are published;
     `shipped` is the file that comes with the project. `fc7(state)` takes the pre-trained start of the trained head,
     `fc7.weight` (4096, feature_size) and `fc7.bias` (4096,), out of the state of the whole network.
@@ -39,10 +40,17 @@ class Backbone:
     build: Callable[[], nn.Module]
     trunk: Callable[[nn.Module, torch.Tensor], torch.Tensor]
     ends: str
+    head: tuple[str, ...]
     scalings: tuple[str, ...]
     source: str
     shipped: Path | None = None
     fc7: Callable[[State], State] | None = None
+
+
+def _torchvision(name: str) -> nn.Module:
+    from torchvision import models  # 160 MB of memory, which only these networks need
+
+    return getattr(models, name)()
 
 
 def _vgg16(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -69,6 +77,7 @@ _ENTRIES = (
         build=mini_xception.MiniXception,
         trunk=mini_xception.MiniXception.trunk,  # type: ignore[arg-type]
         ends="the last map, 128 x 4 x 4, flattened",
+        head=("head",),
         scalings=("grey64",),
         source="https://github.com/oarriaga/face_classification (FER2013, MIT licence)",
         shipped=mini_xception.SHIPPED,
@@ -80,6 +89,7 @@ _ENTRIES = (
         build=alexnet.table1,
         trunk=alexnet.AlexNet.trunk,  # type: ignore[arg-type]
         ends="FC-6 with its ReLU",
+        head=("fc7", "bn7", "fc8"),
         scalings=("unit", "caffe"),
         source="no weights are published for the exact network of Table 1",
         fc7=alexnet.folded_head,
@@ -91,6 +101,7 @@ _ENTRIES = (
         build=alexnet.fer_bn,
         trunk=alexnet.AlexNet.trunk,  # type: ignore[arg-type]
         ends="FC-6 with its BatchNorm and ReLU",
+        head=("fc7", "bn7", "fc8"),
         # the published weights were trained on 0..255 minus the mean; the paper says it feeds [0, 1]
         scalings=("caffe", "unit"),
         source=(
@@ -103,32 +114,35 @@ _ENTRIES = (
         name="vgg16",
         feature_size=4096,
         parameters=138_357_544,
-        build=torchvision.models.vgg16,
+        build=lambda: _torchvision("vgg16"),
         trunk=_vgg16,
         ends="the first fully connected layer with its ReLU",
+        head=("classifier.3", "classifier.6"),
         scalings=("imagenet",),
-        source=torchvision.models.VGG16_Weights.IMAGENET1K_V1.url,
+        source=f"{_PYTORCH}/vgg16-397923af.pth",
         fc7=lambda state: {"fc7.weight": state["classifier.3.weight"], "fc7.bias": state["classifier.3.bias"]},
     ),
     Backbone(
         name="resnet50",
         feature_size=2048,
         parameters=25_557_032,
-        build=torchvision.models.resnet50,
+        build=lambda: _torchvision("resnet50"),
         trunk=_resnet50,
         ends="the global average pooling",
+        head=("fc",),
         scalings=("imagenet",),
-        source=torchvision.models.ResNet50_Weights.IMAGENET1K_V2.url,
+        source=f"{_PYTORCH}/resnet50-11ad3fa6.pth",
     ),
     Backbone(
         name="mobilenet_v2",
         feature_size=1280,
         parameters=3_504_872,
-        build=torchvision.models.mobilenet_v2,
+        build=lambda: _torchvision("mobilenet_v2"),
         trunk=_mobilenet,
         ends="the global average pooling",
+        head=("classifier",),
         scalings=("imagenet",),
-        source=torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V2.url,
+        source=f"{_PYTORCH}/mobilenet_v2-7ebf99e0.pth",
     ),
 )
 BACKBONES: Mapping[str, Backbone] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
@@ -139,6 +153,22 @@ def backbone(name: str) -> Backbone:
     if name not in BACKBONES:
         raise ValueError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")
     return BACKBONES[name]
+
+
+def skeleton(name: str) -> nn.Module:
+    """The network without its head and without memory: modules on the meta device, to be filled with the trunk's tensors."""
+    entry = backbone(name)
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        network = entry.build().eval()
+    for path in entry.head:
+        owner, _, last = path.rpartition(".")
+        setattr(network.get_submodule(owner), last, nn.Identity())
+    return network
+
+
+def trunk_names(name: str) -> tuple[str, ...]:
+    """The tensors of a trunk, by the names of the whole network's state, without BatchNorm's counters."""
+    return tuple(key for key in skeleton(name).state_dict() if not key.endswith("num_batches_tracked"))
 
 
 def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:

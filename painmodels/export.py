@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from dataprep.datasets import dataset
+from dataprep.places import pointed
 from painmodels.backbones import backbone
 from painmodels.model import FORMAT, Model, read_json
 from painmodels.spatial import SIZE, trunk_fingerprint, whole_state
@@ -38,7 +39,7 @@ def from_run(run: Path, cell: str) -> Model:
     tensors: dict[str, torch.Tensor] = {}
     roles = {fit["key"]: fit["role"] for fit in record["fits"]}
     for fit in record["fits"]:
-        folder = run / "store" / fit["stage"] / fit["key"]
+        folder = pointed(run / "store") / fit["stage"] / fit["key"]
         manifest = read_json(folder / "manifest.json")
         params = manifest["stage"]["params"]
         channels = [about["signals"]["channels"][s] for s in params["signals"]] if fit["role"] == "physiological" else []
@@ -55,7 +56,7 @@ def from_run(run: Path, cell: str) -> Model:
                 "normalise": params["normalise"],
             }
         )
-        for name, value in load_file(folder / "arrays.safetensors").items():
+        for name, value in load((folder / "arrays.safetensors").read_bytes()).items():
             kind, _, rest = name.partition(".")
             tensors[f"parts.{fit['role']}.{rest}" if kind == "network" else f"scale_{rest}"] = value
     trunk: dict[str, Any] = {}

@@ -10,26 +10,19 @@ A fit that is killed goes on from its last checkpoint to the very same weights.
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
+from painmodels.checkpoints import Checkpoint, Row, arrays_of, resume, signature_of, start_from, state_of
 from painmodels.devices import precision
 from painmodels.registry import SubNetwork, Training
-
-Row = dict[str, float]
-_COLUMNS = ("epoch", "loss", "accuracy", "lr")
-_ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -38,32 +31,6 @@ class Fitted:
 
     weights: dict[str, np.ndarray]
     curve: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a fit keeps its state, a dict of arrays: saved every `every` epochs; `load` gives the last one, or None."""
-
-    every: int
-    save: Callable[[dict[str, np.ndarray]], None]
-    load: Callable[[], dict[str, np.ndarray] | None]
-
-
-def file_checkpoint(path: Path, *, every: int) -> Checkpoint:
-    """A checkpoint in one safetensors file, replaced in one step. Loading raises ValueError if the file is damaged."""
-
-    def save(state: dict[str, np.ndarray]) -> None:
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        save_file(state, part)
-        os.replace(part, path)
-
-    def load() -> dict[str, np.ndarray] | None:
-        try:
-            return load_file(path) if path.is_file() else None
-        except SafetensorError as error:
-            raise ValueError(f"{path}: found a damaged checkpoint ({error}); remove it to begin again") from error
-
-    return Checkpoint(every, save, load)
 
 
 def fit(
@@ -97,10 +64,10 @@ def fit(
             tensors = [x.flatten(0, 1) for x in tensors]
         with seeded(seed, 0, device):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device)
-        _start_from(model, initial or {})
+        start_from(model, initial or {})
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-        signature = _signature(network, settings, inputs, labels, seed, initial or {})
-        curve = _resume(checkpoint, model, optimiser, signature)
+        signature = signature_of(network, settings, inputs, labels, seed, initial or {})
+        curve = resume(checkpoint, model, optimiser, signature)
         last = settings.epochs if until is None else min(until, settings.epochs)
         for epoch in range(len(curve), last):
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
@@ -116,8 +83,8 @@ def fit(
                 on_epoch(curve[-1])
             pause = (epoch + 1) % checkpoint.every == 0 or epoch + 1 == last if checkpoint else False
             if checkpoint and pause and epoch + 1 < settings.epochs:
-                checkpoint.save(_state(model, optimiser, curve, signature))
-        return Fitted(_arrays(model), tuple(curve))
+                checkpoint.save(state_of(model, optimiser, curve, signature))
+        return Fitted(arrays_of(model), tuple(curve))
 
 
 def outputs(
@@ -145,7 +112,7 @@ def outputs(
     with one_thread(), precision(tf32=settings.tf32), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
-        _start_from(model, weights, whole=True)
+        start_from(model, weights, whole=True)
         parts = []
         for start in range(0, len(inputs[0]), batch):
             rows = [_tensor(x[start : start + batch], device) for x in inputs]
@@ -242,61 +209,3 @@ def check_inputs(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.n
     if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not np.isin(values, range(classes)).all():
         found = f"{np.shape(labels)} labels with values {values[:5].tolist()}"
         raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of 0 … {classes - 1}")
-
-
-def _start_from(model: torch.nn.Module, weights: Mapping[str, np.ndarray], *, whole: bool = False) -> None:
-    state = model.state_dict()
-    wrong = [f"{k} {np.shape(v)}" for k, v in weights.items() if k not in state or tuple(state[k].shape) != np.shape(v)]
-    missing = sorted(state.keys() - weights.keys()) if whole else []
-    if wrong or missing:
-        wanted = {k: tuple(v.shape) for k, v in state.items()}
-        raise ValueError(f"weights: found unfitting {wrong}, missing {missing}; expected {wanted}")
-    with torch.no_grad():
-        for key, value in weights.items():
-            state[key].copy_(torch.from_numpy(np.array(value)))
-
-
-def _arrays(model: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {key: value.detach().cpu().numpy().copy() for key, value in model.state_dict().items()}
-
-
-def _signature(
-    network: SubNetwork, settings: Training, inputs: Sequence[np.ndarray], labels: np.ndarray, seed: int, initial: Mapping
-) -> np.ndarray:
-    """What a checkpoint must agree on to be resumed. The values of inputs are left out: they can be gigabytes."""
-    shapes = [(x.shape, str(x.dtype)) for x in inputs]
-    text = repr((network.role, network.name, network.version, settings, shapes, seed, sorted(initial)))
-    return np.frombuffer(hashlib.sha256(text.encode() + np.asarray(labels, np.int64).tobytes()).digest(), np.uint8).copy()
-
-
-def _state(
-    model: torch.nn.Module, optimiser: torch.optim.Adam, curve: list[Row], signature: np.ndarray
-) -> dict[str, np.ndarray]:
-    state = {f"model/{key}": value for key, value in _arrays(model).items()}
-    for name, parameter in model.named_parameters():
-        for key in _ADAM:
-            state[f"adam/{name}/{key}"] = optimiser.state[parameter][key].cpu().numpy().copy()
-    state["curve"] = np.array([[row[c] for c in _COLUMNS] for row in curve], dtype=np.float64)
-    state["signature"] = signature
-    return state
-
-
-def _resume(
-    checkpoint: Checkpoint | None, model: torch.nn.Module, optimiser: torch.optim.Adam, signature: np.ndarray
-) -> list[Row]:
-    """Put the last checkpoint's state into model and optimiser; gives the curve so far, empty at the beginning."""
-    state = checkpoint.load() if checkpoint else None
-    if state is None:
-        return []
-    if not np.array_equal(state.get("signature", ()), signature):
-        raise ValueError(
-            "checkpoint: found that of another fit, expected the same network, settings, labels, shapes and seed"
-        )
-    _start_from(model, {key[6:]: value for key, value in state.items() if key.startswith("model/")}, whole=True)
-    for name, parameter in model.named_parameters():
-        arrays = {key: torch.from_numpy(np.array(state[f"adam/{name}/{key}"])) for key in _ADAM}
-        # the step count stays on the CPU, where Adam keeps it
-        optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in arrays.items()}
-    return [
-        {c: int(v) if c == "epoch" else v for c, v in zip(_COLUMNS, row, strict=True)} for row in state["curve"].tolist()
-    ]

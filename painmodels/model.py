@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from dataprep import faces
 from dataprep.datasets import dataset
+from dataprep.places import Place
 from dataprep.signals import prepare_signals
 from dataprep.types import DataError, Trial
 from painmodels.fit import one_thread
@@ -164,7 +165,7 @@ def load(folder: Path) -> Model:
     return Model(about, tensors)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """The content of a JSON file. Raises ValueError that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

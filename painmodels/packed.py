@@ -78,6 +78,11 @@ class PackedTrainer:
         self.sums_2K = torch.zeros(2, n, dtype=torch.float64, device=device)
         self.graph: torch.cuda.CUDAGraph | None = None
 
+    def moments(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Adam's two means of a weight, (K, …) each; they may be written to before the first step."""
+        place = [p is self.model.part(name) for p in self.weights].index(True)
+        return self.first[place], self.second[place]
+
     def step(self, x_KBTF: torch.Tensor, y_KB: torch.Tensor, weight_KB: torch.Tensor, lr_K: torch.Tensor) -> torch.Tensor:
         """One batch of each network; rows of weight 0 are padding, a network without any row is left as it is.
 

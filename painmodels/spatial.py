@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from painmodels.alexnet import AlexNet
-from painmodels.backbones import BACKBONES, Backbone, State, backbone
+from painmodels.backbones import BACKBONES, Backbone, State, backbone, skeleton, trunk_names
 from painmodels.mini_xception import MiniXception
 from painmodels.weights import WeightsMissing, file_digest, find_weights, provenance, read_weights
 
@@ -41,6 +43,14 @@ SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
 }
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The tensors of a trunk as arrays for other processes, 4-D ones channel last, bfloat16 as int16; and its origin."""
+
+    arrays: dict[str, np.ndarray]
+    origin: tuple[str, str]
+
+
 class Trunk:
     """A frozen trunk, ready to use.
 
@@ -54,6 +64,9 @@ class Trunk:
         self.fingerprint, self.provenance = origin
         self._entry, self._scaling, self._dtype = entry, scaling, PRECISIONS[precision]
         _fold_batchnorm(network)
+        for module in network.modules():
+            if getattr(module, "num_batches_tracked", None) is not None:  # counts training batches; may be without memory
+                module.num_batches_tracked = torch.zeros((), dtype=torch.int64)
         self.network = network.eval().requires_grad_(False).to(self._dtype).to(memory_format=torch.channels_last)
         self._device = torch.device("cpu")
 
@@ -77,6 +90,14 @@ class Trunk:
                 raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
             return features.cpu().numpy()
 
+    def shared(self) -> Shared:
+        """What `trunk_from_shared` makes the same trunk of, in other processes, on memory that they share."""
+        arrays = {}
+        for key, tensor in self.network.state_dict().items():
+            value = tensor.cpu().permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor.cpu()
+            arrays[key] = (value.view(torch.int16) if value.dtype == torch.bfloat16 else value).numpy()
+        return Shared(arrays, (self.fingerprint, self.provenance))
+
     def features(self, crops_BYXC: torch.Tensor) -> torch.Tensor:
         """The same as tensors on the network's device, unchecked."""
         x = scaled(crops_BYXC, self._scaling).to(self._dtype).contiguous(memory_format=torch.channels_last)
@@ -91,7 +112,7 @@ def scaled(crops_BYXC: torch.Tensor, scaling: str) -> torch.Tensor:
         grey = (pixels @ pixels.new_tensor(_LUMA))[:, None]
         return functional.interpolate(grey, (64, 64), mode="bilinear", antialias=True) / 127.5 - 1
     factor, shift = (pixels.new_tensor(values) for values in entry)
-    return (pixels * factor + shift).permute(0, 3, 1, 2)
+    return pixels.mul_(factor).add_(shift).permute(0, 3, 1, 2)  # in place: a batch of 32 is 20 MB
 
 
 def load_trunk(
@@ -108,7 +129,11 @@ def load_trunk(
     Raises WeightsMissing if there are none, ValueError for an unknown name, scaling or precision or a wrong file.
     """
     mark = trunk_fingerprint(name, weights=weights, random=random, seed=seed, scaling=scaling, precision=precision)
-    state, sentence = whole_state(name, weights=weights, random=random, seed=seed)
+    if random:
+        state, sentence = whole_state(name, random=True, seed=seed)
+    else:
+        path = find_weights(name, weights)
+        state, sentence = read_weights(name, path, only=trunk_names(name)), provenance(name, path)
     scaling = scaling or backbone(name).scalings[0]
     return trunk_from_state(name, state, scaling=scaling, precision=precision, origin=(mark, sentence))
 
@@ -128,12 +153,28 @@ def whole_state(name: str, *, weights: Path | None = None, random: bool = False,
 
 
 def trunk_from_state(name: str, state: State, *, scaling: str, precision: str, origin: tuple[str, str]) -> Trunk:
-    """The frozen trunk of tensors such as `whole_state` gives; `origin` is its fingerprint and provenance."""
-    entry = backbone(name)
-    with torch.random.fork_rng(devices=[]):
-        network = entry.build().eval()
-    network.load_state_dict(state, strict=False)  # names are checked where files are read; counters may be absent
-    return Trunk(entry, network, scaling=scaling, precision=precision, origin=origin)
+    """The frozen trunk of tensors such as `whole_state` gives, those of the head not needed; the trunk keeps the tensors.
+
+    `origin` is its fingerprint and provenance.
+    """
+    network = skeleton(name)
+    network.load_state_dict({key: state[key] for key in trunk_names(name)}, strict=False, assign=True)
+    return Trunk(backbone(name), network, scaling=scaling, precision=precision, origin=origin)
+
+
+def trunk_from_shared(name: str, shared: Shared, *, scaling: str, precision: str) -> Trunk:
+    """The trunk that `Trunk.shared` was asked of, on the very same memory: nothing is copied, read-only arrays are fine."""
+    network = skeleton(name)
+    _fold_batchnorm(network)
+    tensors = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch warns of memory that it may not write to: nobody does
+        for key, array in shared.arrays.items():
+            tensor = torch.from_numpy(array)
+            tensor = tensor.view(torch.bfloat16) if array.dtype == np.int16 else tensor
+            tensors[key] = tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+    network.load_state_dict(tensors, strict=False, assign=True)
+    return Trunk(backbone(name), network, scaling=scaling, precision=precision, origin=shared.origin)
 
 
 def trunk_fingerprint(
@@ -190,5 +231,8 @@ def _fold_batchnorm(network: nn.Module) -> None:
     for owner, conv, norm in pairs:
         before, after = getattr(owner, conv), getattr(owner, norm)
         if isinstance(after, nn.BatchNorm2d):
-            setattr(owner, conv, fuse_conv_bn_eval(before.eval(), after.eval()))
+            if before.weight.is_meta:  # arithmetic on nothing would load a compiler, 150 MB
+                before.bias = nn.Parameter(torch.empty(before.out_channels, device="meta"))
+            else:
+                setattr(owner, conv, fuse_conv_bn_eval(before.eval(), after.eval()))
             setattr(owner, norm, nn.Identity())

@@ -15,13 +15,13 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.matconvnet import read_mat
@@ -53,15 +53,19 @@ def find_weights(name: str, weights: Path | None = None) -> Path:
     )
 
 
-def read_weights(name: str, path: Path) -> State:
-    """The checked state of the whole network from a file that ships or was imported. Raises ValueError naming the file."""
+def read_weights(name: str, path: Path, *, only: Collection[str] | None = None) -> State:
+    """The checked state of the network from a file that ships or was imported. Raises ValueError naming the file.
+
+    `only`: tensors to read; of the others, names and shapes are checked alone, and their values take no memory.
+    """
     if path.suffix == ".safetensors":
-        state = _read_safetensors(path)
+        state = _read_safetensors(path, only)
     elif path.suffix in (".hdf5", ".h5") and name == "mini-xception-fer":
         state = read_hdf5(path)
     else:
         raise ValueError(f"{path}: expected .safetensors; make it: python -m painmodels.weights import {path} --as {name}")
-    return _checked(name, path, state)
+    checked = _checked(name, path, state)
+    return checked if only is None else {key: checked[key] for key in checked if key in only}
 
 
 def provenance(name: str, path: Path) -> str:
@@ -123,9 +127,16 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _read_safetensors(path: Path) -> State:
+def _read_safetensors(path: Path, only: Collection[str] | None = None) -> State:
+    """Tensors mapped from the file; those that are not wanted have a shape and nothing else."""
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            return {
+                key: file.get_tensor(key)
+                if only is None or key in only
+                else torch.empty(file.get_slice(key).get_shape(), device="meta")
+                for key in file.keys()  # noqa: SIM118  (no mapping)
+            }
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a safetensors file: {error}") from error
 
@@ -152,7 +163,7 @@ def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
     for key in shapes.keys() & found.keys():
         if tuple(found[key].shape) != shapes[key]:
             faults.append(f"{key} has shape {tuple(found[key].shape)}, expected {shapes[key]}")
-        elif not torch.isfinite(found[key]).all():
+        elif not found[key].is_meta and not torch.isfinite(found[key]).all():
             faults.append(f"{key} holds values that are not finite")
     if faults:
         more = f"; and {len(faults) - 12} more" if len(faults) > 12 else ""

@@ -7,8 +7,8 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
+from dataprep.places import Place
 from dataprep.types import DataError, DataSet
 
 
@@ -30,7 +30,7 @@ def dataset(name: str) -> DataSet:
     return table[name]
 
 
-def recognise(path: Path) -> DataSet:
+def recognise(path: Place) -> DataSet:
     """The data set whose layout the folder has. Raises DataError that says what is there and what is expected."""
     if not path.is_dir():
         raise DataError(f"{path}: found {'a file' if path.exists() else 'nothing'}, expected the folder of a data set")
@@ -45,5 +45,5 @@ def recognise(path: Path) -> DataSet:
     raise DataError(f"{path}: found {seen}; expected one of these layouts:{layouts}\n{hint}".rstrip())
 
 
-def _match(path: Path) -> DataSet | None:
+def _match(path: Place) -> DataSet | None:
     return next((d for d in datasets().values() if d.recognise(path)), None)

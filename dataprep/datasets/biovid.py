@@ -8,18 +8,18 @@ The data is personal and restricted: it stays where its owner put it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 
+from dataprep.places import Place, place
 from dataprep.signals import column_numbers, read_table, read_text
 from dataprep.types import DataError, DataSet, Defect, Trial
 
 LAYOUT = "starting_point/samples.csv, video/<subject>/<trial>.mp4, biosignals_filtered/<subject>/<trial>_bio.csv"
-INDEX = Path("starting_point", "samples.csv")
+INDEX = PurePath("starting_point", "samples.csv")
 COLUMNS = ("subject_id", "subject_name", "class_id", "class_name", "sample_id", "sample_name")
 CLASSES = {0: "BL1", 1: "PA1", 2: "PA2", 3: "PA3", 4: "PA4"}
 RATE_HZ = 512.0
@@ -65,12 +65,12 @@ HOLDOUT = frozenset(  # the validation subjects of the split proposed on the dat
 )
 
 
-def recognise(path: Path) -> bool:
+def recognise(path: Place) -> bool:
     """True if the folder holds starting_point/samples.csv."""
     return (path / INDEX).is_file()
 
 
-def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The trials of samples.csv in its order, and what is wrong with some. Raises DataError if there is no usable index.
 
     A row that contradicts itself, repeats a trial or holds a name unfit for a path is a Defect and no trial; a trial whose
@@ -119,7 +119,7 @@ def _wrong(row: Mapping[str, str]) -> str | None:
 class _Files:
     """The files of one part of the tree. Each subject's folder is listed once: 8,700 look-ups are slow on a network disk."""
 
-    def __init__(self, path: Path, part: str, suffix: str):
+    def __init__(self, path: Place, part: str, suffix: str):
         nested = path / part / part  # some copies were unpacked twice
         self.root = nested if nested.is_dir() else path / part
         self.present = self.root.is_dir()
@@ -141,14 +141,14 @@ class _Files:
         return None
 
 
-def _names(folder: Path) -> frozenset[str] | None:
+def _names(folder: Place) -> frozenset[str] | None:
     """The names in a folder; None where there is no such folder."""
     try:
-        return frozenset(os.listdir(folder))
+        return frozenset(file.name for file in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as e:
-        raise DataError(f"{folder}: cannot be listed ({e.strerror}), expected a folder with a subject's files") from e
+        raise DataError(f"{folder}: cannot be listed ({e.strerror or e}), expected a folder with a subject's files") from e
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
@@ -158,7 +158,7 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """
     if trial.signals is None:
         raise DataError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")
-    file = Path(trial.signals)
+    file = place(trial.signals)
     table = read_table(file, columns=("time", *CHANNELS.values()))
     with np.errstate(all="ignore"):  # a broken time column may hold anything; what is not finite fails the comparisons
         steps = np.diff(table["time"]) * (RATE_HZ / 1e6)

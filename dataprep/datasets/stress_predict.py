@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 
+from dataprep.places import Place, place
 from dataprep.signals import read_text
 from dataprep.types import DataError, DataSet, Defect, Trial
 
@@ -39,16 +39,16 @@ PHASES = (
 SUBJECT = re.compile(r"S\d{2,3}")
 
 
-def recognise(path: Path) -> bool:
+def recognise(path: Place) -> bool:
     """True if some folder S<number> holds EDA.csv and its tags."""
     return any((p / f"tags_{p.name}.csv").is_file() and (p / "EDA.csv").is_file() for p in _folders(path))
 
 
-def _folders(path: Path) -> list[Path]:
+def _folders(path: Place) -> list[Place]:
     return sorted(p for p in path.glob("S*") if SUBJECT.fullmatch(p.name) and p.is_dir())
 
 
-def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all subjects with plain tags, by subject and time; the other subjects as defects.
 
     Raises DataError if there is no subject's folder.
@@ -66,7 +66,7 @@ def read_trials(path: Path) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     return tuple(trials), tuple(defects)
 
 
-def _subject_trials(folder: Path) -> list[Trial]:
+def _subject_trials(folder: Place) -> list[Trial]:
     """The balanced windows of one subject in the order of time. Raises DataError if tags or signal are not plain."""
     eda = folder / "EDA.csv"
     values, start_s, rate_hz = _read_eda(eda)
@@ -89,7 +89,7 @@ def _in_turn(phases: list[list[tuple[float, str]]]) -> list[tuple[float, str]]:
     return [phase[i] for i in range(longest) for phase in phases if i < len(phase)]
 
 
-def _phase_bounds(path: Path, *, start_s: float, length_s: float) -> list[float]:
+def _phase_bounds(path: Place, *, start_s: float, length_s: float) -> list[float]:
     """The 8 bounds of the 7 phases in seconds since the start of the recording. Raises DataError if they are not plain."""
     tags_s = [t - start_s for t in _numbers(path)]
     bounds_s = [0.0, *tags_s]
@@ -105,7 +105,7 @@ def _phase_bounds(path: Path, *, start_s: float, length_s: float) -> list[float]
     return bounds_s
 
 
-def _read_eda(path: Path) -> tuple[np.ndarray, float, float]:
+def _read_eda(path: Place) -> tuple[np.ndarray, float, float]:
     """(values, start as unix time, rate in Hz). Raises DataError."""
     numbers = _numbers(path)
     if len(numbers) < 3 or numbers[1] != CLOCK_HZ:
@@ -113,7 +113,7 @@ def _read_eda(path: Path) -> tuple[np.ndarray, float, float]:
     return np.array(numbers[2:]), numbers[0], numbers[1]
 
 
-def _numbers(path: Path) -> list[float]:
+def _numbers(path: Place) -> list[float]:
     """The finite numbers of a file with one a line; blank lines are ignored. Raises DataError."""
     numbers = []
     for n, line in enumerate(read_text(path).split("\n"), start=1):
@@ -131,7 +131,7 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """eda: (240,) float64 in µS at 4 Hz, the window of the trial and nothing of its neighbours. Raises DataError."""
     if trial.signals is None:
         raise DataError(f"{trial.trial_id}: found no signal file, expected {DATASET.layout}")
-    values, _, rate_hz = _read_eda(Path(trial.signals))
+    values, _, rate_hz = _read_eda(place(trial.signals))
     first = round(trial.start_s * rate_hz)
     return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}
 

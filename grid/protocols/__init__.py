@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import compress
 
 from dataprep.types import SampleIndex
 
@@ -31,14 +32,16 @@ class FoldSplit:
     one_sided: bool = False
 
     def __post_init__(self) -> None:
-        if shared := set(self.train) & set(self.test):
+        tested = set(self.test)
+        if not tested.isdisjoint(self.train):
+            shared = tested & set(self.train)
             raise ValueError(f"{self.protocol} fold {self.fold}: trials on both sides: {sorted(shared)[:3]}")
         if not self.train or not (self.test or self.one_sided):
             raise ValueError(
                 f"{self.protocol} fold {self.fold}: {len(self.train)} training and {len(self.test)} test trials"
             )
         if not self.subjects_may_repeat:
-            both = {self.subject_of[t] for t in self.train} & {self.subject_of[t] for t in self.test}
+            both = {self.subject_of[t] for t in self.test}.intersection(map(self.subject_of.__getitem__, self.train))
             if both:
                 raise ValueError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
 
@@ -46,12 +49,17 @@ class FoldSplit:
 def by_subject(index: SampleIndex, *, protocol: str, groups: list[list[str]]) -> tuple[FoldSplit, ...]:
     """One fold per group of subjects: the group is tested, everybody else trains."""
     subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
+    rows_of: dict[str, list[int]] = {}
+    for n, subject in enumerate(index.subjects):
+        rows_of.setdefault(subject, []).append(n)
     splits = []
     for fold, group in enumerate(groups):
-        held_out = set(group)
-        test = tuple(t for t in index.trial_ids if subject_of[t] in held_out)
-        train = tuple(t for t in index.trial_ids if subject_of[t] not in held_out)
-        splits.append(FoldSplit(protocol, fold, train, test, subject_of))
+        rows = sorted(n for subject in set(group) for n in rows_of.get(subject, ()))
+        trains = bytearray(b"\1") * len(index)
+        for n in rows:
+            trains[n] = 0
+        test = tuple(index.trial_ids[n] for n in rows)
+        splits.append(FoldSplit(protocol, fold, tuple(compress(index.trial_ids, trains)), test, subject_of))
     return tuple(splits)
 
 

@@ -79,15 +79,16 @@ def planned(place: Path, store: Store, **counts: int) -> tuple[Planner, dict[str
 
 
 def through_tune(planner: Planner, store: Store, blocks: StoreBlocks, cpus: int) -> dict[str, float]:
-    """All searches and the fits that follow; the clock starts when as many items are over as there are workers."""
+    """All searches and the fits that follow; the clock starts with the first item that ends while all workers work."""
     from grid.schedule import run_work
 
     times: list[float] = []
     before: list[float] = []  # seconds of the trials that were over when the clock started
 
-    def tick(**_: Any) -> None:
-        times.append(time.monotonic())
-        if len(times) == cpus:
+    def tick(*, running: int = 0, **_: Any) -> None:
+        if before or running >= cpus - 1:  # without the one that has just ended
+            times.append(time.monotonic())
+        if not before and times:
             trials = [t for state in work.states.values() for t in state.trials.values()]
             before.append(sum(r["seconds"] for t in trials for r in t["reports"]))
 
@@ -98,7 +99,7 @@ def through_tune(planner: Planner, store: Store, blocks: StoreBlocks, cpus: int)
     searches = [store.facts(s.stage) for s in planner.plan.decided.values()]
     finals = [store.facts(p.fit.stage)["seconds"] for p in planner.plan.predicts.values()]
     in_fits = sum(s["seconds"] for s in searches) + sum(finals) - before[0]
-    return _figures(times[-1] - times[cpus - 1], in_fits, len(times) - cpus, cpus)
+    return _figures(times[-1] - times[0], in_fits, len(times) - 1, cpus)
 
 
 def bare(planner: Planner, source: Store, store: Store, blocks: StoreBlocks, cpus: int) -> dict[str, float]:

@@ -169,6 +169,14 @@ def test_one_face_is_found_in_calm_and_in_pain(people):
         assert [len(find(shown[k])) for k in (0, 70, 137)] == [1, 1, 1]
 
 
+def test_pain_that_is_held_shows_in_every_frame():
+    person = synthetic_face.draw_person(np.random.default_rng(0), expressive=True)
+    calm, pain = (synthetic_face.movement(person, np.random.default_rng(1), level=level, held=True) for level in (0.0, 1.0))
+    brows = (pain - calm)[synthetic_face.ACTIONS.index("brows")]
+    assert brows.min() > 0.3
+    assert np.ptp(brows) < 0.05
+
+
 def test_pain_moves_the_face_after_two_seconds_and_hardly_that_of_the_low_expressive(people):
     timid = [synthetic_face.draw_person(np.random.default_rng(i), expressive=False) for i in range(4)]
 

@@ -138,6 +138,37 @@ def test_ray_and_this_process_give_the_same_bytes(
     assert not list((out / "store").glob(".tune-*"))
 
 
+@pytest.mark.ray
+def test_packed_fits_are_those_of_the_plan(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    """Signals alone, trained side by side where their shapes allow: the same stages, the same predictions but for rounding."""
+    experiment = tmp_path / "packed.toml"
+    experiment.write_text(tiny_experiment.read_text() + "\n[execution]\npacked_fits = 8\n")
+    out = tmp_path / "packed"
+    arguments = [
+        "--data",
+        str(tiny_data),
+        "--experiment",
+        str(experiment),
+        "--out",
+        str(out),
+        "--modalities",
+        "eda,ecg,eda+ecg",
+    ]
+    run = subprocess.run([sys.executable, "-m", "grid.launch", *arguments], capture_output=True, text=True, timeout=400)
+    assert run.returncode == 0, run.stderr
+    manifests = [json.loads(p.read_text()) for p in (out / "store").glob("fit-*/*/manifest.json")]
+    assert sorted(m["facts"]["packed"] for m in manifests) == [2] * 4 + [4] * 8  # one channel or two, 138 steps or 88
+    there = {p.parent.name for p in (tiny_grid / "store").glob("fit-physiological-*/*/manifest.json")}
+    assert {m["key"] for m in manifests} == there
+    mine = pd.read_parquet(out / "predictions.parquet")
+    whole = pd.read_parquet(tiny_grid / "predictions.parquet")
+    expected = whole[whole.modality.isin(["eda", "ecg", "eda+ecg"])]
+    keys = ["modality", "scenario", "fold", "sample_name"]
+    pd.testing.assert_frame_equal(
+        mine.sort_values(keys, ignore_index=True), expected.sort_values(keys, ignore_index=True), rtol=0, atol=1e-4
+    )
+
+
 def test_killed_at_any_time_the_same_command_finishes(
     tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:

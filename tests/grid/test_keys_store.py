@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grid.keys import Stage, canonical, digest, digest_rows
+from grid.keys import Column, Params, Stage, canonical, digest, digest_columns
 from grid.store import Store
 
 
@@ -22,9 +22,22 @@ def test_keys_are_pinned() -> None:
 
 
 def test_tables_of_trials_have_the_key_that_anything_has() -> None:
-    rows = [["a-é-1", "0f"], ["b", "1e"]]
-    assert digest_rows(rows, (0, 1), ("a", "b")) == digest([rows, [0, 1], ["a", "b"]])
-    assert digest_rows(*rows) == digest(rows)
+    rows = [["a-é-1", "0f"], ["b", "1e"], ['"', ","], ["d", ""]]
+    columns = [Column(rows), Column((0, 1, 1, 10)), Column("aébd")]
+    for spans in ([(0, 4)], [(0, 1), (2, 4)], [(3, 4), (0, 2)], []):
+        chosen = [i for first, end in spans for i in range(first, end)]
+        lists = [[column[i] for i in chosen] for column in (rows, (0, 1, 1, 10), "aébd")]
+        assert digest_columns(columns, spans) == digest(lists)
+        assert columns[0].digest(spans) == digest(lists[0])
+
+
+def test_shared_parameters_are_parameters_like_any_other() -> None:
+    params = {"b": {"z": 1.5, "a": (None, "é")}, "a": True}
+    alone, shared = Stage("fit", "1", params, ("x",)), Stage("fit", "1", Params(params), ("x",))
+    assert alone == shared
+    assert alone.key == shared.key == digest(shared.identity())
+    with pytest.raises(TypeError, match="cannot be part of a key"):
+        Stage("fit", 1, Params({"a": {1}})).key  # noqa: B018
 
 
 def test_order_of_a_mapping_is_no_identity_but_everything_else_is() -> None:

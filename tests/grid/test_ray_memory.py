@@ -1,4 +1,4 @@
-"""Preparation on a real Ray: blocks are shared, not copied; a small object store spills; a dead worker's clip is redone."""
+"""Preparation on a real Ray: blocks and weights are shared; a small object store spills; a dead worker's clip is redone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from dataprep.types import Trial
 from grid.config import Execution, load
 from grid.keys import Stage
-from grid.prepare import VideoJob
+from grid.prepare import TrunkSpec, VideoJob, run_video
 from grid.store import Store
 from grid.survey import survey
 
@@ -124,6 +124,30 @@ def test_a_store_too_small_spills_and_loses_nothing(small_ray: None, tiny_jobs: 
     for job in jobs[::7]:  # by reference, not from the durable store
         block = ray.get(cluster.refs[job.trial.trial_id], timeout=120)
         np.testing.assert_array_equal(block, store.arrays(job.stage)["features"])
+
+
+def test_actors_share_the_weights_of_the_trunk_and_give_what_one_process_gives(
+    small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path
+) -> None:
+    from grid.cluster import Cluster
+    from tests.benchmarks.memory import Watch
+
+    spec = TrunkSpec.of(load("paper", trunk={"name": "alexnet-fer-bn", "random": True, "weights": ""}))
+    jobs = [
+        dataclasses.replace(job, trunk=spec, stage=Stage("features", 1, {"i": i})) for i, job in enumerate(tiny_jobs[:2])
+    ]
+    cluster = Cluster(Store(tmp_path / "ray"), Execution(), address=None, logs=tmp_path / "logs")
+    watch = Watch()
+    watch.start()
+    prepared = cluster.prepare(jobs, [], lambda **_: None)
+    watch.over.set()
+    watch.join()
+    assert not prepared.defects
+    assert watch.peaks
+    own_mb = max(own for own, _, _ in watch.peaks.values())
+    assert own_mb < 600 - 150, f"{own_mb} MB: the weights of FC-6, 151 MB, are to be the object store's"
+    alone = run_video(jobs[0], Store(tmp_path / "alone"))
+    assert Store(tmp_path / "ray").arrays(jobs[0].stage)["features"].tobytes() == alone.tobytes()
 
 
 def test_the_clip_of_a_dead_worker_is_done_again(

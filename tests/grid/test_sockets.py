@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,3 +76,37 @@ def test_a_running_grid_listens_on_loopback_alone(tiny_data: Path, tiny_experime
     assert any("raylet" in names.get(pid, "") for pid in seen.values()), "Ray was seen"
     open_doors = {local: names.get(pid, "")[:80] for local, pid in seen.items() if not is_loopback(local)}
     assert not open_doors
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_what_one_looks_at_a_grid_with_listens_on_loopback_alone(tmp_path: Path) -> None:
+    """The MLflow UI, the grid's figures and the Prometheus that scrapes them, by the commands of the README."""
+    (tmp_path / "cells.json").write_text("[]")
+    (tmp_path / "run.json").write_text('{"experiment": {"name": "none yet"}}')
+    ui, figures, prometheus = (free_port() for _ in range(3))
+    look = ["grid.tracking", "ui", str(tmp_path), "--port", str(ui)]
+    live = ["dashboards.live", str(tmp_path), "--port", str(figures), "--prometheus-port", str(prometheus)]
+    wanted = {ui, figures, *([prometheus] if shutil.which("prometheus") else [])}
+    quiet = subprocess.DEVNULL
+    run = [
+        subprocess.Popen([sys.executable, "-m", *m], cwd=ROOT, stdout=quiet, start_new_session=True) for m in (look, live)
+    ]
+    try:
+        seen: dict[str, int] = {}
+        until = time.monotonic() + 120
+        while not wanted <= {int(local.rpartition(":")[2], 16) for local in seen}:
+            assert all(p.poll() is None for p in run)
+            assert time.monotonic() < until
+            time.sleep(0.2)
+            seen = listening({pid for p in run for pid in (p.pid, *below(p.pid))})
+        assert not [local for local in seen if not is_loopback(local)]
+    finally:
+        for p in run:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from painmodels.fit import Checkpoint, Fitted, file_checkpoint, fit, outputs
+from painmodels.checkpoints import Checkpoint, file_checkpoint
+from painmodels.fit import Fitted, fit, outputs
 from painmodels.registry import SubNetwork, network
 
 N, T = 96, 12

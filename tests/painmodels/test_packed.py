@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from painmodels.fit import fit
+from painmodels.checkpoints import file_checkpoint
+from painmodels.fit import Fitted, fit
 from painmodels.fit_packed import Job, fit_packed
 from painmodels.physiological import NETWORK, Settings
 
@@ -27,15 +31,18 @@ def alone(one: Job, device: str = "cpu"):
 
 def assert_same(jobs: list[Job], device: str = "cpu", atol: float = 1e-4) -> None:
     for one, packed in zip(jobs, fit_packed(jobs, device=device), strict=True):
-        expected = alone(one, device)
-        assert packed.weights.keys() == expected.weights.keys()
-        for name, value in expected.weights.items():
-            np.testing.assert_allclose(packed.weights[name], value, atol=atol, err_msg=name)
-        assert len(packed.curve) == len(expected.curve)
-        for got, wanted in zip(packed.curve, expected.curve, strict=True):
-            assert got["epoch"] == wanted["epoch"]
-            assert got["lr"] == wanted["lr"]
-            assert got["loss"] == pytest.approx(wanted["loss"], abs=1e-4)
+        assert_alike(packed, alone(one, device), atol)
+
+
+def assert_alike(packed: Fitted, expected: Fitted, atol: float = 1e-4) -> None:
+    assert packed.weights.keys() == expected.weights.keys()
+    for name, value in expected.weights.items():
+        np.testing.assert_allclose(packed.weights[name], value, atol=atol, err_msg=name)
+    assert len(packed.curve) == len(expected.curve)
+    for got, wanted in zip(packed.curve, expected.curve, strict=True):
+        assert got["epoch"] == wanted["epoch"]
+        assert got["lr"] == wanted["lr"]
+        assert got["loss"] == pytest.approx(wanted["loss"], abs=1e-4)
 
 
 def test_packed_is_as_alone_over_five_epochs() -> None:
@@ -75,6 +82,24 @@ def test_what_cannot_be_packed_is_refused() -> None:
     bad.x_NTC[0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="the loss is nan in epoch 0"):
         fit_packed([bad])
+
+
+def test_a_packed_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    """Written alone and read packed, written packed and read alone; fits at different places; a rung at a time."""
+    whole = [alone(job(k)) for k in range(3)]
+    kept = [file_checkpoint(tmp_path / f"{k}.safetensors", every=1) for k in range(3)]
+    for k, epochs in ((0, 2), (1, 3)):
+        one = job(k)
+        fit(NETWORK, one.settings, [one.x_NTC], one.labels_N, seed=one.seed, checkpoint=kept[k], until=epochs)
+    (first,) = fit_packed([replace(job(2), checkpoint=kept[2], until=1)])
+    assert len(first.curve) == 1
+    packed = fit_packed([replace(job(k), checkpoint=kept[k], until=4) for k in range(3)])
+    assert [len(f.curve) for f in packed] == [4, 4, 4]
+    for k in (0, 1):
+        assert_alike(fit_packed([replace(job(k), checkpoint=kept[k])])[0], whole[k])
+    last = job(2)
+    done = fit(NETWORK, last.settings, [last.x_NTC], last.labels_N, seed=last.seed, checkpoint=kept[2])
+    assert_alike(done, whole[2])
 
 
 @pytest.mark.gpu

@@ -1,0 +1,199 @@
+"""Where recordings and artefacts lie: a folder of this machine, or a prefix of a bucket by its URI, s3://bucket/prefix.
+
+`place(text)` gives a `pathlib.Path`, or a `Remote` that has the few of its methods that readers and the store use. S3 is
+spoken by pyarrow. Credentials come from the usual places and are never stored: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+~/.aws, the role of the machine; the region from AWS_REGION or AWS_DEFAULT_REGION, else asked of AWS; AWS_ENDPOINT_URL names
+another S3 server. An object is there whole or not at all, and there is no rename: write what says "complete" last.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePath
+from types import SimpleNamespace
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+IN_MEMORY = 64_000_000  # bytes of a fetched recording that are held in memory; a longer one is put on the disk
+CONNECT_S, REQUEST_S = 10, 60
+
+
+@dataclass(frozen=True, order=True)
+class Remote:
+    """A prefix or an object of a bucket. What cannot be reached raises OSError (FileNotFoundError) that names the URI."""
+
+    uri: str
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __truediv__(self, name: str | PurePath) -> Remote:
+        return Remote(f"{self.uri}/{PurePath(name).as_posix()}")
+
+    @property
+    def name(self) -> str:
+        return self.uri.rpartition("/")[2]
+
+    @property
+    def parent(self) -> Remote:
+        return Remote(self.uri.rpartition("/")[0])
+
+    @property
+    def _key(self) -> str:
+        return self.uri.removeprefix("s3://")
+
+    @contextmanager
+    def _asked(self) -> Iterator[Any]:
+        """The file system; its errors say the URI."""
+        try:
+            yield _s3(self._key.partition("/")[0])
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{self.uri}: found nothing there, expected an object or a prefix of objects") from None
+        except OSError as error:
+            raise OSError(f"{self.uri}: cannot be reached ({error})") from None
+
+    def absolute(self) -> Remote:
+        return self
+
+    resolve = absolute
+
+    def _info(self) -> Any:
+        with self._asked() as s3:
+            return s3.get_file_info(self._key)
+
+    def exists(self) -> bool:
+        return self._info().type.name != "NotFound"
+
+    def is_file(self) -> bool:
+        return self._info().type.name == "File"
+
+    def is_dir(self) -> bool:
+        return self._info().type.name == "Directory"
+
+    def stat(self) -> SimpleNamespace:
+        """`st_size` in bytes and `st_mtime` in s."""
+        info = self._info()
+        if info.type.name == "NotFound":
+            raise FileNotFoundError(f"{self.uri}: found nothing there, expected an object")
+        return SimpleNamespace(st_size=info.size or 0, st_mtime=(info.mtime_ns or 0) / 1e9)
+
+    def listing(self, *, recursive: bool = False) -> list[tuple[Remote, int, int]]:
+        """What is below, sorted: place, bytes, time of change in ns (0 for a prefix). One request for each 1000 objects."""
+        from pyarrow import fs
+
+        with self._asked() as s3:
+            found = s3.get_file_info(fs.FileSelector(self._key, recursive=recursive))
+        return sorted((Remote(f"s3://{i.path}"), i.size or 0, i.mtime_ns or 0) for i in found)
+
+    def iterdir(self) -> Iterator[Remote]:
+        return iter([at for at, _, _ in self.listing()])
+
+    def glob(self, pattern: str) -> Iterator[Remote]:
+        """Names of this one level that fit; none where there is nothing."""
+        try:
+            return iter([at for at in self.iterdir() if fnmatch.fnmatchcase(at.name, pattern)])
+        except FileNotFoundError:
+            return iter(())
+
+    def open(self) -> Any:
+        """The object as a stream of bytes, from its beginning."""
+        with self._asked() as s3:
+            return s3.open_input_stream(self._key)
+
+    def read_bytes(self) -> bytes:
+        with self._asked(), self.open() as stream:
+            return stream.read()
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Put the object, in place of the one that may be there. It is not there before it is whole."""
+        with self._asked() as s3, s3.open_output_stream(self._key) as stream:
+            stream.write(content)
+
+    def touch(self) -> None:
+        self.write_bytes(b"")
+
+    def mkdir(self, *, parents: bool = True, exist_ok: bool = True) -> None:
+        """Nothing: prefixes are there as soon as objects are."""
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        with self._asked() as s3:
+            try:
+                s3.delete_file(self._key)
+            except FileNotFoundError:
+                if not missing_ok:
+                    raise
+
+
+Place = Path | Remote
+
+
+def place(text: str | Path | Remote) -> Place:
+    """A path, file:///path or s3://bucket/prefix. Raises ValueError for another kind of URI."""
+    if not isinstance(text, str):
+        return text
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        return Path(text)
+    parts = urlsplit(text)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    if parts.scheme != "s3" or not parts.netloc or parts.username:
+        raise ValueError(f"{text}: expected a path, file:///path or s3://bucket/prefix")
+    return Remote(text.rstrip("/"))
+
+
+def pointed(root: Place) -> Place:
+    """The place itself; where it is a file of one line, the place that this line names."""
+    if isinstance(root, Path) and root.is_file():
+        return place(root.read_text(encoding="utf-8").strip())
+    return root
+
+
+def fetched(file: Remote) -> IO[bytes]:
+    """A copy of an object that can be read anywhere in it: in memory, or without a name in the folder for temporary files."""
+    copy = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  (the reader closes it)
+    with file.open() as stream:
+        shutil.copyfileobj(stream, copy, 2**20)
+    copy.seek(0)
+    return copy
+
+
+def write_whole(path: Place, content: bytes) -> None:
+    """Write a file in one step: a reader sees the one before or this one."""
+    if isinstance(path, Remote):
+        path.write_bytes(content)
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def remove_tree(folder: Place) -> None:
+    """Remove a folder and all in it; nothing to do if it is not there."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with folder._asked() as s3:
+        if s3.get_file_info(folder._key).type.name == "Directory":
+            s3.delete_dir(folder._key)
+
+
+@lru_cache(maxsize=16)
+def _s3(bucket: str) -> Any:
+    from pyarrow import fs  # 60 MB, for those who use it
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region and not endpoint:
+        region = fs.resolve_s3_region(bucket)
+    return fs.S3FileSystem(region=region, endpoint_override=endpoint, connect_timeout=CONNECT_S, request_timeout=REQUEST_S)

@@ -1,0 +1,43 @@
+"""The Ray actor that prepares videos. It imports little: on a machine with many processors there are many of them.
+
+The trunk's weights arrive through the object store: a node holds them once, however many actors it runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import ray
+
+from grid.keys import Stage
+from grid.limits import time_limit
+from grid.prepare import TrunkSpec, VideoJob, reason_of, run_video
+from grid.store import Store
+from painmodels.spatial import Shared
+
+
+@ray.remote
+class Preparer:
+    """Prepares one video at a time; detector and trunk stay loaded."""
+
+    def __init__(self, store: Store, device: str, limit_s: float, logs: Path, trunk: tuple[TrunkSpec, Shared]) -> None:
+        self.store, self.device, self.limit_s, self.logs = store, device, limit_s, logs
+        trunk[0].adopt(trunk[1])
+
+    def ready(self) -> None:
+        """Answers once the process runs."""
+
+    @ray.method(num_returns=2)
+    def video(self, job: VideoJob) -> tuple[str, np.ndarray | None]:
+        """('', features), or the reason why there are none."""
+        try:
+            with time_limit(self.limit_s, log_of(self.logs, job.stage)):
+                return "", run_video(job, self.store, self.device)
+        except Exception as error:
+            return reason_of(error), None
+
+
+def log_of(logs: Path, stage: Stage) -> Path:
+    """Where it is written how far a piece of preparation was when it took too long."""
+    return logs / f"{stage.name}-{stage.key}.hung.txt"
