@@ -40,8 +40,8 @@ def register(mirror: Mirror) -> int:
             continue
         try:
             made += patiently(partial(_version, mirror, *best))
-        except ValueError as error:  # the trunk's weights are others now, say
-            print(f"no model of {scenario} was registered: {error}", file=sys.stderr)
+        except (ValueError, KeyError) as error:  # the trunk's weights are others now, or an older version wrote the folder
+            print(f"no model of {scenario} was registered: {error!r}", file=sys.stderr)
     return made
 
 

@@ -8,7 +8,8 @@ folds of a sub-network can be filtered, grouped and compared by their curves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from grid.keys import digest
@@ -19,18 +20,23 @@ CURVES = {"loss": "loss", "accuracy": "train_accuracy"}
 """A curve's columns, and what they are called in MLflow."""
 
 
-def manifests(cells: Iterable[Mapping[str, Any]], store: Store) -> dict[str, dict[str, Any]]:
+def manifests(cells: Sequence[Mapping[str, Any]], store: Store) -> dict[str, dict[str, Any]]:
     """Every fitted stage of the cells, by key: its manifest as stored, `fit` as the cells say, and the `cells` it serves."""
-    found: dict[str, dict[str, Any]] = {}
+    fits = {fit["key"]: fit for cell in cells for fit in cell["fits"]}
+
+    def read(fit: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            text = (store.folder(fit["stage"], fit["key"]) / "manifest.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return {**json.loads(text), "fit": fit, "cells": []}
+
+    with ThreadPoolExecutor(16) as pool:  # a bucket answers each after a while
+        found = {key: m for key, m in zip(fits, pool.map(read, fits.values()), strict=True) if m is not None}
     for cell in cells:
         for fit in cell["fits"]:
-            key = fit["key"]
-            if key not in found:
-                path = store.folder(fit["stage"], key) / "manifest.json"
-                if not path.exists():
-                    continue
-                found[key] = {**json.loads(path.read_text(encoding="utf-8")), "fit": fit, "cells": []}
-            found[key]["cells"].append(f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}")
+            if fit["key"] in found:
+                found[fit["key"]]["cells"].append(f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}")
     return found
 
 

@@ -76,7 +76,7 @@ def test_the_page_shows_both_grids(two: tuple[Path, Path], tmp_path: Path, capsy
 def test_a_learned_row_is_set_against_the_baselines(two: tuple[Path, Path]) -> None:
     text = re.sub(r"\s+", " ", write_report(two[0]).read_text())
     assert "Against the baselines (1)" in text  # eda with eda:argmax; ecg has none
-    assert "eda:argmax" in text[text.index("Against the baselines") : text.index("All other pairs")]
+    assert "eda:argmax" in text[text.index("Against the baselines") : text.index("Numbers of every pair")]
 
 
 def test_attention_is_drawn_on_the_clock_of_the_data(two: tuple[Path, Path]) -> None:

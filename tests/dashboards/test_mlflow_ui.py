@@ -113,6 +113,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
             )
             style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
             layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
+            await tab.open(f"{server}/experiments/{of}/runs")
+            await tab.shows("matching runs")
             await tab.open(f"{server}/metric?{where}&plot_metric_keys={quote(json.dumps([metric]))}&{layout}&{style}")
             await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(runs)}")
             await tidy(tab)
