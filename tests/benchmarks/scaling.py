@@ -145,7 +145,7 @@ def table(graph: Graph, cells: int, overhead_s: float) -> dict[str, Any]:
     }
 
 
-def validate() -> dict[str, Any]:
+def validate(epochs: int) -> dict[str, Any]:
     """Real fits through Ray Tune with 1 and 2 workers against the simulation; overheads are measured on fits already stored."""
     os.environ["RAY_AUTH_MODE"] = "token"  # before Ray is imported: it decides then what its processes expect
     import ray
@@ -157,7 +157,7 @@ def validate() -> dict[str, Any]:
     rows = ("eda", "ecg", "eda+ecg")
     changes: dict[str, Any] = {
         "protocol": {"name": "subject", "folds": 3},
-        "physiological": {"hidden": 16, "epochs": 25, "batch": 16},
+        "physiological": {"hidden": 16, "epochs": epochs, "batch": 16},
     }
     changes["search"] = {"physiological": {}}  # nothing is searched, so these values need not lie in the paper's ranges
     rng = np.random.default_rng(0)
@@ -210,13 +210,14 @@ def main(arguments: Sequence[str] | None = None) -> Mapping[str, Any]:
     parser = argparse.ArgumentParser(description="How the grid would scale, simulated from measured costs.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--validate", action="store_true", help="also run real fits with 1 and 2 workers (minutes)")
+    parser.add_argument("--epochs", type=int, default=25, help="of each fit of --validate (default 25)")
     parser.add_argument(
         "--overhead", type=float, default=0.02, help="seconds that scheduling adds to each item (default 0.02)"
     )
     options = parser.parse_args(arguments)
     out: dict[str, Any] = {"costs": COSTS, "trunk": LIGHT["name"], "overhead_s": options.overhead}
     if options.validate:
-        out["validation"] = validate()
+        out["validation"] = validate(options.epochs)
     ten, ten_fits = fits_of(("all87", "expressive67"))
     loso, loso_fits = fits_of(("all87",), protocol={"name": "loso"})
     grids = {
