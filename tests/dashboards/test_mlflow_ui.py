@@ -88,6 +88,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
     folds = [r for r in runs if r.data.tags["kind"] == "fold" and r.data.tags["modality"] == "eda"]
     folds = [r for r in folds if r.data.tags["scenario"] == "all87"]
 
+    parents_name = next(r.info.run_name for r in runs if r.info.run_id in parents)
+
     async def look(tab: Tab) -> None:
         await tab.open(f"{server}/experiments/{experiment}/runs?searchFilter={FOLDS}")
         await tab.shows("matching runs")
@@ -120,15 +122,16 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
             )
             style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
             layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
-            await tab.open(f"{server}/experiments/{of}/runs")
-            await tab.shows("matching runs")
+            await tab.open(f"{server}/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([of]))}")
+            await tab.shows(f"Comparing {len(runs)} Runs")  # the metric's page wants the runs loaded
             await tab.open(f"{server}/metric?{where}&plot_metric_keys={quote(json.dumps([metric]))}&{layout}&{style}")
             await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(runs)}")
             await tidy(tab)
             await tab.picture(pictures / f"mlflow-{name}.png")
 
         await tab.open(f"{server}/experiments/{experiment}/runs")  # from the experiment's own words, without typing
-        await tab.shows("Compare the rows")
+        await tab.shows("Compare the rows", parents_name)
+        await tidy(tab)
         await tab.picture(pictures / "mlflow-runs.png")
         await follow(tab, "Compare the rows")
         await tab.shows("Parallel Coordinates Plot", f"Comparing {len(parents)} Runs")
