@@ -168,7 +168,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
     from grid.masking import masked
-    from grid.plan import Planner, splits_of
+    from grid.plan import Planner
+    from grid.scenarios import splits_of
     from grid.session import Session
     from grid.store import Store, point
     from grid.survey import survey

@@ -31,8 +31,9 @@ from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
 from grid.jobs import Plan
 from grid.keys import Stage
-from grid.plan import Planner, scenario_index
+from grid.plan import Planner
 from grid.progress import Display
+from grid.scenarios import scenario_index
 from grid.store import Store
 from grid.survey import Survey
 from grid.worklist import Worklist

@@ -12,7 +12,7 @@ import pandas as pd
 
 from grid.config import Experiment
 from grid.jobs import Fit, Plan
-from grid.plan import scenario_index, window
+from grid.scenarios import scenario_index, window
 from grid.store import Store
 from grid.survey import Survey
 from painmodels.backbones import backbone

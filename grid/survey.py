@@ -20,7 +20,7 @@ from grid.config import Experiment
 from grid.fingerprints import fingerprints
 from grid.jobs import Inputs
 from grid.keys import digest
-from grid.plan import scenario_index
+from grid.scenarios import scenario_index
 
 
 @dataclass

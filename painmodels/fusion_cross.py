@@ -43,9 +43,9 @@ class Look(nn.Module):
     def forward(self, x_BTH: torch.Tensor, other_BTG: torch.Tensor) -> torch.Tensor:
         step = torch.arange(x_BTH.shape[1], device=x_BTH.device)
         distance = (step[:, None] - step[None]).clamp(-FAR, FAR) + FAR
-        answer = functional.scaled_dot_product_attention(
-            self.query(x_BTH), self.key(other_BTG), self.value(other_BTG), attn_mask=self.bias[distance]
-        )
+        # one head, as a dimension: ONNX knows no other shape
+        query, key, value = (part[:, None] for part in (self.query(x_BTH), self.key(other_BTG), self.value(other_BTG)))
+        answer = functional.scaled_dot_product_attention(query, key, value, attn_mask=self.bias[distance])[:, 0]
         return (self.own(x_BTH) + answer).mean(1)
 
 
@@ -68,4 +68,6 @@ class CrossAttentionFusion(nn.Module):
         return self.head(self.dropout(self.features(x_BTH, y_BTG)))
 
 
-NETWORK = SubNetwork(role="fusion", name="cross-attention", settings=Settings, build=CrossAttentionFusion, sequences=True)
+NETWORK = SubNetwork(
+    role="fusion", name="cross-attention", settings=Settings, build=CrossAttentionFusion, sequences=True, version=2
+)

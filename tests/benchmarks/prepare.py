@@ -205,7 +205,10 @@ def main() -> int:
         if chosen.trunk and "error" not in rows[0]:
             # A fresh process: what detection in full frames took is not the trunk's.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-                rows[0].update(fresh.submit(measure_trunk, clips[0], settings, chosen.trunk).result())
+                trunk = fresh.submit(measure_trunk, clips[0], settings, chosen.trunk).result()
+            rows[0].update(trunk)
+            if not chosen.json:
+                print("  ".join(f"{key}={value}" for key, value in trunk.items()), flush=True)
     if chosen.json:
         print(json.dumps({"clips": rows, "bars": bars(rows)}, indent=1))
     else:

@@ -61,9 +61,9 @@ def planning(stages: int) -> dict[str, float]:
 
 def scheduling(fits: int, cpus: int) -> dict[str, Any]:
     """Wall seconds and the growth of the driver's memory while fits that have nothing to do pass through Tune."""
+    os.environ["RAY_AUTH_MODE"] = "token"  # before Ray is imported: it decides then what its processes expect
     import ray
 
-    os.environ["RAY_AUTH_MODE"] = "token"
     from grid.schedule import run_work
     from grid.stages import StoreBlocks
 

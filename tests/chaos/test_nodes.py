@@ -16,7 +16,7 @@ from grid.launch import main
 from tests.chaos import tools
 
 pytestmark = [pytest.mark.chaos, pytest.mark.ray]
-LONG = ["--modalities", "ecg,eda", "--scenarios", "all87"]
+LONG = ["--modalities", "ecg,eda,eda+ecg", "--scenarios", "all87"]
 SEARCHED = ["--modalities", "eda", "--scenarios", "all87"]
 
 
@@ -89,7 +89,7 @@ def test_a_fit_lost_with_its_node_goes_on_from_its_checkpoint_on_one_that_joins(
         said, errors = run.communicate(timeout=tools.SECONDS)
     assert run.returncode == 0, errors
     assert len(marks) == 2, "one fit on each node: the third's was lost"
-    assert "4 fits computed, 0 reused, 0 failed" in said
+    assert "6 fits computed, 0 reused, 0 failed" in said
     tools.assert_whole(out, undisturbed(tiny_data, experiment, tmp_path / "whole", LONG))
 
 

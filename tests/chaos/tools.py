@@ -101,7 +101,7 @@ def nodes_of_one_processor(number: int) -> Iterator[Any]:
         cluster.shutdown()
 
 
-WORK = ("ray::Worker.train", "ray::Preparer.video")
+WORK = ("._Inner.train", "Worker.train", "Preparer.video")  # as Ray names its processes while they work
 SIZE = {"object_store_memory": 100_000_000}
 
 
@@ -113,7 +113,7 @@ def join(cluster: Any) -> Any:
 def working_on(node: Any) -> list[int]:
     """The processes on a node that prepare or fit at this moment: half of a tenth of a second of a processor, or more."""
     raylet = node.all_processes["raylet"][0].process.pid
-    mine = [pid for pid, line in below(raylet).items() if line.startswith(WORK)]
+    mine = [pid for pid, line in below(raylet).items() if any(what in line for what in WORK)]
     before = {pid: _ticks(pid) for pid in mine}
     time.sleep(0.1)
     return [pid for pid in mine if _ticks(pid) - before[pid] >= 5]

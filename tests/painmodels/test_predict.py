@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from dataprep import faces
+from grid.launch import main as launch
 from painmodels.export import from_run, write_onnx
 from painmodels.model import Model, load
 from painmodels.predict import main
@@ -98,6 +99,29 @@ def test_onnx_gives_the_same_from_crops_and_signals(
     np.testing.assert_allclose(got["attention"][0], before.attention_T, atol=1e-4)
     np.testing.assert_allclose(1 - got["frames"][0, :, 0], before.frames_T, atol=1e-4)
     assert model.predict(**clip).p_pain == before.p_pain  # the export leaves the model as it was
+
+
+@pytest.mark.parametrize(("temporal", "fusion"), [("transformer", "cross-attention"), ("tcn", "late")])
+def test_onnx_of_the_networks_beyond_the_paper(
+    temporal: str, fusion: str, tiny_experiment: Path, tiny_data: Path, tiny_grid: Path, tmp_path: Path
+) -> None:
+    experiment = tmp_path / "other.toml"
+    text = tiny_experiment.read_text().replace("[temporal]\nhidden = 8", f'[temporal]\nnetwork = "{temporal}"\nhidden = 8')
+    experiment.write_text(text.replace("[fusion]\nwidth = 8", f'[fusion]\nnetwork = "{fusion}"'))
+    shutil.copytree(tiny_grid / "store", tmp_path / "out" / "store")  # what was prepared there need not be again
+    arguments = ["--data", str(tiny_data), "--experiment", str(experiment), "--out", str(tmp_path / "out"), "--in-process"]
+    assert launch([*arguments, "--modalities", ROW, "--scenarios", "all87", "--folds", "0"]) == 0
+    model = from_run(tmp_path / "out", f"{ROW}/all87/fold0")
+    clip = files(tiny_data, pd.read_parquet(tiny_grid / "predictions.parquet").sample_name.iloc[0])
+    inputs = {
+        "video": model.video(clip["video"])[None].astype(np.float32),
+        "mask": np.ones((1, model.n_steps), np.float32),
+        "signals": model.signals(clip["signals"])[None],
+    }
+    network = onnxruntime.InferenceSession(write_onnx(model, tmp_path / "onnx")[0])
+    names = [o.name for o in network.get_outputs()]
+    got = dict(zip(names, network.run(None, {i.name: inputs[i.name] for i in network.get_inputs()}), strict=True))
+    assert got["p"][0, 1] == pytest.approx(model.predict(**clip).p_pain, abs=1e-4)
 
 
 def test_one_recording_on_the_command_line(exported: Path, tiny_data: Path, tiny_grid: Path, tmp_path: Path, capsys) -> None:
