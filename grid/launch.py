@@ -244,11 +244,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     mirrored = _mirror(out, options.tracking_uri)
     beside = ["--compare", str(options.compare)] if options.compare else []
     report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
-    if report.returncode:
-        print(
-            f"the report could not be written: {report.stderr.strip().splitlines()[-1:] or report.returncode}",
-            file=sys.stderr,
-        )
+    problem = (report.stderr.strip().splitlines() or [f"exit {report.returncode}"])[-1] if report.returncode else ""
     print(f"\n{show.outcome_text(scores)}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
@@ -256,7 +252,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
         print(f"{len(session.plan.impossible)} cells impossible with this data: see {out / 'failures.csv'}")
     print(session.summary())
     print(mirrored)
-    print(show.seen(out))
+    print(show.seen(out, problem))
     if session.failed:
         print(f"{len(session.failed)} fits failed: see {out / 'failures.csv'} and {out / 'logs'}", file=sys.stderr)
     return 1 if session.failed or report.returncode else 0

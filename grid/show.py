@@ -129,11 +129,11 @@ def outcome_text(scores: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def seen(out: Path) -> str:
-    """Where to look."""
+def seen(out: Path, problem: str) -> str:
+    """Where to look; `problem` says why there is no report, if there is none."""
     return "\n".join(
         [
-            f"report   {out / 'report.html'}",
+            f"report   {out / 'report.html'}" if not problem else f"report   could not be written: {problem}",
             f"tables   {out / 'table2.csv'}, scores.csv, predictions.parquet",
             f"MLflow   {sys.executable} -m grid.tracking ui {out}",
         ]

@@ -68,6 +68,13 @@ async def choose(tab: Tab, placeholder: str, *names: str) -> None:
         await tab.js(f"{found}.click()")
 
 
+async def follow(tab: Tab, text: str) -> None:
+    """Where the link with this text leads, which MLflow opens in a new tab."""
+    found = f"[...document.querySelectorAll('a')].find(e => e.innerText == {json.dumps(text)})"
+    await tab.wait(found)
+    await tab.open(await tab.js(f"{found}.href"))
+
+
 def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str, shown: Path, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("PAIN_GRID_PICTURES", tmp_path))
     client = MlflowClient(tracking.local_uri(shown))
@@ -80,6 +87,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
     parents = [r.info.run_id for r in runs if r.data.tags["kind"] == "row"]
     folds = [r for r in runs if r.data.tags["kind"] == "fold" and r.data.tags["modality"] == "eda"]
     folds = [r for r in folds if r.data.tags["scenario"] == "all87"]
+
+    parents_name = next(r.info.run_name for r in runs if r.info.run_id in parents)
 
     async def look(tab: Tab) -> None:
         await tab.open(f"{server}/experiments/{experiment}/runs?searchFilter={FOLDS}")
@@ -113,22 +122,23 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
             )
             style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
             layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
-            await tab.open(f"{server}/experiments/{of}/runs")
-            await tab.shows("matching runs")
+            await tab.open(f"{server}/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([of]))}")
+            await tab.shows(f"Comparing {len(runs)} Runs")  # the metric's page wants the runs loaded
             await tab.open(f"{server}/metric?{where}&plot_metric_keys={quote(json.dumps([metric]))}&{layout}&{style}")
             await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(runs)}")
             await tidy(tab)
             await tab.picture(pictures / f"mlflow-{name}.png")
 
         await tab.open(f"{server}/experiments/{experiment}/runs")  # from the experiment's own words, without typing
-        await tab.shows("Compare the rows")
+        await tab.shows("Compare the rows", parents_name)
+        await tidy(tab)
         await tab.picture(pictures / "mlflow-runs.png")
-        await tab.click("a", text="Compare the rows")
+        await follow(tab, "Compare the rows")
         await tab.shows("Parallel Coordinates Plot", f"Comparing {len(parents)} Runs")
 
         await tab.open(f"{server}/experiments/{experiment}/runs/{folds[0].info.run_id}")
         await tab.shows("Stages, with every epoch")
-        await tab.click("a", text="physiological-eda")
+        await follow(tab, "physiological-eda")
         await tab.shows("Serves eda/all87")
         await tab.picture(pictures / "mlflow-stage.png")
 

@@ -32,7 +32,9 @@ def small_ray() -> Iterator[None]:
     import ray
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the folder of the tests
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=STORE_MB * 1024**2, log_to_driver=False)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, object_store_memory=STORE_MB * 1024**2, log_to_driver=False
+    )
     yield
     ray.shutdown()
 
