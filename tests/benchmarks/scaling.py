@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> Mapping[str, Any]:
     parser = argparse.ArgumentParser(description="How the grid would scale, simulated from measured costs.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--validate", action="store_true", help="also run real fits with 1 and 2 workers (minutes)")
-    parser.add_argument("--epochs", type=int, default=25, help="of each fit of --validate (default 25)")
+    parser.add_argument("--epochs", type=int, default=100, help="of each fit of --validate (default 100)")
     parser.add_argument(
         "--overhead", type=float, default=0.02, help="seconds that scheduling adds to each item (default 0.02)"
     )
