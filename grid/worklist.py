@@ -44,6 +44,7 @@ class Worklist:
         self.urgency: dict[str, float] = {}
         self.states: dict[str, SearchState] = {}
         self.seen: set[str] = set()
+        self.stored: dict[str, set[str]] = {}  # stage -> keys, from before this run: what it makes itself it has seen
         self.total = self.made_trials = 0
         self.made: list[Fit] = []
         self.extend()
@@ -51,9 +52,12 @@ class Worklist:
     def extend(self) -> None:
         """Take in what is new in the plan and not stored."""
         plan = self.planner.plan
-        stored = {name: self.store.keys(name) for name in {f.stage.name for f in plan.fits.values()} | {"predict"}}
-        waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in stored["predict"]}
-        new = [k for k, f in plan.fits.items() if k not in self.seen and (k in waiting or k not in stored[f.stage.name])]
+        for name in ({f.stage.name for f in plan.fits.values()} | {"predict"}) - self.stored.keys():
+            self.stored[name] = self.store.keys(name)
+        waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in self.stored["predict"]}
+        new = [
+            k for k, f in plan.fits.items() if k not in self.seen and (k in waiting or k not in self.stored[f.stage.name])
+        ]
         new = [k for k in new if k not in self.failed]
         new += [k for k, search in plan.searches.items() if k not in self.seen and not self.store.has(search.stage)]
         self.seen.update(new)

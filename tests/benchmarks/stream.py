@@ -1,6 +1,6 @@
 """Latency of running prediction: how long a frame takes from pixels to done, on one CPU thread, detection included.
 
-    python tests/benchmarks/stream.py [--json] [--size 640x480] [--seconds 20] [--trunk mini-xception-fer]
+    python tests/benchmarks/stream.py [--json] [--size 640x480] [--seconds 20] [--trunk mini-xception-fer] [--precision float32]
 
 A synthetic face, `eda+video`, untrained networks of the paper's sizes (weights change no time). A frame is due every 40 ms; the
 slowest frames are those with a detection (every fifth) and those with an estimate (one a second). Decoding is not counted: a
@@ -42,7 +42,7 @@ ROLES = {
 }
 
 
-def untrained(trunk: str) -> Model:
+def untrained(trunk: str, precision: str) -> Model:
     """The paper's `eda+video` with first weights."""
     random = backbone(trunk).shipped is None
     state, sentence = whole_state(trunk, random=random)
@@ -66,7 +66,7 @@ def untrained(trunk: str) -> Model:
         "clock_hz": 25.0,
     }
     about |= {"n_steps": STEPS, "classes": ["BL1", "PA4"], "channels": ["eda"], "faces": asdict(faces.FaceSettings())}
-    kind = {"name": trunk, "scaling": backbone(trunk).scalings[0], "precision": "float32"}
+    kind = {"name": trunk, "scaling": backbone(trunk).scalings[0], "precision": precision}
     return Model({**about, "trunk": {**kind, "fingerprint": "", "provenance": sentence}, "networks": nodes}, tensors)
 
 
@@ -81,7 +81,7 @@ def measure(a: argparse.Namespace) -> dict:
     width, height = (int(v) for v in a.size.split("x"))
     frames = pictures((width, height))
     frames += frames[::-1]  # back and forth: no jump
-    model = untrained(a.trunk)
+    model = untrained(a.trunk, a.precision)
     stream = Stream(model, rates_hz={"eda": RATE_HZ})
     rng = np.random.default_rng(0)
     wall_ms, cpu_ms, estimates = [], [], 0
@@ -97,6 +97,7 @@ def measure(a: argparse.Namespace) -> dict:
     after = slice(25, None)  # the first second loads and warms up
     return {
         "trunk": a.trunk,
+        "precision": a.precision,
         "size": a.size,
         "frames": len(wall_ms),
         "estimates": estimates,
@@ -115,6 +116,7 @@ def main() -> int:
     parser.add_argument(
         "--trunk", default="mini-xception-fer", help="alexnet-table1 is the paper's size, with random weights"
     )
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of the trunk")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
