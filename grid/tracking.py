@@ -123,8 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="sync: an MLflow server or database; default: the folder's own mlflow.db")
     parser.add_argument("--port", type=int, default=5000, help="ui: port on 127.0.0.1 (default 5000)")
     options = parser.parse_args(arguments)
-    if not (options.dir / "cells.json").exists():
-        print(f"error: {options.dir} is no result folder: it has no cells.json", file=sys.stderr)
+    missing = [name for name in ("cells.json", "run.json", "scores.csv") if not (options.dir / name).exists()]
+    if missing:
+        print(f"error: {options.dir} is no result folder: it has no {', '.join(missing)}", file=sys.stderr)
         return 2
     try:
         if options.command == "ui":

@@ -68,6 +68,20 @@ async def choose(tab: Tab, placeholder: str, *names: str) -> None:
         await tab.js(f"{found}.click()")
 
 
+async def arrive(tab: Tab, url: str, *texts: str) -> None:
+    """A page, loaded afresh, that shows these texts: MLflow at times compares 0 runs, having asked for them too early."""
+    for _ in range(3):
+        await tab.open("about:blank")
+        await tab.open(url)
+        try:
+            for text in texts:
+                await tab.wait(f"document.body && document.body.innerText.includes({json.dumps(text)})", seconds=20)
+            return
+        except AssertionError as error:
+            problem = error
+    raise problem
+
+
 async def follow(tab: Tab, text: str) -> None:
     """Where the link with this text leads, which MLflow opens in a new tab."""
     found = f"[...document.querySelectorAll('a')].find(e => e.innerText == {json.dumps(text)})"
@@ -101,8 +115,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
         await tab.picture(pictures / "mlflow-grouped.png")
 
         both = f"experiments={quote(json.dumps([experiment]))}"
-        await tab.open(f"{server}/compare-runs?runs={quote(json.dumps(parents))}&{both}")
-        await tab.shows("Parallel Coordinates Plot", "Clear All")
+        page = f"{server}/compare-runs?runs={quote(json.dumps(parents))}&{both}"
+        await arrive(tab, page, f"Comparing {len(parents)} Runs", "Parallel Coordinates Plot", "Clear All")
         await tidy(tab)
         await tab.click("button", text="Clear All")
         await tab.shows("Nothing to compare!")
@@ -122,8 +136,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
             )
             style = "x_axis=step&y_axis_scale=linear&line_smoothness=1&show_point=false&deselected_curves=[]"
             layout = "plot_layout=%7B%22autosize%22:true%7D&last_linear_y_axis_range=[]"
-            await tab.open(f"{server}/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([of]))}")
-            await tab.shows(f"Comparing {len(runs)} Runs")  # the metric's page wants the runs loaded
+            page = f"{server}/compare-runs?runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([of]))}"
+            await arrive(tab, page, f"Comparing {len(runs)} Runs")  # the metric's page wants the runs loaded
             await tab.open(f"{server}/metric?{where}&plot_metric_keys={quote(json.dumps([metric]))}&{layout}&{style}")
             await tab.wait(f"document.querySelectorAll('.scatterlayer .trace').length >= {len(runs)}")
             await tidy(tab)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,11 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_what_one_looks_at_a_grid_with_listens_on_loopback_alone(tmp_path: Path) -> None:
+def test_what_one_looks_at_a_grid_with_listens_on_loopback_alone(tiny_grid: Path) -> None:
     """The MLflow UI, the grid's figures and the Prometheus that scrapes them, by the commands of the README."""
-    (tmp_path / "cells.json").write_text("[]")
-    (tmp_path / "run.json").write_text('{"experiment": {"name": "none yet"}}')
     ui, figures, prometheus = (free_port() for _ in range(3))
-    look = ["grid.tracking", "ui", str(tmp_path), "--port", str(ui)]
-    live = ["dashboards.live", str(tmp_path), "--port", str(figures), "--prometheus-port", str(prometheus)]
+    look = ["grid.tracking", "ui", str(tiny_grid), "--port", str(ui)]
+    live = ["dashboards.live", str(tiny_grid), "--port", str(figures), "--prometheus-port", str(prometheus)]
     wanted = {ui, figures, *([prometheus] if shutil.which("prometheus") else [])}
     quiet = subprocess.DEVNULL
     run = [
@@ -108,5 +107,6 @@ def test_what_one_looks_at_a_grid_with_listens_on_loopback_alone(tmp_path: Path)
         assert not [local for local in seen if not is_loopback(local)]
     finally:
         for p in run:
-            os.killpg(p.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself, and the test has failed
+                os.killpg(p.pid, signal.SIGKILL)
             p.wait()
