@@ -60,7 +60,7 @@ class FaceSettings:
     key_s: float = 0.8
     look_s: float = 2.0
     min_overlap: float = 0.2
-    max_change: float = 6.0
+    max_change: float = 10.0
     smooth_s: float = 0.04
     max_gap_s: float = 0.5
     min_score: float = 0.6
