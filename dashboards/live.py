@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -95,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was started here ends with it
     folder = (options.dir / "live").resolve()
     folder.mkdir(exist_ok=True)
     started: list[subprocess.Popen] = []

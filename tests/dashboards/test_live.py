@@ -106,5 +106,7 @@ def test_every_panel_has_data_while_a_grid_runs(tiny_data: Path, tiny_experiment
         for process in (live, run):
             process.terminate()
             process.wait(timeout=60)
+    with pytest.raises(OSError, match="refused"):  # Prometheus ended with the command that had started it
+        ask(ports[1], "up")
     without = {e for e, has in seen.items() if not has}
     assert all(re.search("gram|gpus", e) for e in without), without
