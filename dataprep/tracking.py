@@ -1,10 +1,11 @@
 """One face followed through a stream of frames: detection where it is needed, interpolation between, bounded memory.
 
 The detector runs on key frames, `key_s` apart. Between two of them the face is taken to move in a straight line, unless
-it was lost, moved far, or the picture inside its box changed more than the two ends show: then the middle frame becomes
-a key frame too, and so on by halves. So a face at rest costs two detections a second, and a lost one is looked for in
-every frame. A key frame is searched in a window around the last box; the whole picture (shrunk) when that fails, at the
-start, and every `look_s` to count the faces. Boxes are smoothed by a symmetric window, which delays nothing.
+it was lost, moved far, or the picture inside its box is neither that of one end nor of the other: then the middle frame
+becomes a key frame too, and so on by halves, the frames of one level going through the detector together. So a face at
+rest costs two detections a second, and a lost one is looked for in every frame. A key frame is searched in a window
+around the last box; the whole picture (shrunk) when that fails, at the start, and every `look_s` to count the faces.
+Boxes are smoothed by a symmetric window, which delays nothing.
 
 The face followed is the one with the largest score times area at the start; after that, the one that overlaps it best.
 
@@ -13,18 +14,18 @@ A state is a vector of 15: box x0, y0, x1, y1; five landmarks x, y; score. Pixel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dataprep.retinaface import Detector, Face, overlap
 from dataprep.types import DataError
-from dataprep.video import Frame
+from dataprep.video import Box, Frame
 
 PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile
 
-VERSION = 2  # raise when the same frames may give another track
+VERSION = 3  # raise when the same frames may give another track
 
 
 class FaceLostError(DataError):
@@ -43,7 +44,7 @@ class FaceSettings:
     near_px, near       side of the window around a known box, in pixels, and as a multiple of the box's longer side
     key_s, look_s       time between key frames; between counts of all faces
     min_overlap         overlap of the boxes of two key frames below which the frame between becomes one too
-    max_change          likewise, difference (mean grey levels) of what is inside the box between from both ends, above which
+    max_shift           likewise, movement inside the box between, in parts of its side, above which (see `_shift`)
     smooth_s            half width of the smoothing window
     max_gap_s           longest time without a face that is bridged
     min_score           detector score below which there is no face
@@ -60,7 +61,7 @@ class FaceSettings:
     key_s: float = 0.8
     look_s: float = 2.0
     min_overlap: float = 0.2
-    max_change: float = 10.0
+    max_shift: float = 0.027
     smooth_s: float = 0.04
     max_gap_s: float = 0.5
     min_score: float = 0.6
@@ -151,20 +152,21 @@ class Follower:
 
     def _key(self, start: int | None, end: int) -> None:
         """Make `end` a key frame, and as many frames between it and the key frame `start` as are needed."""
-        self._faces[end] = self._find(end)
+        self._find([end])
         if start is not None:
             self._divide(start, end)
             if self._faces[end] is None and self._faces.get(end - 1) is not None:
-                self._faces[end] = self._find(end)  # its neighbour was found meanwhile: the place to look is better known
+                self._find([end])  # its neighbour was found meanwhile: the place to look is better known
         if end - max(self._counts, default=end) >= self._in_frames(self._settings.look_s):
-            self._look(end)
+            self._look([end])
 
-    def _divide(self, a: int, b: int) -> None:
-        if b - a > 1 and self._uncertain(a, b):
-            middle = (a + b) // 2
-            self._faces[middle] = self._find(middle)
-            self._divide(a, middle)
-            self._divide(middle, b)
+    def _divide(self, start: int, end: int) -> None:
+        """Halve what is uncertain between two key frames, level by level."""
+        spans = [(start, end)]
+        while spans := [(a, b) for a, b in spans if b - a > 1 and self._uncertain(a, b)]:
+            middles = [(a + b) // 2 for a, b in spans]
+            self._find(middles)
+            spans = [half for (a, b), m in zip(spans, middles, strict=True) for half in ((a, m), (m, b))]
 
     def _uncertain(self, a: int, b: int) -> bool:
         """Whether a straight line from key frame `a` to `b` may not be what the face did."""
@@ -176,20 +178,23 @@ class Follower:
         for t in (a, *range(a + 1, b, 2), b):  # every other frame: nobody moves and comes back in 80 ms
             box_4 = first.box_4 + (last.box_4 - first.box_4) * ((t - a) / (b - a))
             x0, y0, x1, y1 = (float(v) for v in box_4)
-            patches_BHW.append(self._frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.int16))
-        changes = [
-            min(np.abs(patch - patches_BHW[0]).mean(), np.abs(patch - patches_BHW[-1]).mean()) for patch in patches_BHW[1:-1]
-        ]
-        return max(changes) > self._settings.max_change
+            patches_BHW.append(self._frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
+        return _shift(np.stack(patches_BHW)) > self._settings.max_shift
 
-    def _find(self, t: int) -> Face | None:
-        """The face in frame `t`: near where it was last seen, else anywhere in the picture."""
-        known = max((k for k, face in self._faces.items() if face is not None and k < t), default=None)
-        before = self._faces[known] if known is not None else None
-        if before is not None and (near := self._search_near(t, before)) is not None:
-            return near
-        face = self._choose(self._look(t), before)
-        return None if face is None else self._search_near(t, face) or face
+    def _find(self, frames: Sequence[int]) -> None:
+        """The face in each of the frames: near where it was last seen, else anywhere in the picture."""
+        before = {t: self._last_seen(t) for t in frames}
+        found = self._search_near({t: face for t, face in before.items() if face is not None})
+        lost = [t for t in frames if found.get(t) is None]
+        if lost:
+            somewhere = {t: self._choose(faces, before[t]) for t, faces in self._look(lost).items()}
+            finer = self._search_near({t: face for t, face in somewhere.items() if face is not None})
+            found |= {t: finer.get(t) or face for t, face in somewhere.items()}
+        self._faces |= found
+
+    def _last_seen(self, before: int) -> Face | None:
+        seen = max((t for t, face in self._faces.items() if face is not None and t < before), default=None)
+        return None if seen is None else self._faces[seen]
 
     def _choose(self, faces: list[Face], before: Face | None) -> Face | None:
         if before is None:
@@ -200,33 +205,43 @@ class Follower:
         # Somewhere else altogether: the same person only if nobody else was ever in the picture.
         return best if max(self._counts.values(), default=0) == 1 else None
 
-    def _search_near(self, t: int, around: Face) -> Face | None:
-        frame, settings = self._frames[t], self._settings
-        sides = around.box_4[2:] - around.box_4[:2]
-        centre = (around.box_4[:2] + around.box_4[2:]) / 2
-        side = float(sides.max()) * settings.near
-        pixels = max(32, min(settings.near_px, round(side)))
-        x0, y0 = (float(v) for v in centre - side / 2)
-        picture = frame.window((x0, y0, x0 + side, y0 + side), width=pixels, height=pixels)
-        scale = np.array([side / pixels] * 2)
-        faces = [face.moved(scale, np.array([x0, y0])) for face in self._detect(picture)]
-        best = max(faces, key=lambda face: float(overlap(around.box_4, face.box_4)), default=None)
-        return best if best is not None and overlap(around.box_4, best.box_4) > 0.3 else None
+    def _search_near(self, around: Mapping[int, Face]) -> dict[int, Face | None]:
+        """In each of the frames, the face nearest to the one given."""
+        windows = {}
+        for t, face in around.items():
+            centre, sides = (face.box_4[:2] + face.box_4[2:]) / 2, face.box_4[2:] - face.box_4[:2]
+            side = float(sides.max()) * self._settings.near
+            x0, y0 = (float(v) for v in centre - side / 2)
+            windows[t] = (x0, y0, x0 + side, y0 + side), min(self._settings.near_px, round(side))
+        found: dict[int, Face | None] = {}
+        for t, faces in self._faces_in(windows).items():
+            box_4 = around[t].box_4
+            best = max(faces, key=lambda face, box_4=box_4: float(overlap(box_4, face.box_4)), default=None)  # type: ignore[misc]
+            found[t] = best if best is not None and overlap(box_4, best.box_4) > 0.3 else None
+        return found
 
-    def _look(self, t: int) -> list[Face]:
-        """All faces of the whole picture; once more at twice the size if there is none."""
-        frame = self._frames[t]
-        faces: list[Face] = []
-        for short in (self._settings.work_px, 2 * self._settings.work_px):
-            shrink = max(1.0, min(frame.width, frame.height) / short)
-            width, height = round(frame.width / shrink), round(frame.height / shrink)
-            picture = frame.window((0, 0, frame.width, frame.height), width=width, height=height)
-            scale = np.array([frame.width / width, frame.height / height])
-            faces = [face.moved(scale, np.zeros(2)) for face in self._detect(picture)]
-            if faces or shrink == 1.0:
-                break
-        self._counts[t] = len(faces)
-        return faces
+    def _look(self, frames: Sequence[int]) -> dict[int, list[Face]]:
+        """All faces of the whole picture, of each of the frames; once more at twice the size where there is none."""
+        whole: dict[int, Box] = {t: (0, 0, self._frames[t].width, self._frames[t].height) for t in frames}
+        found = self._faces_in({t: (box, self._settings.work_px) for t, box in whole.items()})
+        larger = [t for t, box in whole.items() if not found[t] and min(box[2:]) > self._settings.work_px]
+        found |= self._faces_in({t: (whole[t], 2 * self._settings.work_px) for t in larger})
+        self._counts |= {t: len(faces) for t, faces in found.items()}
+        return found
+
+    def _faces_in(self, windows: Mapping[int, tuple[Box, int]]) -> dict[int, list[Face]]:
+        """The faces in a part of each of the frames, which is shrunk until its short side has so many pixels."""
+        pictures, scales = [], []
+        for t, (box, short) in windows.items():
+            sides = np.array([box[2] - box[0], box[3] - box[1]])
+            width, height = (max(32, round(side)) for side in sides / max(1.0, sides.min() / short))
+            pictures.append(self._frames[t].window(box, width=width, height=height))
+            scales.append(sides / (width, height))
+        found = self._detect(pictures)
+        return {
+            t: [face.moved(scale, np.array(box[:2])) for face in faces]
+            for (t, (box, _)), scale, faces in zip(windows.items(), scales, found, strict=True)
+        }
 
     def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
         """Hand out the frames whose box no later frame can change any more."""
@@ -265,6 +280,18 @@ class Follower:
                 f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
                 f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"
             )
+
+
+def _shift(patches_THW: np.ndarray) -> float:
+    """How far what is between the first and the last of some pictures is from both of them, at most, in parts of the side.
+
+    To first order a shift changes a picture by itself times the picture's slope, so the mean change by the mean slope is
+    a length. A face in poor light or focus changes by fewer grey levels, and has slopes as much smaller.
+    """
+    ends = patches_THW[[0, -1]]
+    slope = max(1.0, float(np.mean([np.abs(np.diff(ends, axis=axis)).mean() for axis in (1, 2)])))
+    changes_2T = np.abs(patches_THW[None, 1:-1] - ends[:, None]).mean(axis=(2, 3))
+    return float(changes_2T.min(axis=0).max()) / slope / patches_THW.shape[-1]
 
 
 def _state(face: Face) -> np.ndarray:

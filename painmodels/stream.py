@@ -89,10 +89,8 @@ class LiveFace:
         shrink = max(1.0, min(x1 - x0, y1 - y0) / short_px)
         width, height = max(32, round((x1 - x0) / shrink)), max(32, round((y1 - y0) / shrink))
         scale = np.array([(x1 - x0) / width, (y1 - y0) / height])
-        found = [
-            f.moved(scale, np.array([x0, y0]))
-            for f in self.detect(frame.window((x0, y0, x1, y1), width=width, height=height))
-        ]
+        (seen,) = self.detect([frame.window((x0, y0, x1, y1), width=width, height=height)])
+        found = [face.moved(scale, np.array([x0, y0])) for face in seen]
         if around is None:
             return max(found, key=lambda f: f.score * f.area, default=None)
         best = max(found, key=lambda f: float(overlap(around.box_4, f.box_4)), default=None)

@@ -79,7 +79,7 @@ def measure(path: Path, settings: faces.FaceSettings) -> dict[str, object]:
     started = time.process_time()
     overlaps, missed = [], 0
     for frame, box_4 in zip(video.steps(video.open_video(path)), track.boxes_T4, strict=True):
-        found = detect(frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height))
+        (found,) = detect([frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height)])
         if found:
             overlaps.append(float(max(overlap(box_4, face.box_4) for face in found)))
         missed += not found

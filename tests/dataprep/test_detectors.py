@@ -24,7 +24,7 @@ def detect(request: pytest.FixtureRequest) -> Detector:
 
 
 def found(detect: Detector, rgb: np.ndarray) -> list[Face]:
-    faces = detect(rgb)
+    (faces,) = detect([rgb])
     assert all(f.box_4.shape == (4,) and f.landmarks_52.shape == (5, 2) and 0.6 <= f.score <= 1 for f in faces)
     assert [f.score for f in faces] == sorted((f.score for f in faces), reverse=True)
     return faces
@@ -41,6 +41,18 @@ def test_a_face_is_found_where_it_is(detect: Detector) -> None:
 def test_small_pictures_are_enough_and_boxes_scale_with_them(detect: Detector) -> None:
     (face,) = found(detect, cv2.resize(data.astronaut(), (160, 160), interpolation=cv2.INTER_AREA))
     assert overlap(FACE_4 * (160 / 512), face.box_4) > 0.5
+
+
+def test_pictures_together_give_what_each_gives_alone(detect: Detector) -> None:
+    portrait = data.astronaut()[:300, 80:380]
+    pictures = [portrait, np.full((240, 320, 3), 90, np.uint8), np.ascontiguousarray(portrait[:, ::-1]), data.astronaut()]
+    together = detect(pictures)
+    assert [len(faces) for faces in together] == [1, 0, 1, 1]
+    for faces, picture in zip(together, pictures, strict=True):
+        for one, alone in zip(faces, found(detect, picture), strict=True):
+            np.testing.assert_allclose(one.box_4, alone.box_4, atol=0.5)
+            assert one.score == pytest.approx(alone.score, abs=1e-3)
+    assert detect([]) == []
 
 
 def test_two_faces_are_two_and_no_face_is_none(detect: Detector) -> None:

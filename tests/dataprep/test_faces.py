@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -16,7 +16,8 @@ from skimage import data
 
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
-from dataprep.retinaface import overlap
+from dataprep.retinaface import Face, overlap
+from dataprep.tracking import FaceLostError, Follower
 from dataprep.types import DataError
 from dataprep.video import DECODERS, Frame, open_video, steps
 
@@ -26,7 +27,7 @@ SETTINGS = FaceSettings()
 Places = Callable[[int], list[tuple[int, int, int]]]
 
 
-def write(path: Path, n: int, places: Places, *, width: int = 640, height: int = 480) -> Path:
+def write(path: Path, n: int, places: Places, *, width: int = 640, height: int = 480, light: float = 1.0) -> Path:
     """A clip with the face pasted at every (x, y, side) that `places(t)` lists."""
     rng = np.random.default_rng(0)
     background = cv2.GaussianBlur(rng.integers(0, 255, (height, width, 3), np.uint8), (0, 0), 9)
@@ -37,7 +38,8 @@ def write(path: Path, n: int, places: Places, *, width: int = 640, height: int =
             picture = background.copy()
             for x, y, side in places(t):
                 picture[y : y + side, x : x + side] = cv2.resize(FACE, (side, side), interpolation=cv2.INTER_AREA)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")))
+            lit = (picture * light + 60 * (1 - light)).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(lit, format="rgb24")))
         container.mux(stream.encode())
     return path
 
@@ -57,6 +59,16 @@ def prepared(path: Path, settings: FaceSettings = SETTINGS, **options: object) -
     return track, np.concatenate(chunks)
 
 
+def agreement(path: Path, settings: FaceSettings) -> list[float]:
+    """Overlap of the box followed and the nearest one detected in the full frame, for every frame where there is one."""
+    track, detect, overlaps = prepare_video(path, settings), faces.load_detector(settings), []
+    for frame, box_4 in zip(steps(open_video(path)), track.boxes_T4, strict=True):
+        (found,) = detect([frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height)])
+        if found:
+            overlaps.append(max(float(overlap(box_4, face.box_4)) for face in found))
+    return overlaps
+
+
 @pytest.fixture(scope="module")
 def sway(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("clips") / "sway.mp4", 60, swaying)
@@ -66,15 +78,51 @@ def sway(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("places", "most"), [(swaying, 25), (nodding_quickly, 45)])
 def test_boxes_are_those_of_detection_in_every_full_frame(tmp_path: Path, places: Places, most: int, decoder: str) -> None:
     path = write(tmp_path / "a.mp4", 50, places)
-    track = prepare_video(path, dataclasses.replace(SETTINGS, decoder=decoder))
-    detect = faces.load_detector(SETTINGS)
-    overlaps = []
-    for frame, box_4 in zip(steps(open_video(path)), track.boxes_T4, strict=True):
-        found = detect(frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height))
-        overlaps.append(float(overlap(box_4, found[0].box_4)))
+    settings = dataclasses.replace(SETTINGS, decoder=decoder)
+    overlaps = agreement(path, settings)
     assert np.mean(overlaps) >= 0.92
     assert np.min(overlaps) >= 0.75
-    assert track.detected_T.sum() <= most  # it does not look in every frame
+    assert prepare_video(path, settings).detected_T.sum() <= most  # it does not look in every frame
+
+
+def test_a_face_in_poor_light_is_followed_as_well(tmp_path: Path) -> None:
+    """A quarter of the contrast, so a quarter of the change in grey levels when it moves."""
+    path = write(tmp_path / "a.mp4", 50, nodding_quickly, light=0.25)
+    overlaps = agreement(path, SETTINGS)
+    assert np.mean(overlaps) >= 0.92
+    assert np.min(overlaps) >= 0.75
+
+
+@pytest.mark.parametrize("folder", ["asl", "grid", "misc"])
+def test_boxes_of_recordings_are_those_of_detection_in_every_full_frame(folder: str) -> None:
+    clips = sorted(p for p in (CLIPS / folder).glob("*") if p.suffix != ".csv")
+    if not clips:
+        pytest.skip(f"{CLIPS / folder} holds no recordings here")
+    followed = 0
+    for clip in clips[::4] if folder == "asl" else clips:
+        try:
+            overlaps = agreement(clip, SETTINGS)
+        except FaceLostError:
+            continue
+        followed += 1
+        assert np.mean(overlaps) >= 0.92, clip.name
+        assert np.min(overlaps) >= 0.75, clip.name
+    assert followed >= 2
+
+
+def test_what_is_looked_at_together_is_detected_together(tmp_path: Path) -> None:
+    calls: list[int] = []
+    detect = faces.load_detector(SETTINGS)
+
+    def counted(pictures: Sequence[np.ndarray]) -> list[list[Face]]:
+        calls.append(len(pictures))
+        return detect(pictures)
+
+    path = write(tmp_path / "a.mp4", 50, nodding_quickly)
+    follower = Follower(counted, SETTINGS, rate_hz=25, name="a.mp4")
+    assert len(list(follower.run(steps(open_video(path))))) == 50
+    assert max(calls) >= 4
+    assert sum(calls) / len(calls) > 1.5
 
 
 def test_crops_are_complete_in_order_and_the_same_again(sway: Path) -> None:

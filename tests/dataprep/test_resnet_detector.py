@@ -5,7 +5,7 @@ The package's weights are not here: what they find is tested in test_detectors.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -79,30 +79,40 @@ def picture(height: int, width: int, *, x: int, y: int, side: int) -> np.ndarray
 
 
 def test_an_anchor_is_a_box_in_the_pixels_of_the_picture(detect: Detector) -> None:
-    (face,) = detect(picture(256, 320, x=96, y=64, side=32))
+    ((face,),) = detect([picture(256, 320, x=96, y=64, side=32)])
     # the anchor of the block: (-120, -120, 135, 135) around (96, 64), cut at the edge
     np.testing.assert_allclose(face.box_4, [0, 0, 96 + 135, 64 + 135])
     np.testing.assert_allclose(face.landmarks_52, np.tile([96 + 7.5, 64 + 7.5], (5, 1)))
     assert face.score == pytest.approx(1, abs=1e-3)
-    assert detect(np.full((256, 320, 3), 40, np.uint8)) == []
+    assert detect([np.full((256, 320, 3), 40, np.uint8)]) == [[]]
 
 
 def test_faces_come_best_first_and_once_each(detect: Detector) -> None:
     rgb = picture(320, 960, x=64, y=128, side=64)  # four blocks of one face
     rgb[128:160, 800:832] = 162  # and a fainter one
-    found = detect(rgb)
+    (found,) = detect([rgb])
     assert len(found) == 2
     assert found[0].score > found[1].score > 0.6
     assert found[0].box_4[0] < 320 < found[1].box_4[0]
+
+
+def test_pictures_of_one_shape_go_through_the_network_together(detect: Detector) -> None:
+    places = [(32, 32), (96, 64), (160, 160)]
+    pictures = [picture(256, 320, x=x, y=y, side=32) for x, y in places]
+    pictures.insert(1, picture(320, 320, x=64, y=64, side=32))
+    together = detect(pictures)
+    for found, alone in zip(together, (detect([p])[0] for p in pictures), strict=True):
+        assert len(found) == len(alone) == 1
+        np.testing.assert_array_equal(found[0].box_4, alone[0].box_4)
 
 
 def test_a_shrunk_picture_gives_boxes_in_full_pixels(detect: Detector) -> None:
     """Through the follower, as a video does: the whole picture is searched at `work_px`, then a window around the face."""
     looked_at: list[tuple[int, ...]] = []
 
-    def spied(rgb: np.ndarray) -> list[Face]:
-        looked_at.append(rgb.shape)
-        return detect(rgb)
+    def spied(pictures: Sequence[np.ndarray]) -> list[list[Face]]:
+        looked_at.extend(rgb.shape for rgb in pictures)
+        return detect(pictures)
 
     rgb = picture(1024, 1280, x=480, y=320, side=320)  # its centre is (640, 480)
     settings = FaceSettings(detector="retinaface", work_px=256, near_px=256)
