@@ -27,7 +27,7 @@ __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detect
 TRACK_VERSION = f"{video.VERSION}.{retinaface.VERSION}.{tracking.VERSION}"  # same settings, same file: same track
 VERSION = f"{TRACK_VERSION}.1"  # and same crops; raise the last number when cutting out changes
 
-CHUNK = 16  # crops handed over at once: more would cost AlexNet memory and gain no speed
+CHUNK = 48  # crops handed over at once, 7 MB; a third of a BioVid clip
 
 
 def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
@@ -44,7 +44,7 @@ def prepare_video(
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
 ) -> FaceTrack:
-    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 16.
+    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
 
     With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
     Without, every frame is a step and any rate is accepted. `on_crops` None: the track only. `track`: no detection is run.

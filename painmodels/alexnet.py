@@ -30,7 +30,7 @@ class AlexNet(nn.Module):
 
     def __init__(self, *, classes: int, groups: int, norm: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 96, 11, stride=4)
+        self.conv1: nn.Module = nn.Conv2d(3, 96, 11, stride=4)
         self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=groups)
         self.conv3 = nn.Conv2d(256, 384, 3, padding=1)
         self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=groups)
@@ -43,17 +43,31 @@ class AlexNet(nn.Module):
             self.add_module(f"bn{k}", nn.BatchNorm2d(width) if norm else nn.Identity())
 
     def trunk(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.max_pool2d(functional.relu_(self.bn1(self.conv1(x))), 3, stride=2)
-        x = functional.max_pool2d(functional.relu_(self.bn2(self.conv2(x))), 3, stride=2)
+        # ReLU of the maxima is the maximum of the ReLUs, at a quarter of the work
+        x = functional.relu_(_pool(self.bn1(self.conv1(x))))
+        x = functional.relu_(_pool(self.bn2(self.conv2(x))))
         x = functional.relu_(self.bn3(self.conv3(x)))
         x = functional.relu_(self.bn4(self.conv4(x)))
-        x = functional.max_pool2d(functional.relu_(self.bn5(self.conv5(x))), 3, stride=2)
+        x = functional.relu_(_pool(self.bn5(self.conv5(x))))
         x = _whole_map(self.fc6, x) if len(x) < FEW else self.fc6(x)
         return functional.relu_(self.bn6(x)).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.trunk(x)[:, :, None, None]
         return self.fc8(functional.relu(self.bn7(self.fc7(h))).flatten(1))
+
+
+def _pool(x_BCYX: torch.Tensor) -> torch.Tensor:
+    """Max-pool 3/2. Without a gradient by rows, then by columns: PyTorch's own notes where each maximum was, twice the work."""
+    if x_BCYX.requires_grad or x_BCYX.device.type != "cpu":
+        return functional.max_pool2d(x_BCYX, 3, stride=2)
+    for axis in (2, 3):
+        a, b, c = (
+            x_BCYX.narrow(axis, k, x_BCYX.shape[axis] - 2)[(slice(None),) * axis + (slice(None, None, 2),)] for k in range(3)
+        )
+        x_BCYX = torch.maximum(a, b)
+        torch.maximum(x_BCYX, c, out=x_BCYX)
+    return x_BCYX
 
 
 def _whole_map(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:

@@ -26,13 +26,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from painmodels.alexnet import AlexNet
 from painmodels.backbones import BACKBONES, Backbone, State, backbone, skeleton, trunk_names
 from painmodels.mini_xception import MiniXception
+from painmodels.pixels import PixelConv
 from painmodels.weights import WeightsMissing, file_digest, find_weights, provenance, read_weights
 
 __all__ = ["BACKBONES", "SCALINGS", "SIZE", "Trunk", "WeightsMissing", "head_start", "load_trunk", "trunk_fingerprint"]
 
 SIZE = 227
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_VERSION = 1  # raise when features change for the same weights
+_VERSIONS = {"float32": 1, "bfloat16": 2}  # raise one when its features change for the same weights
+_BATCH = {"float32": 16, "bfloat16": 48}  # frames at once on a processor: more cost memory and gain no speed
 _LUMA = (0.299, 0.587, 0.114)
 # kind -> (factor, shift) per channel of RGB 0 … 255
 SCALINGS: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
@@ -62,12 +64,12 @@ class Trunk:
         self.name = entry.name
         self.feature_size = entry.feature_size
         self.fingerprint, self.provenance = origin
-        self._entry, self._scaling, self._dtype = entry, scaling, PRECISIONS[precision]
-        _fold_batchnorm(network)
+        self._entry, self._scaling, self._precision = entry, scaling, precision
+        _fold(network, scaling, precision)
         for module in network.modules():
             if getattr(module, "num_batches_tracked", None) is not None:  # counts training batches; may be without memory
                 module.num_batches_tracked = torch.zeros((), dtype=torch.int64)
-        self.network = network.eval().requires_grad_(False).to(self._dtype).to(memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(PRECISIONS[precision]).to(memory_format=torch.channels_last)
         self._device = torch.device("cpu")
 
     def __call__(self, crops: np.ndarray, device: str | torch.device = "cpu") -> np.ndarray:
@@ -85,8 +87,9 @@ class Trunk:
         with torch.inference_mode():
             # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
             pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
-            features = self.features(pixels)
-            if not torch.isfinite(features).all():
+            batch = _BATCH[self._precision] if self._device.type == "cpu" else len(crops)
+            features = torch.cat([self.features(part) for part in pixels.split(batch)])
+            if not torch.isfinite(features.sum(dtype=torch.float32)):  # one that is not makes the sum so
                 raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
             return features.cpu().numpy()
 
@@ -100,7 +103,14 @@ class Trunk:
 
     def features(self, crops_BYXC: torch.Tensor) -> torch.Tensor:
         """The same as tensors on the network's device, unchecked."""
-        x = scaled(crops_BYXC, self._scaling).to(self._dtype).contiguous(memory_format=torch.channels_last)
+        if isinstance(getattr(self.network, "conv1", None), PixelConv):
+            x = crops_BYXC
+        else:
+            x = (
+                scaled(crops_BYXC, self._scaling)
+                .to(PRECISIONS[self._precision])
+                .contiguous(memory_format=torch.channels_last)
+            )
         return self._entry.trunk(self.network, x).to(torch.float16)
 
 
@@ -165,7 +175,7 @@ def trunk_from_state(name: str, state: State, *, scaling: str, precision: str, o
 def trunk_from_shared(name: str, shared: Shared, *, scaling: str, precision: str) -> Trunk:
     """The trunk that `Trunk.shared` was asked of, on the very same memory: nothing is copied, read-only arrays are fine."""
     network = skeleton(name)
-    _fold_batchnorm(network)
+    _fold(network, scaling, precision)
     tensors = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch warns of memory that it may not write to: nobody does
@@ -196,7 +206,7 @@ def trunk_fingerprint(
     if random and weights is not None:
         raise ValueError(f"{name}: random weights and a weight file ({weights}) exclude each other")
     tensors = f"random {seed}" if random else file_digest(find_weights(name, weights))
-    identity = json.dumps([_VERSION, name, scaling, precision, tensors])
+    identity = json.dumps([_VERSIONS[precision], name, scaling, precision, tensors])
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
@@ -217,6 +227,14 @@ def _he(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _fold(network: nn.Module, scaling: str, precision: str) -> None:
+    """Put into the weights what need not be computed for every frame; nothing the second time."""
+    _fold_batchnorm(network)
+    entry = SCALINGS[scaling]
+    if precision == "bfloat16" and isinstance(network, AlexNet) and isinstance(network.conv1, nn.Conv2d) and entry:
+        network.conv1 = PixelConv(network.conv1, *entry)
 
 
 def _fold_batchnorm(network: nn.Module) -> None:

@@ -55,7 +55,7 @@ def nodding_quickly(t: int) -> list[tuple[int, int, int]]:
 def prepared(path: Path, settings: FaceSettings = SETTINGS, **options: object) -> tuple[FaceTrack, np.ndarray]:
     chunks: list[np.ndarray] = []
     track = prepare_video(path, settings, on_crops=chunks.append, **options)  # type: ignore[arg-type]
-    assert all(1 <= len(chunk) <= 16 for chunk in chunks)
+    assert all(1 <= len(chunk) <= 48 for chunk in chunks)
     return track, np.concatenate(chunks)
 
 

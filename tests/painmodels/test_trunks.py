@@ -12,7 +12,17 @@ from skimage import data
 
 from painmodels.alexnet import FEW
 from painmodels.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
-from painmodels.spatial import BACKBONES, SCALINGS, WeightsMissing, head_start, load_trunk, scaled, trunk_fingerprint
+from painmodels.pixels import PixelConv
+from painmodels.spatial import (
+    BACKBONES,
+    SCALINGS,
+    WeightsMissing,
+    head_start,
+    load_trunk,
+    scaled,
+    trunk_fingerprint,
+    trunk_from_shared,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "mini_xception_keras.npz"
 
@@ -130,7 +140,7 @@ def test_the_fingerprint_is_known_without_building_and_tells_trunks_apart() -> N
 
 
 def test_the_fingerprint_of_the_shipped_trunk_is_pinned() -> None:
-    """A change here makes every stored activation stale: raise `_VERSION` on purpose, never by accident."""
+    """A change here makes every stored activation stale: raise its version on purpose, never by accident."""
     assert trunk_fingerprint("mini-xception-fer") == "0ad65f434db0"
 
 
@@ -162,6 +172,34 @@ def test_alexnet_gives_the_same_for_one_frame_and_for_many() -> None:
 def test_bfloat16_is_close() -> None:
     exact, quick = (load_trunk("mini-xception-fer", precision=p)(crops(4)).astype(float) for p in ("float32", "bfloat16"))
     assert np.abs(exact - quick).mean() < 0.03 * np.abs(exact).mean()
+
+
+@pytest.mark.parametrize("scaling", ["unit", "caffe"])
+def test_bfloat16_of_alexnet_is_within_one_percent_and_shared_bit_by_bit(scaling: str) -> None:
+    exact = load_trunk("alexnet-fer-bn", random=True, scaling=scaling)
+    quick = load_trunk("alexnet-fer-bn", random=True, scaling=scaling, precision="bfloat16")
+    a, b = exact(crops(4)).astype(float), quick(crops(4)).astype(float)
+    assert np.linalg.norm(a - b) < 0.01 * np.linalg.norm(a)
+    other = trunk_from_shared("alexnet-fer-bn", quick.shared(), scaling=scaling, precision="bfloat16")
+    assert other(crops(4)).tobytes() == quick(crops(4)).tobytes()
+
+
+@pytest.mark.parametrize("scaling", ["unit", "caffe"])
+@pytest.mark.parametrize("size", [(227, 227), (61, 72)])
+def test_pixels_through_the_first_convolution_need_no_scaling(scaling: str, size: tuple[int, int]) -> None:
+    conv = torch.nn.Conv2d(3, 8, 11, stride=4)
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8))
+    with torch.no_grad():
+        expected, found = conv(scaled(pixels, scaling)), PixelConv(conv, *SCALINGS[scaling])(pixels)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_a_feature_that_does_not_fit_is_an_error() -> None:
+    trunk = load_trunk("alexnet-table1", random=True)
+    trunk.network.fc6.bias.fill_(1e6)
+    with pytest.raises(ValueError, match="a feature does not fit float16"):
+        trunk(crops(2))
 
 
 def test_read_only_crops_and_no_crops() -> None:
