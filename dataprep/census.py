@@ -8,18 +8,16 @@ duplicate (two files of the same bytes), orphan (a file that no trial names).
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dataprep import faces, video
+from dataprep import faces, places, video
+from dataprep.places import place
 from dataprep.signals import on_clock
 from dataprep.tracking import FaceLostError
 from dataprep.types import DataError, DataSet, Defect, Trial
@@ -194,43 +192,47 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
     ]
 
 
-def duplicates(trials: Sequence[Trial]) -> list[Finding]:
+def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
+    """Twins among the files of the trials `used`, and orphans beside those of all `trials`. Raises OSError (a bucket)."""
+    named = {d.file for d in defects}
+    twins: list[Finding] = []
+    orphans: list[Finding] = []
+    for part in ("video", "signals"):
+        files = {f: t for t in trials if (f := getattr(t, part))}
+        if not files:
+            continue
+        root = places.common(files)
+        if len({place(f).parent for f in files}) == 1:
+            root = root.parent  # a single subject: look beside it too
+        present = places.below(root)
+        twins += _twins({f: t for t in used if (f := getattr(t, part)) in present}, present, part)
+        orphans += _orphans(files, present, named, part)
+    return twins + orphans
+
+
+def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
     """Files that hold the very same bytes as the file of an earlier trial. Only files of equal size are read."""
     found = []
-    for part in ("video", "signals"):
-        by_size: dict[int, dict[str, Trial]] = defaultdict(dict)
-        for trial in trials:
-            file = getattr(trial, part)
-            if file and os.path.isfile(file):
-                by_size[os.path.getsize(file)].setdefault(file, trial)
-        for size, files in by_size.items():
-            first: dict[bytes, str] = {}
-            for file, trial in files.items() if size and len(files) > 1 else ():
-                with open(file, "rb") as stream:
-                    twin = first.setdefault(hashlib.file_digest(stream, "sha256").digest(), file)
-                if twin != file:
-                    reason = f"{file}: found the very bytes of {twin}, expected a recording of its own"
-                    found.append(_finding(trial, part, "duplicate", file, reason, unusable=False))
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        by_size[sizes[file]].append(file)
+    for size, alike in by_size.items():
+        first: dict[str, str] = {}
+        for file in alike if size and len(alike) > 1 else ():
+            twin = first.setdefault(places.digest(file), file)
+            if twin != file:
+                reason = f"{file}: found the very bytes of {twin}, expected a recording of its own"
+                found.append(_finding(files[file], part, "duplicate", file, reason, unusable=False))
     return found
 
 
-def orphans(trials: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
+def _orphans(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
     """Files beside those of the trials, named like them, that no trial and no defect names."""
-    named = {d.file for d in defects}
+    endings = tuple({place(f).name.removeprefix(t.trial_id) for f, t in files.items()})
     found = []
-    for part in ("video", "signals"):
-        files = {f: t for t in trials if (f := getattr(t, part))}
-        named |= set(files)
-        endings = {Path(f).name.removeprefix(t.trial_id) for f, t in files.items()}
-        if not endings:
-            continue
-        root = Path(os.path.commonpath([Path(f).parent for f in files]))
-        if len({Path(f).parent for f in files}) == 1:
-            root = root.parent  # a single subject: look beside it too
-        for folder, _, names in os.walk(root):
-            for name in sorted(names):
-                file = os.path.join(folder, name)
-                if file not in named and folder not in named and name.endswith(tuple(endings)):
-                    reason = f"{file}: no usable row of the index names this file"
-                    found.append(Finding("", Path(folder).name, part, "orphan", False, file, reason))
+    for file in present:
+        folder = place(file).parent
+        if file not in files and file not in named and str(folder) not in named and file.endswith(endings):
+            reason = f"{file}: no usable row of the index names this file"
+            found.append(Finding("", folder.name, part, "orphan", False, file, reason))
     return found

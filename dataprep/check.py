@@ -30,7 +30,7 @@ from dataprep.census import Finding, TrialFacts
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings
-from dataprep.places import place
+from dataprep.places import Place, place
 from dataprep.processes import ProcessDied, spread
 from dataprep.retinaface import DETECTORS
 from dataprep.types import DataSet
@@ -41,7 +41,7 @@ PARTS = ("video", "signals")
 SHOWN = 30  # findings listed in words
 
 
-def take(path: Path, dataset: DataSet, settings: FaceSettings, *, jobs: int, all_classes: bool = False) -> dict[str, Any]:
+def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, all_classes: bool = False) -> dict[str, Any]:
     """The census of the data set at `path`: JSON-able, but for the key "measured" (the TrialFacts, for pictures).
 
     Raises DataError if it cannot be read as a whole.
@@ -51,7 +51,7 @@ def take(path: Path, dataset: DataSet, settings: FaceSettings, *, jobs: int, all
     measured = _measure(wanted, dataset, settings, jobs=jobs)
     findings = census.of_defects(defects)
     findings += [f for m in measured for f in m.findings]
-    findings += census.duplicates(wanted) + census.orphans(trials, defects)
+    findings += census.of_files(trials, wanted, defects)
     verdict = _verdict(measured, findings, dataset)
     return {
         "path": str(path),
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dataprep.check", description="A census of a data set before any training."
     )
-    parser.add_argument("path", metavar="PATH", help="the folder of the data set, on this machine")
+    parser.add_argument("path", metavar="PATH", help="the folder of the data set, or s3://BUCKET/PREFIX")
     parser.add_argument("--dataset", metavar="NAME", help="how to read it; default: recognised")
     parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
     parser.add_argument("--json", action="store_true", help="print the census as JSON")
@@ -223,10 +223,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs: found {options.jobs}, expected at least 1")
     try:
         path = place(options.path)
-        if not isinstance(path, Path):
-            raise ValueError(
-                f"{path}: a census reads a folder of this machine; copy the data set, or let the grid read it there"
-            )
         dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
         settings = FaceSettings(detector=options.detector, decoder=options.decoder)
         found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)

@@ -9,11 +9,12 @@ another S3 server. An object is there whole or not at all, and there is no renam
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -157,6 +158,30 @@ def pointed(root: Place) -> Place:
     if isinstance(root, Path) and root.is_file():
         return place(root.read_text(encoding="utf-8").strip())
     return root
+
+
+def common(files: Iterable[str]) -> Place:
+    """The innermost folder that holds all of the files. Raises ValueError if there is none."""
+    parents = {str(place(file).parent) for file in files}
+    uris = [parent.removeprefix("s3://") for parent in parents if parent.startswith("s3://")]
+    if uris and len(uris) == len(parents):
+        return Remote("s3://" + os.path.commonpath(uris))
+    return Path(os.path.commonpath(parents))
+
+
+def below(folder: Place) -> dict[str, int]:
+    """Bytes of every file anywhere below a folder. Of this machine, regular files alone: reading a pipe may never end."""
+    if isinstance(folder, Remote):
+        return {str(at): size for at, size, time_ns in folder.listing(recursive=True) if time_ns}
+    files = (os.path.join(at, name) for at, _, names in os.walk(folder) for name in sorted(names))
+    return {file: os.path.getsize(file) for file in files if os.path.isfile(file)}
+
+
+def digest(file: str) -> str:
+    """SHA-256 of a file's content, hexadecimal. Raises OSError."""
+    at = place(file)
+    with at.open() if isinstance(at, Remote) else at.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fetched(file: Remote) -> IO[bytes]:

@@ -6,7 +6,6 @@ They are the same in a folder and in a bucket: so are all keys.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat as stat_module
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from dataprep.places import Remote, place
+from dataprep.places import Remote, digest, place
 
 
 def fingerprints(
@@ -72,9 +71,7 @@ def _marks(files: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
 
 
 def _hash(file: str) -> str | None:
-    at = place(file)
     try:
-        with at.open() if isinstance(at, Remote) else at.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+        return digest(file)[:16]
     except OSError:
         return None

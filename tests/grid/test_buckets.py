@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,9 +193,29 @@ def test_wrong_credentials_are_an_error_that_names_the_uri(s3: Remote) -> None:
         free_requests("inf")
 
 
-def test_a_census_of_a_bucket_is_refused_in_words(s3_data: Remote, capsys: pytest.CaptureFixture) -> None:
-    assert check_main([str(s3_data)]) == 2
-    assert f"{s3_data}: a census reads a folder of this machine" in capsys.readouterr().err
+def test_a_census_of_a_bucket_is_that_of_the_folder(
+    s3_data: Remote, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """With a twin and an orphan, in both."""
+    folder = Path(shutil.copytree(tiny_data, tmp_path / "tiny"))
+    video = min((folder / "video").rglob("*.mp4"))
+    other = max(video.parent.glob("*.mp4"))
+    stray = video.with_name(f"{video.parent.name}-BL1-099.mp4")
+    changed = {other: other.read_bytes()}
+    try:
+        for file in (other, stray):
+            file.write_bytes(video.read_bytes())
+            (s3_data / file.relative_to(folder)).write_bytes(video.read_bytes())
+        found = []
+        for at in (folder, s3_data):
+            assert check_main([str(at), "--json", "--out", str(tmp_path / "look")]) == 1
+            found.append(json.loads(capsys.readouterr().out.replace(str(at), "AT")))
+        assert found[0] == found[1]
+        assert found[0]["counts"]["findings"] == {"duplicate": 1, "orphan": 1}
+    finally:
+        for file, content in changed.items():
+            (s3_data / file.relative_to(folder)).write_bytes(content)
+        (s3_data / stray.relative_to(folder)).unlink()
 
 
 def test_places_are_told_apart(tmp_path: Path) -> None:
