@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -101,10 +103,16 @@ def ui(out: Path, port: int) -> int:
     print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs   (Ctrl-C ends it)")
     print(f"all rows compared: http://127.0.0.1:{port}/{compare_page(mirror)}", flush=True)
     command, environment = server_command(local_uri(out), port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
-        return subprocess.run(command, env=environment).returncode
+        return server.wait()
     except KeyboardInterrupt:
         return 0
+    finally:  # however this ends, what MLflow started ends with it
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
 
 
 def told(count: dict[str, int]) -> str:

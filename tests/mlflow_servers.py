@@ -37,15 +37,7 @@ def server(
     # A new session, so that a killed server takes its worker with it.
     process = subprocess.Popen([*command, *more], env={**variables, **environment}, start_new_session=True, **quiet)
     try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
-                break
-            except OSError:
-                assert process.poll() is None, "the MLflow server ended by itself"
-                assert time.monotonic() < deadline, "the MLflow server did not start"
-                time.sleep(0.2)
+        wait_for(port, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         if kill:
@@ -53,6 +45,23 @@ def server(
         else:
             process.terminate()
         process.wait(timeout=60)
+
+
+def wait_for(port: int, process: subprocess.Popen) -> None:
+    """Until the server that the process starts answers."""
+    deadline = time.monotonic() + 120
+    while not answers(port):
+        assert process.poll() is None, "the MLflow server ended by itself"
+        assert time.monotonic() < deadline, "the MLflow server did not start"
+        time.sleep(0.2)
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
+    except OSError:
+        return False
+    return True
 
 
 def content(database: Path) -> dict[str, Counter]:

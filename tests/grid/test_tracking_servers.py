@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from grid import launch, tracking
 from tests.benchmarks.mirror import make_folder
-from tests.mlflow_servers import content, differences, free_port, server
+from tests.mlflow_servers import answers, content, differences, free_port, server, wait_for
 
 pytestmark = pytest.mark.slow
 TOOLS = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
@@ -56,6 +58,21 @@ def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_bac
         again = [tracking.sync(folder, uri, models=False) for folder in folders[:2]]
         assert all(count["made"] == count["updated"] == 0 for count in again)
         assert differences(wanted, content(database)) == (0, 0)
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGINT])
+def test_the_ui_takes_its_server_with_it(tiny_grid: Path, tmp_path: Path, ended_by: signal.Signals) -> None:
+    out, port = Path(shutil.copytree(tiny_grid, tmp_path / "out")), free_port()
+    command = [sys.executable, "-m", "grid.tracking", "ui", str(out), "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet)  # type: ignore[call-overload]
+    try:
+        wait_for(port, process)
+        process.send_signal(ended_by)
+        assert process.wait(timeout=60) == 0
+        assert not answers(port)
+    finally:
+        process.kill()
 
 
 @pytest.fixture(scope="module")
