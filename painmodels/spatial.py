@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from painmodels import devices
 from painmodels.alexnet import AlexNet
 from painmodels.backbones import BACKBONES, Backbone, State, backbone, skeleton, trunk_names
 from painmodels.mini_xception import MiniXception
@@ -84,7 +85,7 @@ class Trunk:
             self.network.to(self._device)
         if len(crops) == 0:
             return np.empty((0, self.feature_size), dtype=np.float16)
-        with torch.inference_mode():
+        with devices.precision(tf32=False), torch.inference_mode():
             # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
             pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
             batch = _BATCH[self._precision] if self._device.type == "cpu" else len(crops)

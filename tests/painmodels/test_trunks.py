@@ -195,6 +195,19 @@ def test_pixels_through_the_first_convolution_need_no_scaling(scaling: str, size
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
 
+def test_a_gpu_may_not_round_the_products_of_a_float32_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk, allowed = load_trunk("mini-xception-fer"), []
+    features = trunk.features
+
+    def noted(pixels: torch.Tensor) -> torch.Tensor:
+        allowed.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+        return features(pixels)
+
+    monkeypatch.setattr(trunk, "features", noted)
+    trunk(crops(1))
+    assert allowed == [(False, False)]
+
+
 def test_a_feature_that_does_not_fit_is_an_error() -> None:
     trunk = load_trunk("alexnet-table1", random=True)
     trunk.network.fc6.bias.fill_(1e6)
