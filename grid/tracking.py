@@ -18,7 +18,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -104,14 +103,13 @@ def ui(out: Path, port: int) -> int:
     print(f"all rows compared: http://127.0.0.1:{port}/{compare_page(mirror)}", flush=True)
     command, environment = server_command(local_uri(out), port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    server = subprocess.Popen(command, env=environment)
     try:
         return server.wait()
     except KeyboardInterrupt:
         return 0
-    finally:  # however this ends, what MLflow started ends with it
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
+    finally:  # a terminal tells both processes, `kill` only this one
+        server.terminate()
         server.wait()
 
 
