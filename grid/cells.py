@@ -68,7 +68,7 @@ def row(name: str) -> Row:
     known = [*SIGNALS, "video"]
     for word in words:
         if word not in known:
-            hint = _suggest(name, (*PAPER_ROWS, *known, *_without_recordings()))
+            hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
             raise ValueError(
                 f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
                 "or a baseline such as eda:argmax"
@@ -91,7 +91,7 @@ def _baseline_row(recordings: str, name: str) -> Row:
     from painmodels.baselines import baselines
 
     if name not in baselines():
-        hint = _suggest(name, baselines())
+        hint = suggestion(name, baselines())
         raise ValueError(f"unknown baseline {name!r}{hint}; there are: {', '.join(sorted(baselines()))}")
     entry = baselines()[name]
     if not entry.on:
@@ -114,7 +114,7 @@ def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:
         raise ValueError(f"no {what} named in {asked!r}; there are: {', '.join(names)}")
     for name in chosen:
         if name not in names:
-            raise ValueError(f"unknown {what} {name!r}{_suggest(name, names)}; there are: {', '.join(names)}")
+            raise ValueError(f"unknown {what} {name!r}{suggestion(name, names)}; there are: {', '.join(names)}")
     return tuple(dict.fromkeys(chosen))
 
 
@@ -131,6 +131,7 @@ def fold_numbers(asked: str, n_folds: int) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """ ": did you mean 'x'?" for a name that is nearly one of those known, else nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f": did you mean {close[0]!r}?" if close else ""

@@ -6,7 +6,6 @@ misspelt hyperparameter never silently leaves its default in place.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -16,7 +15,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dataprep.faces import FaceSettings
-from grid.cells import Scenario, row
+from dataprep.retinaface import DETECTORS
+from dataprep.video import DECODERS
+from grid.cells import Scenario, row, suggestion
+from grid.protocols import protocols
 from painmodels import registry
 from painmodels.baselines import Baseline
 from painmodels.baselines import baseline as baseline_named
@@ -213,7 +215,7 @@ def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
     known = [f.name for f in fields(kind)]
     for key in table:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{_suggest(key, known)}; there are: {', '.join(known)}")
+            raise ConfigError(f"{where}: unknown key {key!r}{suggestion(key, known)}; there are: {', '.join(known)}")
     try:
         return TypeAdapter(kind).validate_python(dict(table))
     except ValidationError as error:
@@ -232,7 +234,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
         path = Path(name_or_file)
         if not path.is_file():
             raise ConfigError(
-                f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{_suggest(name_or_file, names())}"
+                f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{suggestion(name_or_file, names())}"
             )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -260,23 +262,28 @@ def _check(experiment: Experiment) -> None:
     classes = experiment.task.classes
     if len(classes) == 1 or len(set(classes)) != len(classes):
         raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
-    _ = experiment.face_settings
+    settings = experiment.face_settings
+    for key, name, known in (
+        ("protocol.name", experiment.protocol.name, list(protocols())),
+        ("faces.detector", settings.detector, list(DETECTORS)),
+        ("faces.decoder", settings.decoder, list(DECODERS)),
+    ):
+        if name not in known:
+            raise ValueError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
     if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
         raise ValueError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:
-        network, settings = experiment.network(role)
-        known = {f.name: getattr(settings, f.name) for f in fields(network.settings)}
+        network, chosen = experiment.network(role)
+        own = {f.name: getattr(chosen, f.name) for f in fields(network.settings)}
         if role == "physiological":
-            known["normalise"] = experiment.signals.normalise
+            own["normalise"] = experiment.signals.normalise
         for name, values in getattr(experiment.search, role).items():
             where = f"search.{role}.{name}"
-            if name not in known:
-                raise ValueError(f"{where}: the {network.name} network has no such setting{_suggest(name, list(known))}")
-            inside = known[name] in values if isinstance(values, list) else values.low <= known[name] <= values.high
+            if name not in own:
+                raise ValueError(f"{where}: the {network.name} network has no such setting{suggestion(name, list(own))}")
+            inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
             if not inside:
-                raise ValueError(
-                    f"{where}: the experiment's own value {known[name]!r}, tried first, is not among {values!r}"
-                )
+                raise ValueError(f"{where}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}")
     for name in experiment.baselines:
         experiment.baseline(name)
 
@@ -286,12 +293,7 @@ def _explain(error: ValidationError, known: list[str]) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_suggest(where, known)}"
+        return f"unknown key {where!r}{suggestion(where, known)}"
     found = "" if first["type"] == "missing" else f", found {first['input']!r}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {first['msg']}{found}{more}"
-
-
-def _suggest(key: str, known: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else ""

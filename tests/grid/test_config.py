@@ -37,6 +37,12 @@ def test_every_shipped_experiment_loads(name: str) -> None:
         ("[temporal]\nnetwork = 'gru'", r"no temporal network is called 'gru'; there are: .*lstm"),
         ("[temporal]\nepochs = 'many'", r"\[temporal\]: epochs: .* found 'many'"),
         ("[faces]\ncropp = 'box'", r"\[faces\]: unknown key 'cropp': did you mean 'crop'"),
+        (
+            "[faces]\ndecoder = 'decode'",
+            "faces.decoder: found 'decode', expected one of pyav, decord: did you mean 'decord'",
+        ),
+        ("[faces]\ndetector = 'haar'", "faces.detector: found 'haar', expected one of retinaface-mobile, retinaface"),
+        ("[protocol]\nname = 'subjects'", "protocol.name: found 'subjects', expected one of .*: did you mean 'subject'"),
         ("[fussion]\nepochs = 3", "unknown key 'fussion': did you mean 'fusion'"),
         ("[signals]\nnormalise = 'fold'", "signals.normalise: .* found 'fold'"),
         ("not toml", "not valid TOML"),

@@ -92,7 +92,7 @@ def test_a_detector_without_weights_stops_before_any_work(
     assert not (tmp_path / "quarantine.csv").exists()
     code, _, err = launch(capsys, *base, "--detector", "haar")
     assert code == 2
-    assert "there are: retinaface-mobile, retinaface" in err
+    assert "expected one of retinaface-mobile, retinaface" in err
 
 
 @pytest.fixture
