@@ -233,9 +233,8 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
     if not path.exists():
         path = Path(name_or_file)
         if not path.is_file():
-            raise ConfigError(
-                f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{suggestion(name_or_file, names())}"
-            )
+            near = suggestion(name_or_file, names())
+            raise ConfigError(f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{near}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
