@@ -212,7 +212,7 @@ class Follower:
             centre, sides = (face.box_4[:2] + face.box_4[2:]) / 2, face.box_4[2:] - face.box_4[:2]
             side = float(sides.max()) * self._settings.near
             x0, y0 = (float(v) for v in centre - side / 2)
-            windows[t] = (x0, y0, x0 + side, y0 + side), min(self._settings.near_px, round(side))
+            windows[t] = (x0, y0, x0 + side, y0 + side), max(1, min(self._settings.near_px, round(side)))
         found: dict[int, Face | None] = {}
         for t, faces in self._faces_in(windows).items():
             box_4 = around[t].box_4
