@@ -153,6 +153,10 @@ def write_onnx(model: Model, folder: Path) -> list[Path]:
     clock. To `p` (1, K), `frames` (1, T, K), `attention` (1, T); those that the row has. trunk.onnx: `crops` (1, 227, 227, 3)
     uint8 RGB to `features` (1, F) float32.
     """
+    if model.trunk is not None and model.trunk.precision != "float32":
+        raise ValueError(
+            f"--onnx: found a trunk in {model.trunk.precision}, expected float32: onnxruntime has no such convolution"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     inputs: dict[str, torch.Tensor] = {}
     if model.trunk is not None:

@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn import functional
 
 _FILTER, _STRIDE, _BLOCKS = 11, 4, 3  # of conv1: 11 pixels are within 3 blocks of 4
-_SIDE = _BLOCKS * _STRIDE
 
 
 class PixelConv(nn.Module):
@@ -32,17 +31,17 @@ class PixelConv(nn.Module):
         rest = offset / scale + centre
         weight_OCYX = conv.weight.detach() * scale[:, None, None]
         bias = conv.bias.detach() + (weight_OCYX * rest[:, None, None]).sum((1, 2, 3))
-        padded = functional.pad(weight_OCYX, (0, _SIDE - _FILTER, 0, _SIDE - _FILTER))
-        blocks = padded.reshape(-1, 3, _SIDE, _BLOCKS, _STRIDE).permute(0, 4, 1, 2, 3).flatten(1, 2)
+        padded = functional.pad(weight_OCYX, (0, _BLOCKS * _STRIDE - _FILTER))
+        blocks = padded.unflatten(3, (_BLOCKS, _STRIDE)).permute(0, 4, 1, 2, 3).flatten(1, 2)
         self.weight, self.bias = nn.Parameter(blocks), nn.Parameter(bias)
         self.register_buffer("centre", centre)
 
     def forward(self, pixels_BYXC: torch.Tensor) -> torch.Tensor:
-        batch, *sides, channels = pixels_BYXC.shape
-        height, width = ((side - _FILTER) // _STRIDE * _STRIDE + _SIDE for side in sides)  # one more than the filter sees
+        batch, height, seen, channels = pixels_BYXC.shape
+        width = ((seen - _FILTER) // _STRIDE + _BLOCKS) * _STRIDE  # whole blocks: one pixel more than the filter sees
         x = torch.empty((batch, height, width, channels), dtype=self.weight.dtype, device=self.weight.device)
-        x[:, : sides[0], : sides[1]] = pixels_BYXC[:, :height, :width]
-        x[:, sides[0] :], x[:, :, sides[1] :] = 0, 0  # any number would do: the filter is 0 there
+        x[:, :, :seen] = pixels_BYXC[:, :, :width]
+        x[:, :, seen:] = 0  # any number would do: the filter is 0 there
         x.flatten(2).sub_(self.centre.repeat(width))  # by rows: by channels takes half as long as the convolution
         blocks = x.unflatten(2, (-1, _STRIDE)).flatten(3).permute(0, 3, 1, 2)  # channels-last, without a copy
         return functional.conv2d(blocks, self.weight, self.bias, stride=(_STRIDE, 1))

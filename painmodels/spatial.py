@@ -57,7 +57,7 @@ class Shared:
 class Trunk:
     """A frozen trunk, ready to use.
 
-    `name`, `feature_size`; `fingerprint`: 12 hexadecimal digits over name, scaling, precision and tensors, equal to
+    `name`, `feature_size`, `precision`; `fingerprint`: 12 hexadecimal digits over name, scaling, precision and tensors, equal to
     `trunk_fingerprint` of the same arguments; `provenance`: one sentence on where the weights come from.
     """
 
@@ -65,7 +65,7 @@ class Trunk:
         self.name = entry.name
         self.feature_size = entry.feature_size
         self.fingerprint, self.provenance = origin
-        self._entry, self._scaling, self._precision = entry, scaling, precision
+        self._entry, self._scaling, self.precision = entry, scaling, precision
         _fold(network, scaling, precision)
         for module in network.modules():
             if getattr(module, "num_batches_tracked", None) is not None:  # counts training batches; may be without memory
@@ -88,7 +88,7 @@ class Trunk:
         with devices.precision(tf32=False), torch.inference_mode():
             # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
             pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
-            batch = _BATCH[self._precision] if self._device.type == "cpu" else len(crops)
+            batch = _BATCH[self.precision] if self._device.type == "cpu" else len(crops)
             features = torch.cat([self.features(part) for part in pixels.split(batch)])
             if not torch.isfinite(features.sum(dtype=torch.float32)):  # one that is not makes the sum so
                 raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
@@ -109,7 +109,7 @@ class Trunk:
         else:
             x = (
                 scaled(crops_BYXC, self._scaling)
-                .to(PRECISIONS[self._precision])
+                .to(PRECISIONS[self.precision])
                 .contiguous(memory_format=torch.channels_last)
             )
         return self._entry.trunk(self.network, x).to(torch.float16)

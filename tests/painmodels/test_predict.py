@@ -20,6 +20,7 @@ from grid.launch import main as launch
 from painmodels.export import from_run, write_onnx
 from painmodels.model import Model, load
 from painmodels.predict import main
+from painmodels.spatial import load_trunk
 
 ROW = "eda+ecg+video"
 
@@ -99,6 +100,13 @@ def test_onnx_gives_the_same_from_crops_and_signals(
     np.testing.assert_allclose(got["attention"][0], before.attention_T, atol=1e-4)
     np.testing.assert_allclose(1 - got["frames"][0, :, 0], before.frames_T, atol=1e-4)
     assert model.predict(**clip).p_pain == before.p_pain  # the export leaves the model as it was
+
+
+def test_onnx_of_a_bfloat16_trunk_is_refused_in_words(tiny_grid: Path, tmp_path: Path) -> None:
+    model = from_run(tiny_grid, "video/all87/fold0")
+    model.trunk = load_trunk("mini-xception-fer", precision="bfloat16")
+    with pytest.raises(ValueError, match="found a trunk in bfloat16, expected float32"):
+        write_onnx(model, tmp_path)
 
 
 @pytest.mark.parametrize(("temporal", "fusion"), [("transformer", "cross-attention"), ("tcn", "late")])

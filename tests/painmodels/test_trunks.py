@@ -10,7 +10,7 @@ import pytest
 import torch
 from skimage import data
 
-from painmodels.alexnet import FEW
+from painmodels.alexnet import FEW, _pool
 from painmodels.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
 from painmodels.pixels import PixelConv
 from painmodels.spatial import (
@@ -193,6 +193,18 @@ def test_pixels_through_the_first_convolution_need_no_scaling(scaling: str, size
         expected, found = conv(scaled(pixels, scaling)), PixelConv(conv, *SCALINGS[scaling])(pixels)
     assert found.shape == expected.shape
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [55, 27, 13, 6])
+def test_pooling_of_a_frozen_network_is_that_of_any(dtype: torch.dtype, size: int) -> None:
+    x_BCYX = torch.randn(2, 8, size, size, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x_BCYX[0, 0] -= 10  # a whole map below 0
+    x_BCYX = x_BCYX.contiguous(memory_format=torch.channels_last)
+    before = x_BCYX.clone()
+    expected = torch.relu(torch.nn.functional.max_pool2d(x_BCYX, 3, stride=2))
+    assert torch.equal(_pool(x_BCYX), expected)
+    assert torch.equal(x_BCYX, before)
 
 
 def test_a_gpu_may_not_round_the_products_of_a_float32_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
