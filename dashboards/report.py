@@ -23,7 +23,7 @@ from markupsafe import Markup
 
 from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
-from dataprep.types import DataError
+from dataprep.records import DataError
 from grid.metrics import confusion
 from grid.stats import bootstrap_interval, compare_rows
 from grid.tables import identity_check, in_order, paper_table3, table2, write_table2

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.types import DataError
+from dataprep.records import DataError
 from grid.cells import PAPER_ROWS
 from grid.metrics import METRICS
 from grid.stats import mean_accuracy

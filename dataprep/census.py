@@ -18,9 +18,9 @@ import numpy as np
 
 from dataprep import faces, places, video
 from dataprep.places import place
+from dataprep.records import DataError, DataSet, Defect, Trial
 from dataprep.signals import on_clock
 from dataprep.tracking import FaceLostError
-from dataprep.types import DataError, DataSet, Defect, Trial
 
 THUMBNAIL_PX = 112
 CLIPPED_SHARE = 0.05  # of the samples, at the minimum or maximum, in runs of CLIPPED_RUN or more

@@ -32,8 +32,8 @@ from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings
 from dataprep.places import Place, place
 from dataprep.processes import ProcessDied, spread
+from dataprep.records import DataSet
 from dataprep.retinaface import DETECTORS
-from dataprep.types import DataSet
 from dataprep.video import DECODERS
 
 VERDICTS = ("clean", "usable with defects", "unusable")

@@ -16,10 +16,10 @@ import numpy as np
 
 from dataprep import retinaface, tracking, video
 from dataprep.places import Place
+from dataprep.records import DataError
 from dataprep.retinaface import DETECTORS, Detector
 from dataprep.sheet import ContactSheet
 from dataprep.tracking import FaceSettings, FaceTrack, Follower
-from dataprep.types import DataError
 from dataprep.video import DECODERS, Frame
 
 __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]

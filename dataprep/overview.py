@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dataprep.census import TrialFacts
+from dataprep.records import DataSet
 from dataprep.sheet import ContactSheet
-from dataprep.types import DataSet
 
 
 def faces_picture(measured: Sequence[TrialFacts], path: Path) -> Path:

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from dataprep.types import DataError
+from dataprep.records import DataError
 
 VERSION = 2  # raise when the same picture may give other faces
 

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from dataprep.places import Place
-from dataprep.types import DataError, DataSet, Defect, Trial
+from dataprep.records import DataError, DataSet, Defect, Trial
 
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
 FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero

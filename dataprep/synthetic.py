@@ -27,7 +27,7 @@ import numpy as np
 
 from dataprep import synthetic_face, synthetic_signals
 from dataprep.datasets.biovid import CLASSES, COLUMNS, INDEX, LOW_EXPRESSIVE, SUBJECTS
-from dataprep.types import DataError
+from dataprep.records import DataError
 
 VERSION = 1  # of the generator: raised when the same parameters give other data
 NON_RESPONDERS = 0.08  # share of subjects

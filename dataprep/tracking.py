@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataprep.records import DataError
 from dataprep.retinaface import Detector, Face, overlap
-from dataprep.types import DataError
 from dataprep.video import Box, Frame
 
 PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile

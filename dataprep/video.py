@@ -25,7 +25,7 @@ import numpy as np
 from av.container import InputContainer
 
 from dataprep.places import Place, Remote, fetched, place
-from dataprep.types import DataError
+from dataprep.records import DataError
 
 Box = tuple[float, float, float, float]
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dataprep.types import DataSet
+from dataprep.records import DataSet
 from grid.cells import SIGNALS, Cell, Row
 from grid.config import Experiment
 from grid.jobs import FIT_VERSION, Fit, TrainSet

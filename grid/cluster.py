@@ -27,7 +27,7 @@ from ray._private import services
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
-from dataprep.types import Defect
+from dataprep.records import Defect
 from grid.config import Execution
 from grid.inprocess import Prepared, Tick, take_signals, video_defect
 from grid.keys import Stage

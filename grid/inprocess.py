@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataprep.types import Defect
+from dataprep.records import Defect
 from grid.inner import search_trial
 from grid.jobs import Fit
 from grid.prepare import SignalsBlock, SignalsJob, VideoJob, reason_of, run_signals, run_video

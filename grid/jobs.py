@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid.cells import Cell
 from grid.config import Search as SearchOptions
 from grid.config import Space

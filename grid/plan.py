@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from dataprep.types import DataSet, SampleIndex
+from dataprep.records import DataSet, SampleIndex
 from grid.baseline_fits import baseline_fit
 from grid.cells import SIGNALS, Cell, Row, row
 from grid.config import Experiment

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataprep import faces
-from dataprep.types import DataError, DataSet, Defect, Trial
+from dataprep.records import DataError, DataSet, Defect, Trial
 from grid.keys import Stage
 from grid.store import Store
 from painmodels.backbones import backbone

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.types import Defect
+from dataprep.records import Defect
 from grid import classes, tables
 from grid.cells import Cell
 from grid.jobs import Fit, Plan, Search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataprep.types import DataSet, SampleIndex
+from dataprep.records import DataSet, SampleIndex
 from grid.cells import Scenario
 from grid.config import Experiment
 from grid.protocols import FoldSplit, protocols

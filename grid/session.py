@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from dataprep.faces import load_detector
-from dataprep.types import Defect
+from dataprep.records import Defect
 from grid import results, show, status
 from grid.cells import SIGNALS
 from grid.config import Experiment

@@ -13,7 +13,7 @@ from pathlib import Path
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.places import Place
-from dataprep.types import DataError, DataSet, Defect, SampleIndex, Trial
+from dataprep.records import DataError, DataSet, Defect, SampleIndex, Trial
 from grid import prepare
 from grid.cells import row
 from grid.config import Experiment

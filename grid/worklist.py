@@ -2,7 +2,7 @@
 
 The list grows while it is worked on: when a search has ended, the planner completes the cells that waited for it. A worker
 takes an item, reports rungs of a search trial, and finishes it. The start of the longest remaining path is handed out first
-(grid/queue.py). Fits for which memory ran out beside others are put off, and what needs them waits, until the rest is over.
+(grid/ready_queue.py). Fits for which memory ran out beside others are put off, and what needs them waits, until the rest is over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from grid.jobs import Fit, Search
 from grid.plan import Planner
-from grid.queue import ReadyQueue
+from grid.ready_queue import ReadyQueue
 from grid.store import Store
 
 if TYPE_CHECKING:

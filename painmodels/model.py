@@ -24,8 +24,8 @@ from safetensors.torch import load_file, save_file
 from dataprep import faces
 from dataprep.datasets import dataset
 from dataprep.places import Place
+from dataprep.records import DataError, Trial
 from dataprep.signals import prepare_signals
-from dataprep.types import DataError, Trial
 from painmodels.fit import one_thread
 from painmodels.pipeline import Pipeline
 from painmodels.spatial import Trunk, trunk_from_state

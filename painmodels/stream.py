@@ -25,9 +25,9 @@ import torch
 
 from dataprep import faces
 from dataprep.datasets import dataset
+from dataprep.records import DataError, Trial
 from dataprep.retinaface import Face, overlap
 from dataprep.signals import to_clock
-from dataprep.types import DataError, Trial
 from dataprep.video import Frame, open_video, steps
 from painmodels.fit import one_thread
 from painmodels.model import Model, Prediction, load

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from dataprep.places import Place
-from dataprep.types import DataError, DataSet
+from dataprep.records import DataError, DataSet
 
 
 @cache

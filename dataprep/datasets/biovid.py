@@ -15,8 +15,8 @@ from pathlib import PurePath
 import numpy as np
 
 from dataprep.places import Place, place
+from dataprep.records import DataError, DataSet, Defect, Trial
 from dataprep.signals import column_numbers, read_table, read_text
-from dataprep.types import DataError, DataSet, Defect, Trial
 
 LAYOUT = "starting_point/samples.csv, video/<subject>/<trial>.mp4, biosignals_filtered/<subject>/<trial>_bio.csv"
 INDEX = PurePath("starting_point", "samples.csv")

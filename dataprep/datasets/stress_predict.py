@@ -19,8 +19,8 @@ import re
 import numpy as np
 
 from dataprep.places import Place, place
+from dataprep.records import DataError, DataSet, Defect, Trial
 from dataprep.signals import read_text
-from dataprep.types import DataError, DataSet, Defect, Trial
 
 CLOCK_HZ = 4.0
 WINDOW_S = 60.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import compress
 
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid.protocols import FoldSplit, by_subject
 
 

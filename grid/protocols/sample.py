@@ -5,7 +5,7 @@ It exists to measure that leak (compare with `subject`), not to be reported as a
 
 from __future__ import annotations
 
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid.protocols import FoldSplit, shuffled
 
 

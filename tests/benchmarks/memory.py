@@ -27,7 +27,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from dataprep.types import Trial
+from dataprep.records import Trial
 
 SAMPLE_S = 0.1
 

@@ -41,8 +41,8 @@ import numpy as np
 from skimage import data
 
 from dataprep import faces, video
+from dataprep.records import DataError
 from dataprep.retinaface import overlap
-from dataprep.types import DataError
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
 SHARED = Path(os.environ.get("PAIN_GRID_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "data" / "videos"

@@ -60,7 +60,7 @@ def measure(clip: Path, folder: Path, n_clips: int, trunk: str) -> dict[str, Any
     from ray.cluster_utils import Cluster as Raylets
 
     from dataprep.datasets.biovid import DATASET
-    from dataprep.types import Trial
+    from dataprep.records import Trial
     from grid import config, prepare
     from grid.cluster import Cluster
     from grid.fingerprints import fingerprints

@@ -1,4 +1,4 @@
-"""How the grid would scale: a discrete-event simulation with the queue of a real run (grid/queue.py), from measured costs.
+"""How the grid would scale: a discrete-event simulation with the queue of a real run (grid/ready_queue.py), from measured costs.
 
     python tests/benchmarks/scaling.py [--json] [--validate]
 
@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from scheduling import LIGHT, planner_of, published
 
-from grid.queue import ReadyQueue, path_costs
+from grid.ready_queue import ReadyQueue, path_costs
 from grid.store import Store
 from grid.worklist import Worklist
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from dataprep.datasets import dataset
 from dataprep.datasets.biovid import SUBJECTS
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid import config
 from grid.jobs import Inputs
 from grid.keys import Stage

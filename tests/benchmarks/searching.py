@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dataprep.types import DataSet, SampleIndex
+from dataprep.records import DataSet, SampleIndex
 from grid import config
 from grid.inner import search_trial
 from grid.jobs import Inputs

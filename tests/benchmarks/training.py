@@ -25,7 +25,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from dataprep.datasets.biovid import DATASET
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid import config
 from grid.cells import PAPER_ROWS
 from grid.jobs import Fit, Inputs, Plan, Predict

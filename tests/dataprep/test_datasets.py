@@ -3,7 +3,7 @@
 import pytest
 
 from dataprep.datasets import dataset, datasets, recognise
-from dataprep.types import DataError
+from dataprep.records import DataError
 
 
 @pytest.mark.parametrize("name", list(datasets()))

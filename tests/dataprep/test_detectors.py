@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from dataprep.records import DataError
 from dataprep.retinaface import DETECTORS, Detector, Face, detector, overlap
-from dataprep.types import DataError
 
 FACE_4 = np.array([174, 73, 266, 201], dtype=np.float32)  # of the photograph, by eye
 

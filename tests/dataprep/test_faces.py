@@ -16,9 +16,9 @@ from skimage import data
 
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
+from dataprep.records import DataError
 from dataprep.retinaface import Face, overlap
 from dataprep.tracking import FaceLostError, Follower
-from dataprep.types import DataError
 from dataprep.video import DECODERS, Frame, open_video, steps
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"

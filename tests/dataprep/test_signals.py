@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dataprep.records import DataError
 from dataprep.signals import to_clock
-from dataprep.types import DataError
 
 BIOVID = {"rate_hz": 512.0, "clock_hz": 25.0, "n_steps": 138}
 TIME_S = np.arange(2816) / 512

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dataprep.datasets import recognise
 from dataprep.datasets.stress_predict import DATASET
+from dataprep.records import DataError, Trial
 from dataprep.signals import prepare_signals
-from dataprep.types import DataError, Trial
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "signals" / "stress_predict"

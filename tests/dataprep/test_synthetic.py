@@ -10,10 +10,10 @@ import pytest
 from dataprep import synthetic, synthetic_face
 from dataprep.datasets import recognise
 from dataprep.datasets.biovid import HOLDOUT, LOW_EXPRESSIVE
+from dataprep.records import DataError, SampleIndex
 from dataprep.retinaface import detector
 from dataprep.signals import prepare_signals
 from dataprep.synthetic import write_synthetic
-from dataprep.types import DataError, SampleIndex
 
 SMALL = (160, 120)
 

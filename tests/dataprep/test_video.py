@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from dataprep.types import DataError
+from dataprep.records import DataError
 from dataprep.video import DECODERS, Frame, open_video, steps
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"

@@ -140,7 +140,7 @@ def _facts(store: Store, key: str) -> dict:
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remote, tiny_data: Path, decoder: str) -> None:
-    from dataprep.types import DataError
+    from dataprep.records import DataError
     from dataprep.video import open_video
 
     clip = next(tiny_data.rglob("*.mp4"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dataprep.datasets import dataset
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid import config
 from grid.jobs import Inputs
 from grid.keys import digest

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataprep.datasets import dataset
-from dataprep.types import SampleIndex
+from dataprep.records import SampleIndex
 from grid import cells
 from grid.protocols import FoldSplit, protocols
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataprep.types import Trial
+from dataprep.records import Trial
 from grid.config import Execution, load
 from grid.keys import Stage
 from grid.prepare import TrunkSpec, VideoJob, run_video

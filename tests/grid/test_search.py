@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataprep.types import DataSet, SampleIndex
+from dataprep.records import DataSet, SampleIndex
 from grid import config
 from grid.inprocess import InProcess
 from grid.jobs import Inputs

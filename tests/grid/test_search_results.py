@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from dashboards import searches
-from dataprep.types import DataError
+from dataprep.records import DataError
 from grid import tracking
 from grid.launch import main
 from tests.conftest import TINY

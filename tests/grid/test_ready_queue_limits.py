@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.limits import death, out_of_memory
-from grid.queue import ReadyQueue, path_costs
+from grid.ready_queue import ReadyQueue, path_costs
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,23 @@ import numpy as np
 from dataprep.places import Place
 
 
-class DataError(ValueError):
-    """Bad input. The message names the file, what was found and what was expected."""
+class InputError(ValueError):
+    """Bad input that is no recording: a data set that cannot be read, absent weights, a wrong setting (exit code 2).
+
+    The message names the file or key, what was found and what was expected.
+    """
+
+
+class RecordingError(ValueError):
+    """The fault of one recording, raised by readers and decoders alone: the recording is quarantined, the rest goes on.
+
+    The message names the file, what was found and what was expected. A failure of the machine, of the configuration or of
+    this code is never a RecordingError.
+    """
+
+
+class DataError(InputError, RecordingError):
+    """Bad input of either kind. Being replaced by InputError and RecordingError."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""What happened while a sub-network was trained, as data: did it learn, and did it keep what it had learned?
+
+Everything here speaks of training alone: a network that has memorised noise has learned. Losses are means over an epoch in
+nats, as stored in the curve (per frame for a per-frame network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LEARNED, NOT_LEARNED, COLLAPSED = "learned", "not learned", "collapsed"
+
+LEAST_GAIN = 0.05
+"""A fit whose lowest loss is above (1 - this) x the loss of a constant guess has not learned."""
+MOST_LOST = 0.25
+"""A fit that has learned, and ends above its lowest loss by more than this share of its gain, has collapsed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """The record of one fit that was trained in epochs; it is stored as `facts["learning"]` of the fit's artefact.
+
+    `constant_loss` is the entropy of the training labels: what a constant guess of their frequencies costs. `lowest_loss` and
+    `last_loss` are of the curve. `largest_gradient_norm` is that of any step, before clipping. `train_loss` and
+    `train_accuracy` are measured on the training side in evaluation mode after the last epoch, and decide nothing.
+    """
+
+    constant_loss: float
+    lowest_loss: float
+    last_loss: float
+    largest_gradient_norm: float
+    train_loss: float
+    train_accuracy: float
+
+    @property
+    def verdict(self) -> str:
+        """LEARNED, NOT_LEARNED or COLLAPSED."""
+        return verdict(self.constant_loss, self.lowest_loss, self.last_loss)
+
+
+def verdict(constant_loss: float, lowest_loss: float, last_loss: float) -> str:
+    """LEARNED, NOT_LEARNED or COLLAPSED, from the three losses."""
+    if lowest_loss > (1 - LEAST_GAIN) * constant_loss:
+        return NOT_LEARNED
+    if last_loss > lowest_loss + MOST_LOST * (constant_loss - lowest_loss):
+        return COLLAPSED
+    return LEARNED
+
+
+def verdict_of(facts: Mapping[str, Any]) -> str:
+    """The verdict on a stored fit from the facts of its artefact; empty for what is not trained in epochs."""
+    record = facts.get("learning")
+    return verdict(record["constant_loss"], record["lowest_loss"], record["last_loss"]) if record else ""
+
+
+def constant_loss(labels: np.ndarray) -> float:
+    """The entropy of the labels in nats: ln 2 for two classes of equal size."""
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
