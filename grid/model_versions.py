@@ -111,7 +111,7 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
 
     where = f"{cell['modality']}/{cell['scenario']}/{cell['protocol']}/fold{cell['fold']}"
     model = from_run(out, where)
-    example = _example(model)
+    example = example_inputs(model)
     inputs: list[Any] = []
     for name, array in example.items():
         shape = (-1, -1, *array.shape[2:]) if name == "video" else (-1, *array.shape[1:])
@@ -130,13 +130,19 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
     return model.about
 
 
-def _example(model: Model) -> dict[str, np.ndarray]:
-    """Made-up inputs of the right shape: nobody's recording leaves the result folder with its model."""
+def example_inputs(model: Model) -> dict[str, np.ndarray]:
+    """A made-up recording, a whole window of it: nobody's leaves the result folder with its model.
+
+    Signals are slow waves that rise, sampled on the clock; the features of every frame are those of a made-up picture.
+    """
     random = np.random.default_rng(0)
     example = {}
     if model.trunk is not None:
-        example["video"] = random.random((1, 2, model.trunk.feature_size)).round(2).astype(np.float32)
+        of_a_face = random.random(model.trunk.feature_size)
+        flicker = 1 + 0.05 * random.standard_normal((model.n_steps, 1))
+        example["video"] = (of_a_face * flicker).clip(0).round(2).astype(np.float32)[None]
     if model.pipeline.uses_signals:
-        shape = (1, model.n_steps, len(model.about["channels"]))
-        example["signals"] = random.random(shape).round(3).astype(np.float32)
+        t_T = np.arange(model.n_steps) / model.clock_hz
+        waves = [np.sin(2 * np.pi * (0.2 + k) * t_T) + 0.1 * t_T for k in range(len(model.about["channels"]))]
+        example["signals"] = np.stack(waves, axis=1).round(3).astype(np.float32)[None]
     return example

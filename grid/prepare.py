@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from grid.config import Experiment
 
 FEATURES_VERSION = 2
-SIGNALS_VERSION = 2
+SIGNALS_VERSION = 3
 CROP_SETTINGS = ("size", "crop", "margin")
 """Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
 

@@ -2,7 +2,8 @@
 
 The model itself is the artefact `model`, a folder as `painmodels.export` writes it. Inputs, float32, with a leading dimension of
 recordings: `video` (N, T, F), the frozen trunk's features of the frames there are, and `signals` (N, n_steps, C), on the clock
-and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of which is no pain.
+and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of which is no pain. Where a
+recording cannot be judged, an error names it and says why: leave it out and ask again.
 
 For files instead of arrays: `mlflow.pyfunc.load_model(URI).unwrap_python_model().model` is what `painmodels.model.load` gives,
 with `.predict(video=…, signals=…)`, and `.video(path)` and `.signals(path)` that make the inputs above.
@@ -17,6 +18,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from painmodels.fit import one_thread
+from painmodels.inputs import NoEstimate
 from painmodels.model import load
 
 
@@ -33,13 +35,17 @@ class Served(PythonModel):
         """Probabilities (N, K), one recording after the other: a result does not depend on what else was asked."""
         many = len(next(iter(model_input.values())))
         video_NTF, signals_NTC = model_input.get("video"), model_input.get("signals")
+        found, reasons = [], []
         with one_thread():
-            found = [
-                self.model.of_arrays(
-                    None if video_NTF is None else video_NTF[i], None if signals_NTC is None else signals_NTC[i]
-                )
-                for i in range(many)
-            ]
+            for i in range(many):
+                try:
+                    video_TF = None if video_NTF is None else video_NTF[i]
+                    found.append(self.model.of_arrays(video_TF, None if signals_NTC is None else signals_NTC[i]))
+                except NoEstimate as reason:
+                    reasons.append(f"recording {i}: {reason}")
+        if reasons:
+            more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""
+            raise NoEstimate(f"no estimate for {len(reasons)} of {many} recordings: {'; '.join(reasons[:5])}{more}")
         return np.stack([f.p_classes_K for f in found]).astype(np.float32)
 
 

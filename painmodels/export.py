@@ -22,7 +22,8 @@ from safetensors.torch import load
 from dataprep.datasets import dataset
 from dataprep.places import pointed
 from painmodels.backbones import backbone
-from painmodels.model import FORMAT, Model, read_json
+from painmodels.model import Model
+from painmodels.model_files import FORMAT, ONNX_FILES, read_json
 from painmodels.spatial import SIZE, trunk_fingerprint, whole_state
 
 OPSET = 20
@@ -133,7 +134,7 @@ class _Flat(torch.nn.Module):
         return tuple(out[name] for name in OUTPUTS if name in out)
 
 
-OUTPUTS = ("p", "frames", "attention")
+OUTPUTS = ("p", "usable", "frames", "attention")
 
 
 class _Crops(torch.nn.Module):
@@ -150,7 +151,8 @@ def write_onnx(model: Model, folder: Path) -> list[Path]:
     """`network.onnx`, and `trunk.onnx` where the model uses video, for one recording at a time; gives the paths.
 
     network.onnx: `video` (1, n_steps, F) and `mask` (1, n_steps), float32; `signals` (1, n_steps, C) float32, unscaled, on the
-    clock. To `p` (1, K), `frames` (1, T, K), `attention` (1, T); those that the row has. trunk.onnx: `crops` (1, 227, 227, 3)
+    clock. To `p` (1, K), `usable` (1,), `frames` (1, T, K), `attention` (1, T); those that the row has. Where `usable` is False
+    there is no estimate, and `p` is NaN. trunk.onnx: `crops` (1, 227, 227, 3)
     uint8 RGB to `features` (1, F) float32.
     """
     if model.trunk is not None and model.trunk.precision != "float32":
@@ -165,10 +167,10 @@ def write_onnx(model: Model, folder: Path) -> list[Path]:
     if model.pipeline.uses_signals:
         inputs["signals"] = torch.zeros(1, model.n_steps, len(model.about["channels"]))
     values = model.pipeline(inputs.get("video"), inputs.get("mask"), inputs.get("signals"))
-    paths = [folder / "network.onnx"]
+    paths = [folder / ONNX_FILES[0]]
     _export(_Flat(model), inputs, [name for name in OUTPUTS if name in values], paths[0])
     if model.trunk is not None:
-        paths.append(folder / "trunk.onnx")
+        paths.append(folder / ONNX_FILES[1])
         _export(_Crops(model), {"crops": torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)}, ["features"], paths[1])
     return paths
 

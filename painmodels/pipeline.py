@@ -5,29 +5,37 @@
 `networks` lists, inputs first, {"role", "network", "version", "settings", "steps": [first, end], "inputs": [roles], "channels":
 [columns], "normalise"}; every role is there once at most. N recordings, T steps, F trunk features, C channels, K classes.
 The arithmetic is that of the fits: min-max scaling in float64, features of the spatial network rounded to float16.
+
+What cannot be judged has no probability: `p` is NaN, and `usable` False, where a value that is used is not finite, a channel does
+not vary in the window that is used, or no frame shows the face for longer than `max_gap` steps. The reason in words is
+`painmodels.inputs.why_unusable`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import nn
 
-from painmodels.registry import network
+from painmodels.registry import SubNetwork, Training, network
 
 
 class Pipeline(nn.Module):
-    """Calls give a dict of `p` (N, K), and `frames` (N, T, K) and `attention` (N, T) where the row has such parts.
+    """Calls give a dict of `p` (N, K), `usable` (N,) bool, and `frames` (N, T, K) and `attention` (N, T) of rows with such parts.
 
     `video_NTF` are trunk features of all steps of a trial (of the last frame again where there is none: `mask_NT` 0),
     `signals_NTC` unscaled signals on the clock; None where the row does not use them. A row of single frames gives the mean
     over its frames as `p`.
     """
 
-    def __init__(self, networks: Sequence[Mapping[str, Any]], *, n_features: int, n_channels: int, n_steps: int) -> None:
+    def __init__(
+        self, networks: Sequence[Mapping[str, Any]], *, n_features: int, n_channels: int, n_steps: int, max_gap: int
+    ) -> None:
         super().__init__()
+        self.max_gap = max_gap
         self.nodes = [dict(node) for node in networks]
         self.entries = {node["role"]: network(node["role"], node["network"]) for node in networks}
         for node in self.nodes:
@@ -50,6 +58,12 @@ class Pipeline(nn.Module):
         self.eval()
 
     @property
+    def signal_steps(self) -> tuple[int, int]:
+        """First and one-past-last step of the signals that are used; (0, 0) where the row uses none."""
+        found = [node["steps"] for node in self.nodes if node["role"] == "physiological"]
+        return (found[0][0], found[0][1]) if found else (0, 0)
+
+    @property
     def uses_video(self) -> bool:
         return "spatial" in self.entries
 
@@ -60,7 +74,7 @@ class Pipeline(nn.Module):
     def forward(
         self, video_NTF: torch.Tensor | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        return self._run(None if video_NTF is None else self.spatial(video_NTF), mask_NT, signals_NTC)
+        return self.of_steps(None if video_NTF is None else self.spatial(video_NTF), mask_NT, signals_NTC)
 
     def spatial(self, video_NTF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Of each step by itself: probabilities (N, T, K), and what the temporal network is fed with, (N, T, H)."""
@@ -76,7 +90,28 @@ class Pipeline(nn.Module):
         signals_NTC: torch.Tensor | None,
     ) -> dict[str, torch.Tensor]:
         """The same from what `spatial` gave, as a stream has it step by step."""
-        return self._run(spatial, mask_NT, signals_NTC)
+        out = self._run(spatial, mask_NT, signals_NTC)
+        usable_N = self._usable(spatial, mask_NT, signals_NTC)
+        return {**out, "p": torch.where(usable_N[:, None], out["p"], torch.nan), "usable": usable_N}
+
+    def _usable(
+        self,
+        spatial: tuple[torch.Tensor, torch.Tensor] | None,
+        mask_NT: torch.Tensor | None,
+        signals_NTC: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Whether each recording can be judged, (N,) bool."""
+        checks_N = []
+        if self.uses_signals and signals_NTC is not None:
+            first, end = self.signal_steps
+            x_NTC = signals_NTC[:, first:end]
+            checks_N += [torch.isfinite(x_NTC).all(2).all(1), (x_NTC.amax(1) > x_NTC.amin(1)).all(1)]
+        if self.uses_video and spatial is not None and mask_NT is not None:
+            checks_N += [torch.isfinite(x).all(2).all(1) for x in spatial]
+            # a face is unseen for longer than the gap where all of so many steps in a row are 0
+            kernel = min(self.max_gap + 1, mask_NT.shape[1])
+            checks_N.append(nn.functional.max_pool1d(mask_NT[:, None], kernel, stride=1).amin(2)[:, 0] > 0)
+        return torch.stack(checks_N).all(0)
 
     def _run(
         self,
@@ -104,7 +139,7 @@ class Pipeline(nn.Module):
                 assert mask_NT is not None
                 inputs.append(mask_NT[:, first:end])
             if build is not None:
-                settings = entry.settings(**_tuples(node["settings"]))
+                settings = _settings(entry, node["settings"])
                 self.parts[role] = entry.build(settings, [x.shape[-1] for x in inputs]).eval()
             part: Any = self.parts[role]
             if role == "spatial":
@@ -133,6 +168,13 @@ class Pipeline(nn.Module):
         return torch.where(span > 0, (x - low) / torch.where(span > 0, span, torch.ones_like(span)), 0.0).float()
 
 
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings out of JSON, where a tuple became a list."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+def _settings(entry: SubNetwork, table: Mapping[str, Any]) -> Training:
+    """Settings out of JSON, where a tuple became a list. Raises ValueError for those of another version of the network."""
+    known = {f.name for f in fields(entry.settings)}
+    if table.keys() - known:
+        unknown = ", ".join(sorted(table.keys() - known))
+        raise ValueError(
+            f"{entry.role} {entry.name}: found the settings {unknown}, expected some of {', '.join(sorted(known))}"
+        )
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    return entry.settings(**values)

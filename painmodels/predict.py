@@ -97,7 +97,7 @@ def write_table(model: Model, folder: Path, out: Any) -> int:
     for name, video, signals in recordings(folder, model):
         try:
             found = model.predict(video=video, signals=signals)
-        except ValueError as error:  # DataError among them
+        except ValueError as error:  # DataError and NoEstimate among them
             failed += 1
             table.writerow([name, "", "", str(error)])
         else:
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.folder:
                 return 1 if write_table(model, options.folder, out) else 0
             found = model.predict(video=options.video, signals=options.signals)
-            print(json.dumps(facts(model, found), indent=1), file=out)
+            print(json.dumps(facts(model, found), indent=1, allow_nan=False), file=out)
         if options.plot:
             plot(model, found, options.plot)
     except (ValueError, OSError) as error:

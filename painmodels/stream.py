@@ -15,9 +15,11 @@ Research software, not a medical device.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,86 +28,52 @@ import torch
 from dataprep import faces
 from dataprep.datasets import dataset
 from dataprep.records import DataError, Trial
-from dataprep.retinaface import Face, overlap
-from dataprep.signals import to_clock
+from dataprep.signals import MAX_RATIO, n_samples, to_clock
 from dataprep.video import Frame, open_video, steps
 from painmodels.fit import one_thread
+from painmodels.inputs import NoEstimate, why_no_samples
+from painmodels.live_face import LiveFace
 from painmodels.model import Model, Prediction, load
-
-DETECT_S = 0.2
-"""Time between detections while the face is where it was; a lost one is looked for in every frame."""
-FOLLOW = 0.6
-"""Share of a new box in the box used: the rest is that of the box before, against jitter."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """About the time up to `time_s` since the start. `prediction` is None, with a `reason`, where the face was not seen."""
+    """About the time up to `time_s` since the start. `prediction` is None, with a `reason`, where there was nothing to judge."""
 
     time_s: float
     prediction: Prediction | None
     reason: str = ""
 
 
-class LiveFace:
-    """The face of a running video, from the past alone. Calls give its box (4,) and whether a face was last seen there."""
-
-    def __init__(self, settings: faces.FaceSettings, *, rate_hz: float) -> None:
-        self.settings, self.every = settings, max(1, round(DETECT_S * rate_hz))
-        self.detect = faces.load_detector(settings)
-        self.face: Face | None = None
-        self.box_4: np.ndarray | None = None
-        self.n = 0
-
-    def __call__(self, frame: Frame) -> tuple[np.ndarray | None, bool]:
-        if self.face is None or self.n % self.every == 0:
-            self._find(frame)
-        self.n += 1
-        return self.box_4, self.face is not None
-
-    def _find(self, frame: Frame) -> None:
-        near = None
-        if self.face is not None:
-            centre = (self.face.box_4[:2] + self.face.box_4[2:]) / 2
-            side = float((self.face.box_4[2:] - self.face.box_4[:2]).max()) * self.settings.near
-            x0, y0 = centre - side / 2
-            near = self._search(frame, (x0, y0, x0 + side, y0 + side), self.settings.near_px, around=self.face)
-        if near is None:
-            near = self._search(frame, (0.0, 0.0, frame.width, frame.height), self.settings.work_px, around=None)
-        if near is None:
-            self.face = None  # the box stays: a bridge until it is found again
-            return
-        if self.box_4 is None or self.face is None:
-            self.box_4 = near.box_4.copy()
-        else:
-            self.box_4 = FOLLOW * near.box_4 + (1 - FOLLOW) * self.box_4
-        self.face = near
-
-    def _search(
-        self, frame: Frame, box: tuple[float, float, float, float], short_px: int, *, around: Face | None
-    ) -> Face | None:
-        """The best face of a part of the picture, shrunk to `short_px` on its short side."""
-        x0, y0, x1, y1 = (float(v) for v in box)
-        shrink = max(1.0, min(x1 - x0, y1 - y0) / short_px)
-        width, height = max(32, round((x1 - x0) / shrink)), max(32, round((y1 - y0) / shrink))
-        scale = np.array([(x1 - x0) / width, (y1 - y0) / height])
-        (seen,) = self.detect([frame.window((x0, y0, x1, y1), width=width, height=height)])
-        found = [face.moved(scale, np.array([x0, y0])) for face in seen]
-        if around is None:
-            return max(found, key=lambda f: f.score * f.area, default=None)
-        best = max(found, key=lambda f: float(overlap(around.box_4, f.box_4)), default=None)
-        return best if best is not None and overlap(around.box_4, best.box_4) > 0.3 else None
-
-
 class Stream:
-    """A model with the recent past of its inputs. `rates_hz`: samples a second of each channel the model uses."""
+    """A model with the recent past of its inputs. `rates_hz`: samples a second of each channel the model uses.
 
-    def __init__(self, model: Model, *, rates_hz: Mapping[str, float] | None = None, every_s: float = 1.0) -> None:
+    An input that is behind the others is waited for until they are `wait_s` ahead of it (default: the length of a window); then
+    estimates come without a value and with the reason, until it has caught up. So what is kept is bounded.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        rates_hz: Mapping[str, float] | None = None,
+        every_s: float = 1.0,
+        wait_s: float | None = None,
+    ) -> None:
         self.model, self.rates_hz = model, dict(rates_hz or {})
         self.channels: tuple[str, ...] = tuple(model.about["channels"])
         missing = [c for c in self.channels if c not in self.rates_hz]
         if missing:
             raise ValueError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
+        for channel, rate_hz in self.rates_hz.items():
+            if not 1 / MAX_RATIO <= rate_hz / model.clock_hz <= MAX_RATIO:  # NaN is in no range
+                low_hz, high_hz = model.clock_hz / MAX_RATIO, model.clock_hz * MAX_RATIO
+                raise ValueError(
+                    f"rates_hz: found {rate_hz} for {channel}, expected {low_hz:g} to {high_hz:g} samples a second"
+                )
+        self.wait_s = model.n_steps / model.clock_hz if wait_s is None else wait_s
+        if not (every_s > 0 and self.wait_s >= 0):
+            raise ValueError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
         self.every = max(1, round(every_s * model.clock_hz))
         self.end = model.n_steps  # the step before which the next estimate's window ends
         self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
@@ -135,101 +103,160 @@ class Stream:
             self.steps.append((p[0, 0], h[0, 0], seen))
         return self._due()
 
-    def samples(self, values: Mapping[str, np.ndarray]) -> list[Estimate]:
-        """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due."""
-        for channel, new in values.items():
+    def samples(self, values: Mapping[str, np.ndarray], *, at_s: float | None = None) -> list[Estimate]:
+        """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due.
+
+        `at_s` is the time of their first sample since the start, for a source that may lose some: what is missing before it is
+        unknown, and windows that hold it have no estimate. Without it samples follow those before without a gap.
+        """
+        for channel, given in values.items():
             if channel not in self.values:
                 raise ValueError(
                     f"samples: found channel {channel!r}, expected some of {', '.join(self.channels) or 'none'}"
                 )
-            self.values[channel] = np.concatenate([self.values[channel], np.asarray(new, dtype=np.float64)])
+            new = np.asarray(given, dtype=np.float64)
+            if new.ndim != 1:
+                raise ValueError(f"samples: channel {channel}: found shape {new.shape}, expected one row of values")
+            if at_s is not None:
+                self._skip_to(channel, at_s)
+            self.values[channel] = np.concatenate([self.values[channel], new])
         return self._due()
 
+    def _skip_to(self, channel: str, at_s: float) -> None:
+        """Unknown values up to the sample at this time."""
+        rate_hz, kept = self.rates_hz[channel], self.values[channel]
+        arrived = self.dropped[channel] + len(kept)
+        gap = round(at_s * rate_hz) - arrived if np.isfinite(at_s) else -2
+        if gap < -1:
+            last_s = arrived / rate_hz
+            raise ValueError(
+                f"samples: channel {channel}: found at_s = {at_s}, expected {last_s:.3f} or later: time goes on"
+            )
+        most = n_samples(rate_hz=rate_hz, clock_hz=self.model.clock_hz, n_steps=self.model.n_steps)
+        if gap > most:  # no window reaches further back
+            self.dropped[channel] += len(kept) + gap - most
+            kept, gap = np.empty(0), most
+        self.values[channel] = np.concatenate([kept, np.full(max(0, gap), np.nan)])
+
     def _due(self) -> list[Estimate]:
-        out = []
-        while self._complete():
-            out.append(self._estimate())
+        out: list[Estimate] = []
+        while True:
+            behind = self._behind()
+            if behind and self.ahead_s() - self.end / self.model.clock_hz <= self.wait_s:
+                return out
+            time_s = self.end / self.model.clock_hz
+            out.append(Estimate(time_s, None, behind) if behind else self._estimate(time_s))
             self.end += self.every
             self._forget()
-        return out
 
     def _wanted(self, channel: str) -> tuple[int, int]:
         """First and one-past-last sample of the window, counted from the start of the stream."""
-        first = round((self.end - self.model.n_steps) / self.model.clock_hz * self.rates_hz[channel])
-        return first, first + int(np.ceil((self.model.n_steps - 1) / self.model.clock_hz * self.rates_hz[channel])) + 1
+        rate_hz, clock_hz, n_steps = self.rates_hz[channel], self.model.clock_hz, self.model.n_steps
+        first = round((self.end - n_steps) / clock_hz * rate_hz)
+        return first, first + n_samples(rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps)
 
-    def _complete(self) -> bool:
+    def _arrived(self, channel: str) -> int:
+        return self.dropped[channel] + len(self.values[channel])
+
+    def _behind(self) -> str:
+        """The input whose part of the window is not there yet, in words; empty if all of it is."""
         if self.model.trunk is not None and self.first + len(self.steps) < self.end:
-            return False
-        return all(self.dropped[c] + len(self.values[c]) >= self._wanted(c)[1] for c in self.channels)
+            return f"no frame came after {(self.first + len(self.steps)) / self.model.clock_hz:.2f} s"
+        for c in self.channels:
+            if self._arrived(c) < self._wanted(c)[1]:
+                return f"channel {c}: no sample came after {self._arrived(c) / self.rates_hz[c]:.2f} s"
+        return ""
 
-    def _estimate(self) -> Estimate:
-        model, time_s = self.model, self.end / self.model.clock_hz
+    def ahead_s(self) -> float:
+        """How far the input that is furthest has come, in s since the start."""
+        come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
+        if self.model.trunk is not None:
+            come_s.append((self.first + len(self.steps)) / self.model.clock_hz)
+        return max(come_s)
+
+    def _estimate(self, time_s: float) -> Estimate:
+        model = self.model
         spatial = seen_T = signals_TC = None
         if model.trunk is not None:
             window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
             seen_T = np.array([seen for _, _, seen in window])
-            gap = longest(~seen_T)
-            if gap > model.face_settings.max_gap_s * model.clock_hz:
-                return Estimate(time_s, None, f"no face was seen for {gap / model.clock_hz:.2f} s")
             spatial = torch.stack([p for p, _, _ in window]), torch.stack([h for _, h, _ in window])
-        if self.channels:
-            columns = []
-            for c in self.channels:
-                first, last = (i - self.dropped[c] for i in self._wanted(c))
-                columns.append(
-                    to_clock(
-                        self.values[c][first:last],
-                        rate_hz=self.rates_hz[c],
-                        clock_hz=model.clock_hz,
-                        n_steps=model.n_steps,
-                    )
-                )
-            signals_TC = np.stack(columns, axis=1)
-        with one_thread():
-            return Estimate(time_s, model.of_steps(spatial, seen_T, signals_TC))
+        try:
+            if self.channels:
+                signals_TC = np.stack([self._on_clock(c) for c in self.channels], axis=1)
+            with one_thread():
+                return Estimate(time_s, model.of_steps(spatial, seen_T, signals_TC))
+        except NoEstimate as reason:
+            return Estimate(time_s, None, str(reason))
+
+    def _on_clock(self, channel: str) -> np.ndarray:
+        """The window of a channel, (n_steps,). Raises NoEstimate for values that cannot be judged."""
+        model, rate_hz = self.model, self.rates_hz[channel]
+        first, last = (i - self.dropped[channel] for i in self._wanted(channel))
+        values = self.values[channel][first:last]
+        reason = why_no_samples(
+            values, rate_hz=rate_hz, channel=channel, steps=model.pipeline.signal_steps, clock_hz=model.clock_hz
+        )
+        try:
+            if not reason:
+                return to_clock(values, rate_hz=rate_hz, clock_hz=model.clock_hz, n_steps=model.n_steps)
+        except DataError as error:  # values before the steps that are used, which the low-pass reaches
+            reason = f"channel {channel}: {error}"
+        raise NoEstimate(reason)
 
     def _forget(self) -> None:
         """Drop what no later window reaches."""
-        old = self.end - self.model.n_steps - self.first
+        old = min(self.end - self.model.n_steps - self.first, len(self.steps))
         if old > 0:
             del self.steps[:old]
             self.first += old
         for c in self.channels:
-            old = self._wanted(c)[0] - self.dropped[c]
+            old = min(max(0, self._wanted(c)[0] - self.dropped[c]), len(self.values[c]))
             self.values[c] = self.values[c][old:]
             self.dropped[c] += old
 
 
-def longest(flags_T: np.ndarray) -> int:
-    """The length of the longest run of True."""
-    best = run = 0
-    for flag in flags_T:
-        run = run + 1 if flag else 0
-        best = max(best, run)
-    return best
+HEADER = f"{'time':>10}  p_pain"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Replay a recording; a line an estimate. Gives 0, or 2 after printing what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m painmodels.stream", description="A recording, second by second.")
+    """Replay a recording; a line an estimate, printed when it is made. Gives 0, or 2 after printing what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m painmodels.stream",
+        description="A recording, second by second, from the past alone. No output may guide anybody's care.",
+        epilog="Signals are scaled over the window that ends now, as a recording of that length would be.",
+    )
     parser.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a model written by painmodels.export")
     parser.add_argument("--video", type=Path, metavar="FILE")
     parser.add_argument("--signals", type=Path, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line: time_s, p_pain (or null), reason")
     options = parser.parse_args(arguments)
     try:
         model = load(options.model)
+        if not options.json:
+            print(HEADER, flush=True)
         for estimate in replay(model, video=options.video, signals=options.signals):
-            what = f"{estimate.prediction.p_pain:.3f}" if estimate.prediction else f"-  ({estimate.reason})"
-            print(f"{estimate.time_s:8.2f} s  {what}", flush=True)
+            print(told(estimate, as_json=options.json), flush=True)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def replay(model: Model, *, video: Path | None, signals: Path | None) -> list[Estimate]:
-    """All estimates of a recording fed as a stream. Raises DataError for a bad file, ValueError for a missing one."""
+def told(estimate: Estimate, *, as_json: bool) -> str:
+    """One line about an estimate."""
+    found = estimate.prediction
+    if as_json:
+        p = None if found is None else round(found.p_pain, 6)
+        return json.dumps({"time_s": round(estimate.time_s, 3), "p_pain": p, "reason": estimate.reason}, allow_nan=False)
+    return f"{estimate.time_s:8.2f} s  " + (f"{found.p_pain:.3f}" if found else f"no estimate: {estimate.reason}")
+
+
+def replay(model: Model, *, video: Path | None, signals: Path | None) -> Iterator[Estimate]:
+    """The estimates of a recording that is fed as a stream, signals and frames side by side; each as soon as it is made.
+
+    Raises DataError for a bad file, ValueError for a missing one and for a recording that ends before the first window does.
+    """
     for name, used, given in (
         ("video", model.trunk is not None, video),
         ("signals", bool(model.about["channels"]), signals),
@@ -242,14 +269,31 @@ def replay(model: Model, *, video: Path | None, signals: Path | None) -> list[Es
         trial = Trial(signals.stem, "unknown", 0, "unknown", signals=str(signals.absolute()))
         read = dataset(model.about["reader"]).read_signals(trial)
     stream = Stream(model, rates_hz={c: read[c][1] for c in channels})
-    out = stream.samples({c: read[c][0] for c in channels})
-    if model.trunk is not None and video is not None:
-        opened = open_video(video, decoder=model.face_settings.decoder)
-        if not abs(opened.rate_hz / model.clock_hz - 1) <= 0.02:
-            raise DataError(f"{video}: found {opened.rate_hz:.2f} frames/s, expected {model.clock_hz:g} within 2%")
-        for frame in steps(opened):
-            out += stream.picture(frame)
-    return out
+    frames = _frames(model, video) if model.trunk is not None and video is not None else iter(())
+    n_pieces = max((int(np.ceil(len(v) / rate_hz * model.clock_hz)) for v, rate_hz in read.values()), default=0)
+    made = 0
+    for k in count():
+        frame = next(frames, None)
+        if frame is None and k >= n_pieces:
+            break
+        found = [] if frame is None else stream.picture(frame)
+        for channel in channels:
+            values, rate_hz = read[channel]
+            first, last = (round(step / model.clock_hz * rate_hz) for step in (k, k + 1))
+            if first < len(values):
+                found += stream.samples({channel: values[first:last]})
+        made += len(found)
+        yield from found
+    if not made:
+        window_s, ended_s = model.n_steps / model.clock_hz, stream.ahead_s()
+        raise ValueError(f"the recording ended at {ended_s:.2f} s, before the first window of {window_s:.2f} s")
+
+
+def _frames(model: Model, video: Path) -> Iterator[Frame]:
+    opened = open_video(video, decoder=model.face_settings.decoder)
+    if not abs(opened.rate_hz / model.clock_hz - 1) <= 0.02:
+        raise DataError(f"{video}: found {opened.rate_hz:.2f} frames/s, expected {model.clock_hz:g} within 2%")
+    return steps(opened)
 
 
 if __name__ == "__main__":

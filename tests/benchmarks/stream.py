@@ -28,7 +28,8 @@ from dataprep.video import open_video
 from painmodels import registry
 from painmodels.backbones import backbone
 from painmodels.fit import fit
-from painmodels.model import FORMAT, Model
+from painmodels.model import Model
+from painmodels.model_files import FORMAT
 from painmodels.spatial import whole_state
 from painmodels.stream import Stream
 
@@ -56,11 +57,14 @@ def untrained(trunk: str, precision: str) -> Model:
         fitted = fit(network, settings, [np.zeros(s, np.float32) for s in sizes[role]], np.zeros(1, int), seed=0)
         tensors |= {f"parts.{role}.{n}": torch.from_numpy(v) for n, v in fitted.weights.items()}
         node = {"role": role, "network": name, "version": network.version, "settings": asdict(settings), "inputs": inputs}
-        scale = {"channels": [0], "normalise": "trial"} if role == "physiological" else {"channels": [], "normalise": ""}
+        scale = {"channels": [], "names": [], "normalise": ""}
+        if role == "physiological":
+            scale = {"channels": [0], "names": ["eda"], "normalise": "trial"}
         nodes.append({**node, **scale, "steps": [0, STEPS]})
     about = {
         "format": FORMAT,
         "cell": "eda+video/benchmark/none/fold0",
+        "experiment": "benchmark",
         "synthetic": True,
         "reader": "biovid",
         "clock_hz": 25.0,

@@ -10,8 +10,9 @@ import pytest
 from dataprep.signals import read_table
 from dataprep.video import open_video
 from painmodels.export import from_run
+from painmodels.inputs import longest
 from painmodels.model import Model
-from painmodels.stream import Stream, longest, main, replay
+from painmodels.stream import Stream, main, replay
 
 RATE_HZ = 512.0
 
@@ -71,7 +72,7 @@ def test_video_and_signals_come_near_the_prediction_of_the_recording(models: dic
     clip = {"video": video, "signals": tiny_data / "biosignals_filtered" / video.parent.name / f"{video.stem}_bio.csv"}
     model = models["eda+ecg+video"]
     offline = model.predict(**clip)
-    (estimate,) = replay(model, **clip)
+    (estimate,) = list(replay(model, **clip))
     assert estimate.prediction.p_pain == pytest.approx(offline.p_pain, abs=0.05)
     assert np.corrcoef(estimate.prediction.frames_T, offline.frames_T)[0, 1] > 0.9
     assert estimate.prediction.attention_T.sum() == pytest.approx(1, abs=1e-4)
@@ -112,7 +113,9 @@ def test_wrong_input_is_named(
     assert main(["--model", str(tmp_path)]) == 2
     assert "uses signals: found no signals file" in capsys.readouterr().err
     assert main(["--model", str(tmp_path), "--signals", str(clip["signals"])]) == 0
-    assert capsys.readouterr().out.startswith("    5.52 s  0.")
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split() == ["time", "p_pain"]
+    assert line.startswith("    5.52 s  0.")
 
 
 def test_the_longest_run() -> None:
