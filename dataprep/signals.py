@@ -29,10 +29,9 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 def to_clock(values: np.ndarray, *, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray:
     """A signal sampled at `rate_hz` from the trial's start on, read at the moments k / clock_hz.
 
-    Returns (n_steps,) float32, made of the samples up to the last moment alone: what follows changes nothing. The low-pass reaches
-    about 7 steps to both sides (0.3 s at 25 Hz; beyond, under 0.3 % of its peak). A signal that ends
-    at most one clock step early holds its last value; one shorter than that, or with values that are not finite, raises
-    DataError.
+    Returns (n_steps,) float32, made of the samples up to the last moment alone: what follows changes nothing. The low-pass
+    reaches about 7 steps to both sides (0.3 s at 25 Hz; beyond, under 0.3 % of its peak). A signal that ends at most one clock
+    step early holds its last value; one shorter than that, or with values that are not finite, raises DataError.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
