@@ -168,7 +168,7 @@ def _curves(plan: Plan, store: Store) -> pd.DataFrame:
                 {"stage": name, "scenario": fit.scenario, "fold": fit.fold, **point}
                 for point in store.facts(fit.stage)["curve"]
             ]
-    return pd.DataFrame(rows, columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy", "lr"])
+    return pd.DataFrame(rows, columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy", "gradient_norm", "lr"])
 
 
 def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -129,6 +130,7 @@ class Runner:
             "subjects": sorted(set(job.train.subjects)),
             "trials": len(job.train.trial_ids),
             "curve": list(fitted.curve),
+            "learning": asdict(fitted.learning) if fitted.learning else None,
             "seconds": round(seconds, 3),
             "device": self.device,
             "packed": packed,

@@ -17,6 +17,7 @@ from painmodels.registry import SubNetwork, Training
 
 Row = dict[str, float]
 _COLUMNS = ("epoch", "loss", "accuracy", "lr")
+_NORM = "gradient_norm"  # of the curve, in an array of its own: the file's `curve` keeps its four columns
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -80,6 +81,7 @@ def state_of(
         for key in _ADAM:
             state[f"adam/{name}/{key}"] = optimiser.state[parameter][key].cpu().numpy().copy()
     state["curve"] = np.array([[row[c] for c in _COLUMNS] for row in curve], dtype=np.float64)
+    state[_NORM] = np.array([row[_NORM] for row in curve], dtype=np.float64)
     state["signature"] = signature
     return state
 
@@ -100,6 +102,8 @@ def resume(
         arrays = {key: torch.from_numpy(np.array(state[f"adam/{name}/{key}"])) for key in _ADAM}
         # the step count stays on the CPU, where Adam keeps it
         optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in arrays.items()}
+    norms = state.get(_NORM, np.full(len(state["curve"]), np.nan)).tolist()
     return [
-        {c: int(v) if c == "epoch" else v for c, v in zip(_COLUMNS, row, strict=True)} for row in state["curve"].tolist()
+        {c: int(v) if c == "epoch" else v for c, v in zip((*_COLUMNS, _NORM), (*row, norm), strict=True)}
+        for row, norm in zip(state["curve"].tolist(), norms, strict=True)
     ]

@@ -1,6 +1,7 @@
 """The one training loop of all sub-networks, and running them once they are trained.
 
-Adam on the cross-entropy, the learning rate of `torch.optim.lr_scheduler.MultiStepLR`, a fixed number of epochs.
+Adam on the cross-entropy, gradients scaled down to `clip_norm` where they are larger, the learning rate of
+`torch.optim.lr_scheduler.MultiStepLR`, a fixed number of epochs.
 All data are tensors on the device; only a batch at a time is float32. Equal arguments give equal bytes on a CPU,
 whatever the number of threads the process has: initialisation, dropout and the order of an epoch's batches depend on
 (seed, epoch) alone, arithmetic runs in one thread, and the global generators are left as they were.
@@ -19,18 +20,24 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from painmodels.checkpoints import Checkpoint, Row, arrays_of, resume, signature_of, start_from, state_of
 from painmodels.devices import precision
+from painmodels.learning import Learning, recorded
 from painmodels.registry import SubNetwork, Training
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """`weights`: tensor name -> float32 array. `curve`: a row per epoch; loss and accuracy are means over the epoch."""
+    """`weights`: tensor name -> float32 array. `curve`: a row per epoch; loss and accuracy are means over the epoch, and
+    `gradient_norm` is the largest of any step, before clipping. `learning`: what happened, None where there were no epochs or
+    more are to come.
+    """
 
     weights: dict[str, np.ndarray]
     curve: tuple[Row, ...]
+    learning: Learning | None = None
 
 
 def fit(
@@ -73,18 +80,18 @@ def fit(
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
             optimiser.param_groups[0]["lr"] = rate
             with seeded(seed, epoch + 1, device):
-                loss, accuracy = _epoch(model, optimiser, tensors, target, settings.batch)
-            if not np.isfinite(loss):
-                raise ValueError(
-                    f"{network.role} {network.name}: the loss is {loss} in epoch {epoch}, lr {rate}: expected finite"
-                )
-            curve.append({"epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": rate})
+                row = _epoch(model, optimiser, tensors, target, settings)
+            curve.append(finite({"epoch": epoch, **row, "lr": rate}, f"{network.role} {network.name}"))
             if on_epoch:
                 on_epoch(curve[-1])
             pause = (epoch + 1) % checkpoint.every == 0 or epoch + 1 == last if checkpoint else False
             if checkpoint and pause and epoch + 1 < settings.epochs:
                 checkpoint.save(state_of(model, optimiser, curve, signature))
-        return Fitted(arrays_of(model), tuple(curve))
+        learning = None
+        if curve and len(curve) == settings.epochs:
+            loss, accuracy = evaluated(model, tensors, target)
+            learning = recorded(np.asarray(labels), curve, train_loss=loss, train_accuracy=accuracy)
+        return Fitted(arrays_of(model), tuple(curve), learning)
 
 
 def outputs(
@@ -149,21 +156,51 @@ def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> tor
 
 
 def _epoch(
-    model: torch.nn.Module, optimiser: torch.optim.Adam, inputs: list[torch.Tensor], target: torch.Tensor, batch: int
-) -> tuple[float, float]:
-    """One pass over all rows in an order from the CPU's generator (the same on every device): mean loss, accuracy."""
+    model: torch.nn.Module, optimiser: torch.optim.Adam, inputs: list[torch.Tensor], target: torch.Tensor, settings: Training
+) -> Row:
+    """One pass over all rows in an order from the CPU's generator (the same on every device): a row of the curve."""
     model.train()
+    weights = [p for p in model.parameters() if p.requires_grad]
     order = torch.randperm(len(target), generator=torch.default_generator).to(target.device)
     sums = torch.zeros(2, dtype=torch.float64, device=target.device)  # on the device: reading them would wait for it
-    for rows in order.split(batch):
+    largest = torch.zeros((), device=target.device)
+    for rows in order.split(settings.batch):
         logits = model(*(x[rows].float() for x in inputs))
         loss = functional.cross_entropy(logits, target[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        norm = get_total_norm([p.grad for p in weights if p.grad is not None])
+        if settings.clip_norm:
+            clip_grads_with_norm_(weights, settings.clip_norm, norm)
         optimiser.step()
+        largest = torch.maximum(largest, norm)
         sums += torch.stack([loss.detach() * len(rows), (logits.argmax(-1) == target[rows]).sum()])
-    loss_sum, right = sums.tolist()
-    return loss_sum / len(target), right / len(target)
+    loss_sum, right, largest_norm = torch.cat([sums, largest.double()[None]]).tolist()
+    return {"loss": loss_sum / len(target), "accuracy": right / len(target), "gradient_norm": largest_norm}
+
+
+def finite(row: Row, what: str) -> Row:
+    """A row of the curve. Raises ValueError if training has diverged; in the last step only the gradient shows it."""
+    for name in ("loss", "gradient_norm"):
+        if not np.isfinite(row[name]):
+            title = name.replace("_", " ")
+            raise ValueError(f"{what}: the {title} is {row[name]} in epoch {row['epoch']}, lr {row['lr']}: expected finite")
+    return row
+
+
+def evaluated(
+    model: torch.nn.Module, inputs: Sequence[torch.Tensor], target: torch.Tensor, *, batch: int = 256
+) -> tuple[float, float]:
+    """Mean loss and accuracy of a network over all rows, in evaluation mode."""
+    model.eval()
+    loss = right = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(target), batch):
+            rows = slice(start, start + batch)
+            logits = model(*(x[rows].float() for x in inputs))
+            loss += float(functional.cross_entropy(logits, target[rows], reduction="sum"))
+            right += float((logits.argmax(-1) == target[rows]).sum())
+    return loss / len(target), right / len(target)
 
 
 @contextmanager

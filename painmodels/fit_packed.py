@@ -18,7 +18,8 @@ import torch
 
 from painmodels.checkpoints import Checkpoint, Row, arrays_of, resume, signature_of, state_of
 from painmodels.devices import precision
-from painmodels.fit import Fitted, check_inputs, one_thread, seeded
+from painmodels.fit import Fitted, check_inputs, evaluated, finite, one_thread, seeded
+from painmodels.learning import Learning, recorded
 from painmodels.packed import PackedLSTM, PackedTrainer
 from painmodels.physiological import NETWORK, Settings
 
@@ -85,6 +86,15 @@ class _Alone:
             moments = {"exp_avg": first[k].cpu().clone(), "exp_avg_sq": second[k].cpu().clone()}
             self.optimiser.state[parameter] = {"step": trainer.counts_K[k].cpu().clone(), **moments}
 
+    def learning(self, device: str | torch.device) -> Learning | None:
+        """What happened, once the fit is over."""
+        job = self.job
+        if not self.curve or len(self.curve) < job.settings.epochs:
+            return None
+        inputs, target = (torch.from_numpy(np.array(x)).to(device) for x in (job.x_NTC, np.asarray(job.labels_N, np.int64)))
+        loss, accuracy = evaluated(self.model.to(device), [inputs], target)
+        return recorded(np.asarray(job.labels_N), self.curve, train_loss=loss, train_accuracy=accuracy)
+
     def keep(self, trainer: PackedTrainer, k: int, epoch: int) -> None:
         """After an epoch: a checkpoint where `fit.fit` would make one."""
         job, point = self.job, self.job.checkpoint
@@ -106,7 +116,12 @@ def fit_packed(jobs: Sequence[Job], *, device: str | torch.device = "cpu") -> li
         model = PackedLSTM([f.model.state_dict() for f in fits], layers=settings.layers).to(device)
         n_steps, n_inputs = jobs[0].x_NTC.shape[1:]
         trainer = PackedTrainer(
-            model, batch=settings.batch, n_steps=n_steps, n_inputs=n_inputs, weight_decay=settings.weight_decay
+            model,
+            batch=settings.batch,
+            n_steps=n_steps,
+            n_inputs=n_inputs,
+            clip_norms=[job.settings.clip_norm for job in jobs],
+            weight_decay=settings.weight_decay,
         )
         for k, one in enumerate(fits):
             one.give(trainer, k)
@@ -125,7 +140,7 @@ def fit_packed(jobs: Sequence[Job], *, device: str | torch.device = "cpu") -> li
                 one.keep(trainer, k, epoch)
         for k, one in enumerate(fits):
             one.take(trainer, k)
-    return [Fitted(arrays_of(f.model), tuple(f.curve)) for f in fits]
+        return [Fitted(arrays_of(f.model), tuple(f.curve), f.learning(device)) for f in fits]
 
 
 def _stacked(jobs: Sequence[Job], device: str | torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,10 +174,9 @@ def _order(
     return tuple(x.view(len(jobs), n_batches, batch).to(device) for x in (order, weight))  # type: ignore[return-value]
 
 
-def _note(fits: Sequence[_Alone], active: Sequence[bool], epoch: int, rates: list[float], sums_2K: torch.Tensor) -> None:
+def _note(fits: Sequence[_Alone], active: Sequence[bool], epoch: int, rates: list[float], sums_3K: torch.Tensor) -> None:
     for k, (one, is_on) in enumerate(zip(fits, active, strict=True)):
         if is_on:
-            loss, accuracy = (float(v) / len(one.job.x_NTC) for v in sums_2K[:, k])
-            if not np.isfinite(loss):
-                raise ValueError(f"packed fit {k}: the loss is {loss} in epoch {epoch}, lr {rates[k]}: expected finite")
-            one.curve.append({"epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": rates[k]})
+            loss, accuracy = (float(v) / len(one.job.x_NTC) for v in sums_3K[:2, k])
+            row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "gradient_norm": float(sums_3K[2, k]), "lr": rates[k]}
+            one.curve.append(finite(row, f"packed fit {k}"))

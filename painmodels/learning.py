@@ -6,7 +6,7 @@ nats, as stored in the curve (per frame for a per-frame network).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,21 @@ def verdict(constant_loss: float, lowest_loss: float, last_loss: float) -> str:
     if last_loss > lowest_loss + MOST_LOST * (constant_loss - lowest_loss):
         return COLLAPSED
     return LEARNED
+
+
+def recorded(
+    labels: np.ndarray, curve: Sequence[Mapping[str, float]], *, train_loss: float, train_accuracy: float
+) -> Learning:
+    """The record of a fit on these labels; `curve` has a row per epoch, one at least."""
+    losses = [row["loss"] for row in curve]
+    return Learning(
+        constant_loss=constant_loss(labels),
+        lowest_loss=min(losses),
+        last_loss=losses[-1],
+        largest_gradient_norm=max(row["gradient_norm"] for row in curve),
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+    )
 
 
 def verdict_of(facts: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """K LSTM networks of one shape trained side by side as one batched computation: what one small network leaves idle, all use.
 
-The arithmetic of each is that of `nn.LSTM` + linear head, cross-entropy and `torch.optim.Adam` alone: each network has its own
-weights, data, learning rate and step count, and one whose epochs are over (or whose data are shorter) is left as it is. On a GPU
-a whole step - forward, backward, Adam - is recorded once as a CUDA graph and replayed, so that its thousands of small kernels
-cost no launches. On a CPU `nn.LSTM` alone is as fast (measured: see DECISIONS), so the grid packs on GPUs only.
+The arithmetic of each is that of `nn.LSTM` + linear head, cross-entropy, clipping by norm and `torch.optim.Adam` alone: each
+network has its own weights, data, gradient norm, learning rate and step count, and one whose epochs are over (or whose data are
+shorter) is left as it is. On a GPU a whole step - forward, backward, Adam - is recorded once as a CUDA graph and replayed, so
+that its thousands of small kernels cost no launches. On a CPU `nn.LSTM` alone is as fast (measured: see DECISIONS), so the grid
+packs on GPUs only.
 
 This file needs torch alone. K networks, B trials in a batch, T steps, F inputs, H hidden units, G = 4 H gates.
 """
@@ -17,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of torch.optim.Adam
+CLIP_EPSILON = 1e-6  # of torch.nn.utils.clip_grad_norm_
 
 
 class PackedLSTM(nn.Module):
@@ -61,9 +63,21 @@ class PackedLSTM(nn.Module):
 
 
 class PackedTrainer:
-    """Trains a `PackedLSTM` step by step. `step` gives summed loss and right answers of each network, (2, K) float64."""
+    """Trains a `PackedLSTM` step by step. `clip_norms`: of each network, 0 for none.
 
-    def __init__(self, model: PackedLSTM, *, batch: int, n_steps: int, n_inputs: int, weight_decay: float = 0.0) -> None:
+    `take_sums` gives of each network the summed loss, the right answers and the largest gradient norm, (3, K) float64.
+    """
+
+    def __init__(
+        self,
+        model: PackedLSTM,
+        *,
+        batch: int,
+        n_steps: int,
+        n_inputs: int,
+        clip_norms: Sequence[float],
+        weight_decay: float = 0.0,
+    ) -> None:
         self.model, self.weight_decay = model, weight_decay
         self.weights = list(model.parameters())
         device, n = self.weights[0].device, len(self.weights[0])
@@ -75,7 +89,8 @@ class PackedTrainer:
         self.y_KB = torch.zeros(n, batch, dtype=torch.int64, device=device)
         self.weight_KB = torch.zeros(n, batch, device=device)
         self.lr_K = torch.zeros(n, device=device)
-        self.sums_2K = torch.zeros(2, n, dtype=torch.float64, device=device)
+        self.clip_K = torch.tensor([c or torch.inf for c in clip_norms], device=device)
+        self.sums_3K = torch.zeros(3, n, dtype=torch.float64, device=device)
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def moments(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,10 +98,10 @@ class PackedTrainer:
         place = [p is self.model.part(name) for p in self.weights].index(True)
         return self.first[place], self.second[place]
 
-    def step(self, x_KBTF: torch.Tensor, y_KB: torch.Tensor, weight_KB: torch.Tensor, lr_K: torch.Tensor) -> torch.Tensor:
+    def step(self, x_KBTF: torch.Tensor, y_KB: torch.Tensor, weight_KB: torch.Tensor, lr_K: torch.Tensor) -> None:
         """One batch of each network; rows of weight 0 are padding, a network without any row is left as it is.
 
-        The sums are those of all steps since `take_sums`; nothing here waits for the device.
+        Nothing here waits for the device.
         """
         for place, value in ((self.x_KBTF, x_KBTF), (self.y_KB, y_KB), (self.weight_KB, weight_KB), (self.lr_K, lr_K)):
             place.copy_(value)
@@ -96,12 +111,11 @@ class PackedTrainer:
             self.graph.replay()
         else:
             self._compute()
-        return self.sums_2K
 
     def take_sums(self) -> torch.Tensor:
-        """The sums so far, on the CPU; they begin again at 0."""
-        sums = self.sums_2K.cpu().clone()
-        self.sums_2K.zero_()
+        """Sums and largest norms of all steps since the last call, on the CPU; they begin again at 0."""
+        sums = self.sums_3K.cpu().clone()
+        self.sums_3K.zero_()
         return sums
 
     def _compute(self) -> None:
@@ -112,8 +126,12 @@ class PackedTrainer:
         grads = torch.autograd.grad((loss_KB.sum(1) / rows_K.clamp(min=1)).sum(), self.weights)
         with torch.no_grad():
             right_KB = (logits_KBC.argmax(-1) == self.y_KB) * self.weight_KB
-            self.sums_2K += torch.stack([loss_KB.sum(1), right_KB.sum(1)])
-            self._adam(grads, (rows_K > 0).float())
+            norm_K = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
+            self.sums_3K[:2] += torch.stack([loss_KB.sum(1), right_KB.sum(1)])
+            self.sums_3K[2] = torch.maximum(self.sums_3K[2], norm_K.double())
+            share_K = (self.clip_K / (norm_K + CLIP_EPSILON)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_
+            clipped = [g * share_K.view(-1, *[1] * (g.ndim - 1)) for g in grads]
+            self._adam(clipped, (rows_K > 0).float())
 
     def _adam(self, grads: Sequence[torch.Tensor], active_K: torch.Tensor) -> None:
         """Adam with a step count, a learning rate and an on/off switch for each network."""
@@ -131,7 +149,7 @@ class PackedTrainer:
 
     def _record(self) -> torch.cuda.CUDAGraph:
         """The graph of one step. Recording needs rehearsals on a side stream; what they changed is put back."""
-        changed = [*self.weights, *self.first, *self.second, self.counts_K, self.sums_2K]
+        changed = [*self.weights, *self.first, *self.second, self.counts_K, self.sums_3K]
         before = [value.detach().clone() for value in changed]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())

@@ -9,6 +9,7 @@ Shape legend, used in every module: B trials (or frames) in a batch, T steps, F 
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 class Training:
     """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's.
 
-    `classes` is set by the experiment's task, for all sub-networks alike. `tf32` lets a GPU round the factors of products to
-    ten bits, which is faster; off, products are float32 as on a CPU.
+    `classes` is set by the experiment's task, for all sub-networks alike. `clip_norm`: before each step the gradient is scaled
+    down to this norm (of all of the network's weights together) where it is larger; 0: never. `tf32` lets a GPU round the
+    factors of products to ten bits, which is faster; off, products are float32 as on a CPU.
     """
 
     epochs: int
@@ -35,7 +37,12 @@ class Training:
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     classes: int = 2
+    clip_norm: float = 1.0
     tf32: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.clip_norm < math.inf:
+            raise ValueError(f"clip_norm: found {self.clip_norm}, expected a finite number of at least 0 (0: no clipping)")
 
 
 class Network(Protocol):

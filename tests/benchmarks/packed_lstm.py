@@ -36,6 +36,9 @@ class Alone(nn.Module):
         return self.head(self.lstm(x_BTF)[0][:, -1])
 
 
+CLIP_NORM = 1.0
+
+
 def measure(a: argparse.Namespace) -> dict:
     spec = importlib.util.spec_from_file_location(
         "packed", SOURCE
@@ -58,6 +61,7 @@ def measure(a: argparse.Namespace) -> dict:
                 loss = nn.functional.cross_entropy(network(x[k, s]), y[k, s])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
                 optimiser.step()
             networks.append({name: v.cpu() for name, v in network.state_dict().items()})
         return networks
@@ -66,7 +70,9 @@ def measure(a: argparse.Namespace) -> dict:
 
     def together() -> list[dict[str, torch.Tensor]]:
         model = packed.PackedLSTM(start, layers=2).to(device)
-        trainer = packed.PackedTrainer(model, batch=a.batch, n_steps=a.length, n_inputs=a.inputs)
+        trainer = packed.PackedTrainer(
+            model, batch=a.batch, n_steps=a.length, n_inputs=a.inputs, clip_norms=[CLIP_NORM] * a.networks
+        )
         for s in range(a.steps):
             trainer.step(x[:, s], y[:, s], weight, lr)
         return model.states()
