@@ -39,9 +39,9 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
     for a in mine.panels:
         for b in other.panels:
             if a.scenario == b.scenario:
-                panels.append(
-                    {"title": a.scenario, "rows": _rows(a, b, sign=-1 if leak and protocols[0] == "sample" else 1)}
-                )
+                sign = -1 if leak and protocols[0] == "sample" else 1
+                marked = mine.marked(a) | other.marked(b)
+                panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked)})
     return {"heads": heads, "differences": differences, "leak": leak, "panels": [p for p in panels if p["rows"]]}
 
 
@@ -50,8 +50,11 @@ def _head(results: Results, differences: list[tuple[str, str, str]], which: int)
     return f"{results.folder.name}" + (f" ({', '.join(told[:2])})" if told else "")
 
 
-def _rows(a: Panel, b: Panel, *, sign: int) -> list[dict[str, Any]]:
-    """A row per modality row of both: means over folds (percent), the paired difference over subjects (points), p, p_holm."""
+def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str]) -> list[dict[str, Any]]:
+    """A row per modality row of both: means over folds (percent), the paired difference over subjects (points), p, p_holm.
+
+    With a row of `marked`, whose sub-networks did not all learn, nothing is claimed: it counts with p = 1.
+    """
     found: list[dict[str, Any]] = []
     for modality in [m for m in a.rows if m in b.rows]:
         here, there = a.by_subject[modality], b.by_subject[modality]
@@ -60,7 +63,8 @@ def _rows(a: Panel, b: Panel, *, sign: int) -> list[dict[str, Any]]:
         interval = bootstrap_interval(d_S)
         means = [100 * p.scores.loc[p.scores["modality"].astype(str) == modality, "accuracy"].mean() for p in (a, b)]
         row = {"modality": modality, "mine": means[0], "other": means[1], "difference": interval.mean, "low": interval.low}
-        found.append({**row, "high": interval.high, "p": sign_flip_test(d_S), "n": interval.n, "d": effect_size(d_S)})
+        row |= {"marked": modality in marked, "p": 1.0 if modality in marked else sign_flip_test(d_S)}
+        found.append({**row, "high": interval.high, "n": interval.n, "d": effect_size(d_S)})
     corrected = holm(np.array([row["p"] for row in found]))
     for row, p_holm in zip(found, corrected, strict=True):
         row["p_holm"] = float(p_holm)

@@ -65,6 +65,8 @@ def to_svg(fig: Figure, name: str) -> str:
 def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float]) -> Figure:
     """Figure 3: mean accuracy with its SD over folds, a line a modality row, with the paper's value as a hollow diamond.
 
+    A mark (grid/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
+
     `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is each series' majority share (0 to 1).
     """
     rows = in_order(table["modality"].astype(str), ())
@@ -79,6 +81,9 @@ def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]],
             within = [np.minimum(spread, mean), np.minimum(spread, 100 - mean)]  # no accuracy is above 100 %
             style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
             ax.errorbar(mean, y, xerr=within, label=title, **style)
+            for x, at, mark in zip(mean, y, mine["mark"] if "mark" in mine else [""] * len(mine), strict=True):
+                if mark:
+                    ax.annotate(mark, (x, at), xytext=(5, 1), textcoords="offset points", color=colour, fontsize=8)
             ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
         for share in sorted({round(100 * c, 1) for c in chance}):
             ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))

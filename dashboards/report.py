@@ -24,6 +24,7 @@ from markupsafe import Markup
 from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.records import DataError
+from grid.learned import KEY, SYMBOLS
 from grid.metrics import confusion
 from grid.stats import bootstrap_interval, compare_rows
 from grid.tables import identity_check, in_order, paper_table3, table2, write_table2
@@ -46,7 +47,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     """
     results = read_results(folder)
     beside = None if other is None else compare.side_by_side(results, read_results(other))
-    table = table2(results.scores, results.predictions)
+    table = table2(results.scores, results.predictions, results.marks)
     page = folder / "report.html"
     write_table2(table, folder)
     if results.panels:
@@ -66,7 +67,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
     people = _people(results)
     identity = identity_check(table)
-    panels = [_panel(panel, table, identity, people) for panel in results.panels]
+    panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
         title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
@@ -79,6 +80,8 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         roc=_multiples(results, figures.roc_figure, "roc"),
         calibration=_multiples(results, figures.calibration_figure, "calibration"),
         curves=_curves(results),
+        mark_key=KEY,
+        learning=_learning(results),
         attention=_attention(results),
         search=searches.section(searches.read_searches(results.folder)),
         beside=beside,
@@ -94,10 +97,12 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     )
 
 
-def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd.DataFrame) -> dict[str, Any]:
+def _panel(
+    results: Results, panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd.DataFrame
+) -> dict[str, Any]:
     """All that the template says about one panel."""
     mine = (table["scenario"] == panel.scenario) & (table["protocol"] == panel.protocol)
-    pairs = _records(compare_rows(panel.predictions))
+    pairs = _records(compare_rows(panel.predictions, marked=results.marked(panel)))
     for pair in pairs:
         pair |= {"claim": wording.claimable(pair), "text": wording.comparison_text(pair)}
     others = [p for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))]
@@ -110,6 +115,12 @@ def _panel(panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd
         "n_subjects": len(panel.by_subject),
         "table2": _records(table[mine]),
         "identity": _records(identity[mine]),
+        "learned": [
+            (row, mark) for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
+        ],
+        "marks": {
+            row: mark.symbol for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
+        },
         "paper": bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chance": panel.chance,
         "confusions": [(row, _confusion(panel.of_row(row))) for row in panel.rows],
@@ -178,6 +189,19 @@ def _curves(results: Results) -> list[Markup]:
         series = {panel.title: part[part["scenario"] == panel.scenario] for panel in results.panels}
         found.append(_svg(figures.curves_figure(str(stage), series), f"curves-{i}"))
     return found
+
+
+def _learning(results: Results) -> dict[str, Any] | None:
+    """The fits that did not learn or collapsed, each once, for a list; None where nothing was recorded."""
+    table = results.learning.drop_duplicates("key")
+    if table.empty:
+        return None
+    bad = table[table["verdict"].isin(list(SYMBOLS))]
+    columns = ["stage", "scenario", "fold", "verdict", "constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm"]
+    shown = bad[columns].copy()
+    for name in columns[4:]:
+        shown[name] = pd.to_numeric(shown[name]).map("{:.3f}".format)
+    return {"fits": len(table), "listed": _listed(shown, ["verdict", "stage"])}
 
 
 def _attention(results: Results) -> list[Markup]:

@@ -1,7 +1,7 @@
 """Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
 
 A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv,
-curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
+learning.csv, curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
 Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
 Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
 """
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from dataprep.records import DataError
+from grid import learned
 from grid.cells import PAPER_ROWS
 from grid.metrics import METRICS
 from grid.stats import mean_accuracy
@@ -73,6 +74,7 @@ class Results:
     quarantine: pd.DataFrame
     curves: pd.DataFrame
     attention: pd.DataFrame
+    learning: pd.DataFrame
     disagreements: int
     panels: tuple[Panel, ...]
 
@@ -82,6 +84,16 @@ class Results:
         for key in keys:
             found = found.get(key) if isinstance(found, Mapping) else None
         return found
+
+    @cached_property
+    def marks(self) -> dict[tuple[str, ...], learned.Mark]:
+        """(modality, scenario, protocol) -> what its fits learned; nothing for rows without fits that have epochs."""
+        return learned.marks(self.learning)
+
+    def marked(self, panel: Panel) -> set[str]:
+        """The rows of a panel with fits that did not learn, or collapsed."""
+        mine = (panel.scenario, panel.protocol)
+        return {row for (row, *place), mark in self.marks.items() if tuple(place) == mine and mark.marked}
 
     @property
     def class_names(self) -> tuple[str, str]:
@@ -114,6 +126,7 @@ def read_results(folder: Path) -> Results:
         quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
+        learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype({"fold": int}),
         disagreements=_disagreements(scores, written),
         panels=_panels(predictions, scores),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from dashboards.results import Panel, Results
+from grid.learned import SYMBOLS, WHY_ECG
 
 ALPHA = 0.05
 NOT_RECORDED = "not recorded"
@@ -47,6 +48,11 @@ def banners(results: Results) -> list[tuple[str, str]]:
         (results.get("signals", "normalise") == "subject", "Transductive scaling", TRANSDUCTIVE),
         (results.get("trunk", "random") is True and uses_video, "Random face network", RANDOM_TRUNK),
         (
+            bool(results.learning["verdict"].isin(list(SYMBOLS)).any()),
+            "Not everything learned",
+            learning_text(results),
+        ),
+        (
             empty > 0,
             "Incomplete grid",
             f"{plural(empty, 'cell')} of {len(scores)} without scores. Means are over the other folds; see Failures for why.",
@@ -61,6 +67,18 @@ def banners(results: Results) -> list[tuple[str, str]]:
     notes = results.get("notes")
     found += [("Note", str(note)) for note in (notes if isinstance(notes, list) else [])]
     return found
+
+
+def learning_text(results: Results) -> str:
+    """Which rows hold fits that did not learn or collapsed, and what follows for the reader."""
+    rows = [f"{row} ({scenario}) {mark.symbol}" for (row, scenario, *_), mark in results.marks.items() if mark.marked]
+    text = (
+        f"{plural(len(rows), 'row')} of {len(results.marks)} rest on sub-networks that did not learn their training side, or "
+        f"lost what they had learned by their last epoch: {', '.join(rows)}. Their numbers are shown; no comparison is claimed "
+        "with them. See What was learned."
+    )
+    ecg = any("physiological-ecg" in mark.stages for mark in results.marks.values())
+    return f"{text} {WHY_ECG}" if ecg else text
 
 
 def summary(results: Results) -> str:
@@ -104,6 +122,11 @@ def comparison_text(pair: Mapping[str, Any]) -> str:
     people = plural(pair["n_subjects"], "subject")
     if pd.isna(low):
         return f"{pair['a']} and {pair['b']} share too few subjects ({pair['n_subjects']}) to be compared."
+    if pair.get("marked"):
+        return (
+            f"Between {pair['a']} and {pair['b']} nothing is claimed ({signed(difference)} points): sub-networks of one of them "
+            "did not learn, or collapsed."
+        )
     if claimable(pair):
         return (
             f"{better} was more accurate than {worse} by {abs(difference):.1f} points (95\u00a0% interval "
@@ -116,8 +139,8 @@ def comparison_text(pair: Mapping[str, Any]) -> str:
 
 
 def claimable(pair: Mapping[str, Any]) -> bool:
-    """True if the interval leaves out zero and the corrected p is below ALPHA. NaN makes it False."""
-    return bool((pair["low"] > 0 or pair["high"] < 0) and pair["p_holm"] < ALPHA)
+    """True if the interval leaves out zero, the corrected p is below ALPHA and no row is marked. NaN makes it False."""
+    return not pair.get("marked") and bool((pair["low"] > 0 or pair["high"] < 0) and pair["p_holm"] < ALPHA)
 
 
 def is_nested(pair: Mapping[str, Any]) -> bool:

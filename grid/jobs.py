@@ -97,6 +97,12 @@ class Fit:
         return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/fold{self.fold}"
 
 
+def fits_of(fit: Fit) -> list[Fit]:
+    """A fit and all it is fed by, dependencies first."""
+    found = {f.stage.key: f for u in fit.upstream for f in fits_of(u)}
+    return [*found.values(), fit]
+
+
 @dataclass(frozen=True)
 class Predict:
     """Probabilities of pain of the held-out trials by a fitted sub-network."""

@@ -239,13 +239,14 @@ def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
 def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     """Mirror, report, and say how it went; returns the exit code."""
     from grid import show
+    from grid.learned import learning_table
 
     out = session.out
     mirrored = _mirror(out, options.tracking_uri)
     beside = ["--compare", str(options.compare)] if options.compare else []
     report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
     problem = (report.stderr.strip().splitlines() or [f"exit {report.returncode}"])[-1] if report.returncode else ""
-    print(f"\n{show.outcome_text(scores)}\n")
+    print(f"\n{show.outcome_text(scores, learning_table(session.plan, session.store))}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
     if session.plan.impossible:

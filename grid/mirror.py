@@ -18,6 +18,7 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from grid.keys import digest
+from grid.learned import UNKNOWN, Mark, by_verdict
 from grid.metrics import METRICS
 from grid.results import KEYS
 from grid.runs import Runs
@@ -26,6 +27,7 @@ from grid.stage_runs import CURVES, manifests, mirror_stage, points, thinned
 from grid.stats import bootstrap_interval, mean_accuracy
 from grid.store import Store
 from grid.tables import paper_table2
+from painmodels.learning import verdict_of
 
 CHILD_POINTS = 100
 """Of a learning curve in a fold's run; the charts of MLflow draw at most 320."""
@@ -120,8 +122,11 @@ class Mirror:
                 values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
         values |= self._interval(modality, scenario)
         values["folds"] = float(mine.accuracy.notna().sum())
+        tags_of_learning, counts = self._learned(cells)
+        values |= counts
         failed = [c for c in cells if c["status"] == "failed"]
         tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
+        tags |= tags_of_learning
         return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
 
     def _interval(self, modality: str, scenario: str) -> dict[str, float]:
@@ -158,10 +163,29 @@ class Mirror:
             metrics += [(m, float(score[m].iloc[0]), 0) for m in METRICS]
             for fit in cell["fits"]:
                 metrics += self._curve(fit)
+            tags_of_learning, counts = self._learned([cell])
+            tags |= tags_of_learning
+            metrics += [(name, value, 0) for name, value in counts.items()]
         else:
             tags["reason"] = cell["reason"][:4000]
         key = digest(["fold", cell["predict"]])
         self.fold_ids[cell["predict"]] = self.runs.write(key, tags, params, metrics, failed=cell["status"] != "done")
+
+    def mark(self, cells: Iterable[dict]) -> Mark:
+        """What the fits behind these cells learned, each counted once."""
+        fits = {fit["key"]: fit["stage"].removeprefix("fit-") for cell in cells for fit in cell["fits"]}
+        stored = [(stage, self.stages[key]["facts"]) for key, stage in fits.items() if key in self.stages]
+        return by_verdict((stage, verdict_of(facts) or UNKNOWN) for stage, facts in stored if facts.get("curve"))
+
+    def _learned(self, cells: list[dict]) -> tuple[dict[str, str], dict[str, float]]:
+        """Tags and metrics that say whether the fits behind these cells learned."""
+        mark = self.mark(cells)
+        if not mark.fits:
+            return {}, {}
+        tags = {"learned": mark.learned or UNKNOWN}
+        if mark.marked:
+            tags["not_learned"] = mark.text
+        return tags, {"fits_not_learned": float(mark.not_learned), "fits_collapsed": float(mark.collapsed)}
 
     def _links(self, cell: dict) -> dict[str, str]:
         """Tags that lead to the runs of a cell's stages, for programs and, as links in its description, for readers."""

@@ -1,9 +1,9 @@
 """The best row of each scenario as a registered model, "NAME SCENARIO", with the alias `best`.
 
 Best is the row with the highest mean accuracy over the folds; its version is the fold whose accuracy is nearest to that mean, so
-that no fold is chosen for its luck. The row is chosen by held-out scores all the same, which its description says. A version
-holds an exported model (safetensors and JSON, run by grid/served_model.py: no pickle), a signature and an input example. It is
-found by its key's tag before it is made, as runs are.
+that no fold is chosen for its luck. A row with a fit that did not learn, or collapsed, is never registered. The row is chosen by
+held-out scores all the same, which its description says. A version holds an exported model (safetensors and JSON, run by
+grid/served_model.py: no pickle), a signature and an input example. It is found by its key's tag before it is made, as runs are.
 """
 
 from __future__ import annotations
@@ -35,14 +35,40 @@ def register(mirror: Mirror) -> int:
     """Register the best model of each scenario after `mirror.sync()`; how many versions were made. Raises MlflowException."""
     made = 0
     for scenario in dict.fromkeys(c["scenario"] for c in mirror.cells):
-        best = best_cell([c for c in mirror.cells if c["scenario"] == scenario], mirror.scores)
+        cells = [c for c in mirror.cells if c["scenario"] == scenario]
+        marked = {row for row in dict.fromkeys(c["modality"] for c in cells) if mirror.mark(_of_row(cells, row)).marked}
+        best = best_cell([c for c in cells if c["modality"] not in marked], mirror.scores)
         if best is None:
+            if marked and _withdraw(mirror, scenario, marked):
+                print(
+                    f"no row of {scenario} has a model named best any more: sub-networks of each did not learn",
+                    file=sys.stderr,
+                )
             continue
         try:
             made += patiently(partial(_version, mirror, *best))
         except (ValueError, KeyError) as error:  # the trunk's weights are others now, or an older version wrote the folder
             print(f"no model of {scenario} was registered: {error!r}", file=sys.stderr)
     return made
+
+
+def _of_row(cells: list[dict[str, Any]], row: str) -> list[dict[str, Any]]:
+    return [cell for cell in cells if cell["modality"] == row]
+
+
+def _withdraw(mirror: Mirror, scenario: str, marked: set[str]) -> bool:
+    """Take the alias from a version of a row whose sub-networks did not all learn; True if there was one."""
+    name = f"{mirror.name} {scenario}"
+    try:
+        version = mirror.client.get_model_version_by_alias(name, "best")
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model, no such alias
+            return False
+        raise
+    if version.tags.get("modality") in marked:
+        mirror.client.delete_registered_model_alias(name, "best")
+        return True
+    return False
 
 
 def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[str, Any], float] | None:

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from dataprep.records import Defect
-from grid import classes, tables
+from grid import classes, learned, tables
 from grid.cells import Cell
-from grid.jobs import Fit, Plan, Search
+from grid.jobs import Fit, Plan, Search, fits_of
 from grid.store import Store
 
 PREDICTION_COLUMNS = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
@@ -77,12 +77,6 @@ def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, 
     return out
 
 
-def fits_of(fit: Fit) -> list[Fit]:
-    """A fit and all it is fed by, dependencies first."""
-    found = {f.stage.key: f for u in fit.upstream for f in fits_of(u)}
-    return [*found.values(), fit]
-
-
 def write(
     out: Path,
     *,
@@ -96,7 +90,9 @@ def write(
     """Write every table of the result folder; returns scores.csv's table."""
     table = predictions(plan, store, labels)
     state = statuses(plan, store, failed)
+    learning = learned.learning_table(plan, store)
     scores = tables.scores_table(table, cells=[(c.modality, c.scenario, c.protocol, c.fold) for c in plan.cells])
+    scores = tables.with_learning(scores, learning)
     problems = [(c.modality, c.scenario, c.protocol, c.fold, *s) for c, s in state.items() if s[0] != "done"]
     quarantine = pd.DataFrame([vars(d) for d in defects], columns=["trial_id", "subject", "part", "file", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
@@ -107,7 +103,8 @@ def write(
     _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
-    _replace(out / "table2.csv", lambda p: tables.table2(scores, table).to_csv(p, index=False))
+    _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
+    _replace(out / "table2.csv", lambda p: tables.table2(scores, table, learned.marks(learning)).to_csv(p, index=False))
     if any(getattr(f.settings, "classes", 2) > 2 for f in plan.fits.values()):
         names = run["experiment"]["task"]["classes"]
         every = classes.predictions(plan, store, labels, names=names)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from grid import learned
 from grid.config import Experiment
 from grid.jobs import Fit, Plan
 from grid.scenarios import scenario_index, window
@@ -17,6 +18,8 @@ from grid.store import Store
 from grid.survey import Survey
 from painmodels.backbones import backbone
 
+MARKS_SHOWN = 12
+"""Lines about rows that did not learn."""
 TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
 """CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
 weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
@@ -116,16 +119,29 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def outcome_text(scores: pd.DataFrame) -> str:
-    """Mean and SD of accuracy over folds, a line a row, a column a scenario."""
+def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> str:
+    """Mean and SD of accuracy over folds, a line a row, a column a scenario; marks and why, if there is a learning table."""
+    found = {} if learning is None else learned.marks(learning, ("modality", "scenario"))
+
+    def symbol(modality: str, scenario: str) -> str:
+        return found[modality, scenario].symbol if (modality, scenario) in found else ""
+
     names = list(dict.fromkeys(scores.scenario))
-    lines = ["accuracy in % (mean ± SD over folds)", f"{'':<16}" + "".join(f"{n:>18}" for n in names)]
+    lines = ["accuracy in % (mean ± SD over folds)", f"{'':<16}" + "".join(f"{n:>19}" for n in names)]
     for modality in dict.fromkeys(scores.modality):
         cells = []
         for name in names:
             a = 100 * scores[(scores.modality == modality) & (scores.scenario == name)].accuracy.dropna()
-            cells.append(f"{'-':>18}" if a.empty else f"{a.mean():>10.1f} ± {a.std(ddof=1) if len(a) > 1 else 0:4.1f} ")
-        lines.append(f"{modality:<16}" + "".join(f"{c:>18}" for c in cells))
+            spread = a.std(ddof=1) if len(a) > 1 else 0
+            cells.append(f"{'-':>19}" if a.empty else f"{a.mean():>10.1f} ± {spread:4.1f} {symbol(modality, name):<2}")
+        lines.append(f"{modality:<16}" + "".join(f"{c:>19}" for c in cells))
+    told = learned.sentences(found)
+    if told:
+        lines += ["", learned.KEY, *(f"  {line}" for line in told[:MARKS_SHOWN])]
+        if len(told) > MARKS_SHOWN:
+            lines.append(
+                f"  … and {len(told) - MARKS_SHOWN} more lines: see What was learned in the report, or learning.csv"
+            )
     return "\n".join(lines)
 
 

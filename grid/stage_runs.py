@@ -15,6 +15,7 @@ from typing import Any
 from grid.keys import digest
 from grid.runs import Runs
 from grid.store import Store
+from painmodels.learning import verdict_of
 
 CURVES = {"loss": "loss", "accuracy": "train_accuracy"}
 """A curve's columns, and what they are called in MLflow."""
@@ -60,6 +61,10 @@ def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]
         tags["searches"] = fit["search"]
     settings = {name: str(value) for name, value in fit["settings"].items()}
     metrics = [(n, float(facts[n]), 0) for n in ("seconds", "trials", "peak_gpu_mb") if facts.get(n) is not None]
+    record = facts.get("learning") or {}
+    metrics += [(name, float(value), 0) for name, value in record.items()]
+    if verdict := verdict_of(facts):
+        tags["verdict"] = verdict
     for column, name in CURVES.items():
         metrics += points(facts["curve"], column, name)
     return runs.write(digest(["stage", fit["stage"], fit["key"]]), tags, {**settings, **known}, metrics, failed=False)

@@ -7,7 +7,7 @@ Sources: percentile cluster bootstrap (Efron & Tibshirani 1993, ch. 13); sign-fl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -108,11 +108,12 @@ def corrected_t_test(differences_K: Sequence[float] | np.ndarray, *, n_train: fl
     return float(t), float(2 * student_t.sf(abs(t), df=len(d_K) - 1))
 
 
-def compare_rows(predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+def compare_rows(predictions: pd.DataFrame, *, seed: int = 0, marked: Collection[str] = ()) -> pd.DataFrame:
     """Every pair of modality rows of one scenario and protocol, paired over the subjects that both rows tested.
 
     Columns: a, b, n_subjects, difference (b - a, mean over subjects), low, high (95 % subject bootstrap), p (sign flip),
-    p_holm (over all pairs of this table), effect_size, t_folds, p_folds (corrected t test over the folds both rows have).
+    p_holm (over all pairs of this table), marked (one of the two is in `marked`: a row with fits that did not learn, with which
+    nothing is claimed; it counts with p = 1), effect_size, t_folds, p_folds (corrected t test over the folds both rows have).
     Where only some of the folds were run, n_train is underestimated, which makes the test over folds more careful.
     """
     by_subject = mean_accuracy(predictions)
@@ -133,13 +134,14 @@ def compare_rows(predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
                 "difference": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
-                "p": sign_flip_test(d_S, seed=seed),
+                "p": 1.0 if a in marked or b in marked else sign_flip_test(d_S, seed=seed),
+                "marked": a in marked or b in marked,
                 "effect_size": effect_size(d_S),
                 "t_folds": t,
                 "p_folds": p_folds,
             }
         )
-    columns = ["a", "b", "n_subjects", "difference", "low", "high", "p", "effect_size", "t_folds", "p_folds"]
+    columns = ["a", "b", "n_subjects", "difference", "low", "high", "p", "marked", "effect_size", "t_folds", "p_folds"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(columns.index("p") + 1, "p_holm", holm(table["p"].to_numpy(dtype=np.float64)))
     return table

@@ -21,9 +21,11 @@ from rich.text import Text
 
 from dataprep.places import Place
 from grid.jobs import Plan
+from grid.learned import KEY, Mark, by_verdict
 from grid.results import cell_record, write_json
 from grid.store import Store
 from grid.tables import SCENARIOS, in_order
+from painmodels.learning import verdict_of
 
 PLAN = "plan.json"
 STATES = ("done", "running", "failed", "todo", "impossible")
@@ -48,13 +50,15 @@ def write_plan(out: Path, plan: Plan, *, features: list[str], signals: list[str]
 
 @dataclass
 class Snapshot:
-    """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold) -> state.
+    """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold) -> state, and
+    `marks` what the fits behind it learned, as far as they are stored.
 
     `frames` and `epochs`: worked through in all, as far as stored. `eta_s`: None if nothing is left or nothing known.
     """
 
     stages: dict[str, Counter[str]] = field(default_factory=dict)
     cells: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    marks: dict[tuple[str, str, int], Mark] = field(default_factory=dict)
     frames: int = 0
     epochs: int = 0
     compute_seconds: float = 0.0
@@ -70,6 +74,7 @@ def _facts(manifest: Place) -> dict[str, Any]:
     """What is counted of one artefact; it never changes."""
     facts = json.loads(manifest.read_text(encoding="utf-8"))["facts"]
     counted = {"frames": facts.get("frames", 0), "epochs": len(facts.get("curve", ())), "device": facts.get("device", "")}
+    counted["verdict"] = verdict_of(facts) if facts.get("curve") else ""
     return {**counted, "seconds": float(facts.get("seconds", 0.0)), "at": manifest.stat().st_mtime}
 
 
@@ -105,6 +110,13 @@ def snapshot(out: Path) -> Snapshot:
             state = "running" if names & running else "failed" if names & failed else "todo"
         found.cells[cell["modality"], cell["scenario"], cell["fold"]] = state
     _add_costs(found, store, wanted, there)
+    for cell in plan["cells"]:
+        verdicts = [
+            (fit["stage"].removeprefix("fit-"), _facts(store.folder(fit["stage"], fit["key"]) / "manifest.json")["verdict"])
+            for fit in cell["fits"]
+            if fit["key"] in there.get(fit["stage"], ())
+        ]
+        found.marks[cell["modality"], cell["scenario"], cell["fold"]] = by_verdict(verdicts)
     found.quarantined = _lines(out / "quarantine.csv")
     found.store_bytes = store.size()
     return found
@@ -163,15 +175,20 @@ def show(out: Path, console: Console | None = None) -> None:
     for modality in rows:
         line = Text(f"{modality:<{left}}")
         for s in scenarios:
-            states = [state for (m, scenario, _), state in sorted(now.cells.items()) if (m, scenario) == (modality, s)]
-            for state in states:
-                line.append(*LOOK[state])
+            states = [(state, now.marks[k]) for k, state in sorted(now.cells.items()) if k[:2] == (modality, s)]
+            for state, mark in states:
+                line.append(mark.symbol[0], "magenta") if mark.marked and state == "done" else line.append(*LOOK[state])
             line.append(" " * (wide[s] - len(states) + 2))
         console.print(line)
     legend = Text("  ")
     for state in STATES:
         legend.append(f"{LOOK[state][0]} {state} {sum(v == state for v in now.cells.values())}   ", LOOK[state][1])
     console.print(legend)
+    marked = [(k[0], mark) for k, mark in now.marks.items() if mark.marked]
+    if marked:
+        stages = ", ".join(dict.fromkeys(stage for _, mark in marked for stage in mark.stages))
+        rows_told = ", ".join(dict.fromkeys(row for row, _ in marked))
+        console.print(f"  {KEY}\n  {len(marked)} cells of {rows_told}: {stages}")
     console.print()
     for name, counts in now.stages.items():
         parts = [

@@ -7,7 +7,7 @@ scored per frame), y_true (0/1), p_pain. Scores are fractions, Table 2 is in per
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,14 +15,18 @@ import numpy as np
 import pandas as pd
 
 from grid.cells import PAPER_ROWS
+from grid.learned import Mark, marks
 from grid.metrics import METRICS, score
 from grid.stats import bootstrap_interval, mean_accuracy
 
 SCENARIOS = ("all87", "expressive67")
 CELL = ["modality", "scenario", "protocol", "fold"]
 SCORE_COLUMNS = [*CELL, "n_test", *METRICS]
+LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
+"""Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts; see grid/learned.py."""
 PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 TABLE2_METRICS = (*PAPER_METRICS, "auroc", "balanced_accuracy")
+TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 REFERENCE = Path(__file__).parent / "reference"
 
 
@@ -52,6 +56,17 @@ def scores_table(predictions: pd.DataFrame, *, cells: Iterable[tuple[str, str, s
     return sort_rows(pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"n_test": int, "fold": int}))
 
 
+def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
+    """A score table with LEARNING_COLUMNS at its end, from a table as `learned.learning_table` makes it."""
+    found = marks(learning, CELL)
+    every = [found.get(tuple(cell), Mark()) for cell in scores[CELL].itertuples(index=False)]
+    return scores.assign(
+        learned=[m.learned for m in every],
+        fits_not_learned=[m.not_learned for m in every],
+        fits_collapsed=[m.collapsed for m in every],
+    )
+
+
 def sort_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows in canonical order of modality, then scenario, then protocol and fold; the index is renumbered."""
     rank = {
@@ -74,13 +89,15 @@ def paper_table3() -> pd.DataFrame:
     return pd.read_csv(REFERENCE / "paper_table3.csv")
 
 
-def table2(scores: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+def table2(
+    scores: pd.DataFrame, predictions: pd.DataFrame, learned: Mapping[tuple[str, ...], Mark] | None = None
+) -> pd.DataFrame:
     """One row a (modality, scenario, protocol), in percent and percentage points.
 
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, n_subjects; METRIC_mean and METRIC_sd (over the
     folds that define it, ddof 1, NaN for one fold) for TABLE2_METRICS; accuracy_low and accuracy_high (95 % bootstrap over
     subjects); balanced (every fold tests as many pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper,
-    NaN where the paper has no such row) for PAPER_METRICS.
+    NaN where the paper has no such row) for PAPER_METRICS; LEARNING_COLUMNS and `mark`, from the marks in `learned`.
     """
     key = ["modality", "scenario", "protocol"]
     tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
@@ -101,11 +118,14 @@ def table2(scores: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
         for metric in PAPER_METRICS:
             published = float(paper.get(metric, np.nan))
             row |= {f"paper_{metric}": published, f"difference_{metric}": row[f"{metric}_mean"] - published}  # type: ignore[operator]
-        rows.append(row)
+        mark = (learned or {}).get(str_key(group), Mark())
+        row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
+        rows.append({**row, "mark": mark.symbol})
     columns = [*key, "folds", "folds_wanted", "n_subjects"]
     columns += [f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd")]
     columns += ["accuracy_low", "accuracy_high", "balanced"]
     columns += [f"{what}_{metric}" for metric in PAPER_METRICS for what in ("paper", "difference")]
+    columns += [*LEARNING_COLUMNS, "mark"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))
     return table.assign(n_subjects=table["n_subjects"].fillna(0).astype(int), balanced=table["balanced"].eq(True))
 
@@ -135,14 +155,19 @@ def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     ]
     for row in table.to_dict("records"):
         cells = [
-            _tex(str(row["modality"])),
+            _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in row["mark"]),
             _tex(str(row["scenario"])),
             f"{_num(row['accuracy_mean'])} ({_num(row['accuracy_sd'])})",
         ]
         cells += [f"{_num(row['accuracy_low'])}--{_num(row['accuracy_high'])}"]
         cells += [_num(row[f"{metric}_mean"]) for metric in PAPER_METRICS[1:]] + [_num(row["paper_accuracy"])]
         lines.append(" & ".join(cells) + r" \\")
-    tex.write_text("\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]), encoding="utf-8")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if (table["mark"] != "").any():
+        lines.append(
+            r"% $\dagger$: a fit of the row, or of what feeds it, did not learn; $\ddagger$: one collapsed before its last epoch"
+        )
+    tex.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return csv, tex
 
 

@@ -116,6 +116,14 @@ def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Pa
     assert all(m.value == values[m.step] for m in thin)
 
 
+def teach(out: Path, stage: str, *, last_loss: float = 0.1) -> None:
+    """Let every fit of these stages have learned: hardly any of the tiny grid's does in its few epochs."""
+    for file in (out / "store").glob(f"{stage}/*/manifest.json"):
+        manifest = json.loads(file.read_text())
+        manifest["facts"]["learning"] = {**manifest["facts"]["learning"], "lowest_loss": 0.1, "last_loss": last_loss}
+        file.write_text(json.dumps(manifest))
+
+
 def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
     tiny_grid: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +131,8 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
     out.mkdir()
     for name in ("cells.json", "run.json"):
         shutil.copy(tiny_grid / name, out / name)
-    (out / "store").symlink_to(tiny_grid / "store")
+    shutil.copytree(tiny_grid / "store", out / "store")
+    teach(out, "fit-*")
     scores = pd.read_csv(tiny_grid / "scores.csv")
     for best, version in (("ecg", "1"), ("ecg", "1"), ("eda+video", "2")):
         scores.loc[scores.modality == best, "accuracy"] = [0.99, 0.95, 0.99, 0.95] if best == "ecg" else 1.0
@@ -150,6 +159,29 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
         assert 1 - served.predict(inputs)[0, 0] == pytest.approx(said, abs=1e-4)
     with pytest.raises(MlflowException, match="signals"):
         served.predict({"video": example["video"]})
+
+
+def test_a_row_that_did_not_learn_is_not_registered_and_loses_its_name(tiny_grid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    out.mkdir()
+    for name in ("cells.json", "run.json", "scores.csv"):
+        shutil.copy(tiny_grid / name, out / name)
+    shutil.copytree(tiny_grid / "store", out / "store")
+    scores = pd.read_csv(out / "scores.csv")
+    scores.loc[scores.modality == "ecg", "accuracy"] = 1.0
+    scores.to_csv(out / "scores.csv", index=False)
+    client = MlflowClient(tracking.local_uri(out))
+    tracking.sync(out)
+    assert not client.search_registered_models()  # hardly anything learns in the tiny grid
+    teach(out, "fit-physiological-ecg")
+    tracking.sync(out)
+    assert client.get_model_version_by_alias("tiny all87", "best").tags["modality"] == "ecg"
+    teach(out, "fit-physiological-ecg", last_loss=0.6)  # collapsed
+    tracking.sync(out)
+    assert "best" not in client.get_registered_model("tiny all87").aliases
+    teach(out, "fit-physiological-eda")
+    tracking.sync(out)
+    assert client.get_model_version_by_alias("tiny all87", "best").tags["modality"] == "eda"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
