@@ -19,19 +19,22 @@ from grid.stats import bootstrap_interval, effect_size, holm, sign_flip_test
 
 DIFFERS = (
     ("protocol", ("protocol",)),
+    ("seed of partitions", ("experiment", "protocol", "seed")),
+    ("partitions", ("experiment", "protocol", "repeats")),
+    ("fit seeds", ("experiment", "fit", "seeds")),
     ("face network", ("trunk", "name")),
     ("scaling of signals", ("signals", "normalise")),
     ("experiment", ("experiment", "name")),
     ("data", ("data", "fingerprint")),
     ("code", ("commit",)),
 )
+UNSAID: Mapping[str, Any] = {"seed of partitions": 0, "partitions": 1, "fit seeds": [0]}
 
 
 def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
     """What differs between the grids, and a table a scenario. `heads`: the two columns; `leak`: whether they measure it."""
-    differences = [
-        (what, str(mine.get(*at)), str(other.get(*at))) for what, at in DIFFERS if mine.get(*at) != other.get(*at)
-    ]
+    values = [(what, _value(mine, what, at), _value(other, what, at)) for what, at in DIFFERS]
+    differences = [(what, here, there) for what, here, there in values if here != there]
     protocols = (str(mine.get("protocol")), str(other.get("protocol")))
     leak = set(protocols) == {"subject", "sample"}
     heads = [_head(results, differences, which) for which, results in enumerate((mine, other))]
@@ -43,6 +46,13 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
                 marked = mine.marked(a) | other.marked(b)
                 panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked)})
     return {"heads": heads, "differences": differences, "leak": leak, "panels": [p for p in panels if p["rows"]]}
+
+
+def _value(results: Results, what: str, at: tuple[str, ...]) -> str:
+    """What a run says of itself, as text; one that was made before it could say how it was repeated was not."""
+    found = results.get(*at)
+    found = UNSAID.get(what) if found is None else found
+    return ", ".join(map(str, found)) if isinstance(found, list) else str(found)
 
 
 def _head(results: Results, differences: list[tuple[str, str, str]], which: int) -> str:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from grid.axes import AXES, with_axes
 from grid.metrics import auroc
 from grid.tables import in_order
 
@@ -112,10 +113,11 @@ def save_figure3(fig: Figure, folder: Path) -> None:
 def roc_band(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float, float] | None:
     """ROC of one row averaged over folds at the false alarm rates FPR: mean and SD of the hit rate, mean and SD of AUROC.
 
-    Folds that test one class only are left out; None if no fold is left. The SD is 0 where there is one fold.
+    Each fold of each partition and fit seed counts once; those that test one class only are left out, None if none is left.
+    The SD is 0 where there is one.
     """
     hits, areas = [], []
-    for _, part in predictions.groupby("fold", observed=True):
+    for _, part in with_axes(predictions).groupby(list(AXES)):
         y_N, p_N = part["y_true"].to_numpy(), part["p_pain"].to_numpy()
         if y_N.min() == y_N.max():
             continue

@@ -24,6 +24,7 @@ from markupsafe import Markup
 from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.records import DataError
+from grid.axes import AXES
 from grid.learned import KEY, SYMBOLS
 from grid.metrics import confusion
 from grid.stats import bootstrap_interval, compare_rows
@@ -73,6 +74,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
         banners=wording.banners(results),
         summary=wording.summary(results),
+        inference=wording.inference(results),
         classes=results.class_names,
         panels=panels,
         figure3=_svg(_figure3(results, table), "figure3") if results.panels else None,
@@ -106,7 +108,8 @@ def _panel(
     for pair in pairs:
         pair |= {"claim": wording.claimable(pair), "text": wording.comparison_text(pair)}
     others = [p for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))]
-    units = panel.predictions.groupby("modality", observed=True).size()
+    tested = panel.predictions.drop_duplicates(["modality", "sample_name", "frame"])  # however often each was predicted
+    units = tested.groupby("modality", observed=True).size()
     return {
         "title": panel.title,
         "protocol": wording.protocol_text(panel.protocol),
@@ -114,6 +117,7 @@ def _panel(
         "units": {str(name): int(n) for name, n in units.items()},
         "n_subjects": len(panel.by_subject),
         "table2": _records(table[mine]),
+        "several": [axis for axis in ("repeats", "seeds") if table.loc[mine, axis].max() > 1],
         "identity": _records(identity[mine]),
         "learned": [
             (row, mark) for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
@@ -197,9 +201,9 @@ def _learning(results: Results) -> dict[str, Any] | None:
     if table.empty:
         return None
     bad = table[table["verdict"].isin(list(SYMBOLS))]
-    columns = ["stage", "scenario", "fold", "verdict", "constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm"]
+    columns = ["stage", "scenario", *AXES, "verdict", "constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm"]
     shown = bad[columns].copy()
-    for name in columns[4:]:
+    for name in columns[columns.index("verdict") + 1 :]:
         shown[name] = pd.to_numeric(shown[name]).map("{:.3f}".format)
     return {"fits": len(table), "listed": _listed(shown, ["verdict", "stage"])}
 

@@ -20,10 +20,11 @@ import pandas as pd
 
 from dataprep.records import DataError
 from grid import learned
-from grid.cells import PAPER_ROWS
+from grid.axes import AXES, with_axes
+from grid.cells import CELL, PAPER_ROWS
 from grid.metrics import METRICS
 from grid.stats import mean_accuracy
-from grid.tables import CELL, SCENARIOS, SCORE_COLUMNS, in_order, scores_table
+from grid.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
 PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
@@ -113,7 +114,7 @@ def read_results(folder: Path) -> Results:
     predictions = _predictions(folder / "predictions.parquet")
     written = _table(folder / "scores.csv", SCORE_COLUMNS)
     try:
-        wanted = [(str(m), str(s), str(p), int(f)) for m, s, p, f in written[CELL].itertuples(index=False)]
+        wanted = [(*map(str, cell[:3]), *map(int, cell[3:])) for cell in written[CELL].itertuples(index=False)]
         scores = scores_table(predictions, cells=wanted)
     except ValueError as error:
         raise DataError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
@@ -126,7 +127,7 @@ def read_results(folder: Path) -> Results:
         quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
-        learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype({"fold": int}),
+        learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
         disagreements=_disagreements(scores, written),
         panels=_panels(predictions, scores),
     )
@@ -134,9 +135,9 @@ def read_results(folder: Path) -> Results:
 
 def _predictions(path: Path) -> pd.DataFrame:
     """The predictions in canonical row order, names as categories (a full grid has 720,000 rows)."""
-    table = _parquet(path)
+    table = _axes(_parquet(path))
     _check_columns(path, table, PREDICTION_COLUMNS)
-    table = table[PREDICTION_COLUMNS].astype({"fold": int, "p_pain": float})
+    table = table[PREDICTION_COLUMNS].astype({**dict.fromkeys(AXES, int), "p_pain": float})
     table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
     order = in_order(table["modality"].cat.categories, PAPER_ROWS)
     table["modality"] = table["modality"].cat.reorder_categories(order)
@@ -175,13 +176,19 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 def _table(path: Path, columns: list[str], *, optional: bool = False) -> pd.DataFrame:
     if (optional and not path.is_file()) or path.stat().st_size == 0:
         return pd.DataFrame(columns=columns)
-    text = {name: str for name in columns if name not in (*METRICS, "fold", "n_test")}
+    text = {name: str for name in columns if name not in (*METRICS, *AXES, "n_test")}
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in METRICS})
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a CSV table: {error}") from error
+    table = _axes(table)
     _check_columns(path, table, columns)
     return table[columns]
+
+
+def _axes(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of cells with partition and fit seed: both 0 in folders written before there were others."""
+    return with_axes(table) if "fold" in table else table
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -205,7 +212,7 @@ def _attention(path: Path) -> pd.DataFrame:
     columns = [*CELL, "y_true", "step", "weight"]
     if not path.is_file():
         return pd.DataFrame(columns=columns)
-    table = _parquet(path)
+    table = _axes(_parquet(path))
     _check_columns(path, table, columns)
     return table[columns]
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from dashboards import search_figures as figures
 from dashboards.figures import to_svg
 from dataprep.records import DataError
-from grid.config import Range
+from grid.config_tables import Range
 from grid.stats import bootstrap_interval
 
 Record = Mapping[str, Any]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dashboards.results import Panel, Results
 from grid.learned import SYMBOLS, WHY_ECG
+from grid.protocols import ONE_PARTITION
 
 ALPHA = 0.05
 NOT_RECORDED = "not recorded"
@@ -95,11 +96,38 @@ def summary(results: Results) -> str:
         plural(scores[axis].nunique(), word)
         for axis, word in (("modality", "modality row"), ("scenario", "scenario"), ("fold", "fold"))
     ]
+    for axis, word in (("repeat", "partition"), ("seed", "fit seed")):
+        if scores[axis].nunique() > 1:
+            sizes[2] += f", {plural(scores[axis].nunique(), word)}"
     text = f"Networks were trained to tell {negative} from {positive} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
     seconds = results.get("seconds")
     return text + (f" The run took {duration(seconds)}." if isinstance(seconds, int | float) else "")
+
+
+def inference(results: Results) -> str:
+    """Which inference the intervals and p values are, and of what the numbers speak: a method, or one partition and one seed."""
+    repeats, seeds = (results.scores[axis].nunique() for axis in ("repeat", "seed"))
+    text = (
+        "Intervals and p values are inference about people: subjects are resampled, each with the mean accuracy over all "
+        "predictions of its trials. "
+    )
+    if repeats > 1 or seeds > 1:
+        text += (
+            f"Every trial was predicted {repeats * seeds} times ({plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}); "
+            "this adds no subject and narrows no interval by itself. The t test over folds counts the folds of every partition, "
+            "averaged over seeds. "
+        )
+    drawn = set(results.scores["protocol"].astype(str)) - set(ONE_PARTITION)
+    one = ["one partition into folds"] * (repeats == 1) + ["one fit seed (initial weights)"] * (seeds == 1)
+    more = ["[protocol] repeats"] * (repeats == 1 and bool(drawn)) + ["[fit] seeds"] * (seeds == 1)
+    if one:
+        text += f"All numbers are of {' and '.join(one)}: they do not say how much another would change them"
+        text += (
+            f"; to speak about the method rather than about this choice, set {' and '.join(more)} higher." if more else "."
+        )
+    return text.strip()
 
 
 def protocol_text(protocol: str) -> str:

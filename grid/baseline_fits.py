@@ -26,7 +26,7 @@ def baseline_fit(
         "sees": list(sees),
         "steps": list(steps) if sees else [],
         "clock_hz": dataset.clock_hz,
-        "seed": experiment.seed,
+        "seed": cell.seed,
     }
     name = f"fit-{entry.name}" + (f"-{'+'.join(sees)}" if sees else "")
     return Fit(
@@ -43,4 +43,6 @@ def baseline_fit(
         fold=cell.fold,
         sees=sees,
         clock_hz=dataset.clock_hz,
+        repeat=cell.repeat,
+        seed=cell.seed,
     )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 PAPER_ROWS = ("frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video")
 SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
 """Word in a row's name -> channel of the data set, in the order in which channels enter the network."""
+CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
+"""What tells cells apart: the fields of `Cell`, and the first columns of every table of cells."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,22 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Cell:
-    """One square of the grid, trained and tested once."""
+    """One square of the grid, trained and tested once: on fold `fold` of partition `repeat`, from the fit seed `seed`."""
 
     modality: str
     scenario: str
     protocol: str
     fold: int
+    repeat: int = 0
+    seed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.modality}/{self.scenario}/{self.protocol}/fold{self.fold}"
+        return f"{self.modality}/{self.scenario}/{self.protocol}/{place(self.fold, self.repeat, self.seed)}"
+
+
+def place(fold: int, repeat: int = 0, seed: int = 0) -> str:
+    """The last part of a cell's name: `fold3`, or `repeat1/seed2/fold3` where these are not 0."""
+    return (f"repeat{repeat}/" if repeat else "") + (f"seed{seed}/" if seed else "") + f"fold{fold}"
 
 
 def row(name: str) -> Row:
@@ -120,15 +129,23 @@ def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:
 
 def fold_numbers(asked: str, n_folds: int) -> tuple[int, ...]:
     """Fold numbers from text such as `0-4,7`. Raises ValueError for anything but folds 0 to n_folds - 1."""
-    numbers: set[int] = set()
+    chosen = numbers(asked, "--folds")
+    if max(chosen) >= n_folds:
+        raise ValueError(f"--folds {asked!r}: there are {n_folds} folds, numbered 0 to {n_folds - 1}")
+    return chosen
+
+
+def numbers(asked: str, option: str) -> tuple[int, ...]:
+    """The whole numbers of text such as `0-4,7`, ascending, each once. Raises ValueError that names the `option`."""
+    found: set[int] = set()
     for part in asked.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"--folds {asked!r}: {part.strip()!r} is neither a number nor a range such as 0-4")
-        numbers.update(range(int(first), int(last if dash else first) + 1))
-    if not numbers or max(numbers) >= n_folds:
-        raise ValueError(f"--folds {asked!r}: there are {n_folds} folds, numbered 0 to {n_folds - 1}")
-    return tuple(sorted(numbers))
+            raise ValueError(f"{option} {asked!r}: {part.strip()!r} is neither a number nor a range such as 0-4")
+        if int(last if dash else first) < int(first):
+            raise ValueError(f"{option} {asked!r}: the range {part.strip()!r} is empty; expected one such as 0-4")
+        found.update(range(int(first), int(last if dash else first) + 1))
+    return tuple(sorted(found))
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from grid.cells import CELL
 from grid.jobs import Plan
 from grid.store import Store
-
-CELL = ["modality", "scenario", "protocol", "fold"]
 
 
 def predictions(plan: Plan, store: Store, labels: Mapping[str, int], *, names: Sequence[str]) -> pd.DataFrame:

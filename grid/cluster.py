@@ -28,7 +28,7 @@ from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from dataprep.records import Defect
-from grid.config import Execution
+from grid.config_tables import Execution
 from grid.inprocess import Prepared, Tick, take_signals, video_defect
 from grid.keys import Stage
 from grid.limits import death, time_limit

@@ -10,15 +10,29 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from dataprep.faces import FaceSettings
 from dataprep.retinaface import DETECTORS
 from dataprep.video import DECODERS
 from grid.cells import Scenario, row, suggestion
-from grid.protocols import protocols
+from grid.config_tables import (
+    Axes,
+    Execution,
+    FitTable,
+    ProtocolTable,
+    ScenarioTable,
+    Search,
+    Signals,
+    Space,
+    Synthetic,
+    Table,
+    Task,
+    Trunk,
+)
+from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
 from painmodels.baselines import Baseline
 from painmodels.baselines import baseline as baseline_named
@@ -30,136 +44,26 @@ class ConfigError(ValueError):
     """An experiment file that cannot be used. The message names the file and the key."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Axes(_Table):
-    """What is crossed: rows x scenarios (x folds)."""
-
-    modalities: tuple[str, ...]
-    scenarios: tuple[str, ...]
-
-
-class ScenarioTable(_Table):
-    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial."""
-
-    subset: str
-    skip_s: float = Field(0.0, ge=0)
-
-
-class ProtocolTable(_Table):
-    """How subjects or trials are split (a file of grid/protocols/)."""
-
-    name: str = "subject"
-    folds: int = Field(10, ge=2)
-
-
-class Trunk(_Table):
-    """The frozen spatial CNN. `weights`: a file, empty for the shipped or cached one; `random`: untrained, said in the report."""
-
-    name: str
-    random: bool = False
-    weights: str = ""
-    scaling: str = ""
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-
-class Signals(_Table):
-    """Over what minimum and maximum are taken when signals are scaled to [0, 1]."""
-
-    normalise: Literal["trial", "subject", "train"] = "trial"
-
-
-class Task(_Table):
-    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
-
-    classes: tuple[str, ...] = ()
-
-
-class Synthetic(_Table):
-    """The data set written when no --data is given. `trials` per class and subject."""
-
-    subjects: int = Field(20, ge=2, le=87)
-    trials: int = Field(2, ge=1)
-    signal: Literal["all", "eda", "ecg", "video", "face", "none"] = "all"
-    size: str = "640x480"
-    seed: int = 0
-
-
-class Range(_Table):
-    """Numbers from `low` to `high`, on a logarithmic scale or in steps."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-
-Space = dict[str, Range | list[Any]]
-"""Hyperparameter -> a range of numbers or a list of choices."""
-
-
-class Search(_Table):
-    """Hyperparameter search inside each training side. Role tables name what is searched; `trials` 0: no search.
-
-    `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
-    """
-
-    trials: int = Field(0, ge=0)
-    scope: Literal["fold", "scenario"] = "fold"
-    inner_folds: int = Field(3, ge=2)
-    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
-    halving: int = Field(3, ge=2)
-    prune: bool = True
-    spatial: Space = {}
-    temporal: Space = {}
-    attention: Space = {}
-    physiological: Space = {}
-    fusion: Space = {}
-
-
-class Execution(_Table):
-    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes.
-
-    `retries`: how often work is done again whose process died or exceeded its limit; after that, fits that died (out of
-    memory, most likely) are tried once more with a machine to themselves. Errors in the work itself are not retried.
-    `packed_fits`: how many physiological LSTMs of one shape a worker trains side by side as one computation (0: 60 on a GPU,
-    and one on a CPU, where packing gains nothing). `*_memory_mb`: reserved for each of those that run at once.
-    `nodes_wait_s`: how long to wait for a first node.
-    """
-
-    fits_per_gpu: int = Field(4, ge=1)
-    prepares_per_gpu: int = Field(4, ge=1)
-    packed_fits: int = Field(0, ge=0)
-    retries: int = Field(2, ge=0)
-    prepare_limit_s: float = Field(1800, gt=0)
-    fit_limit_s: float = Field(86400, gt=0)
-    prepare_memory_mb: int = Field(1000, ge=0)
-    fit_memory_mb: int = Field(1000, ge=0)
-    nodes_wait_s: float = Field(1800, ge=0)
-
-
-class Experiment(_Table):
+class Experiment(Table):
     """A whole experiment. The five role tables hold `network` and that network's settings (painmodels/)."""
 
     name: str
     title: str = ""
-    seed: int = 0
     axes: Axes
     scenarios: dict[str, ScenarioTable]
     protocol: ProtocolTable = ProtocolTable()
-    faces: dict[str, Any] = {}
+    fit: FitTable = FitTable()
+    faces: dict[str, Any] = Field(default_factory=dict)
     trunk: Trunk
     signals: Signals = Signals()
     task: Task = Task()
-    spatial: dict[str, Any] = {}
-    temporal: dict[str, Any] = {}
-    attention: dict[str, Any] = {}
-    physiological: dict[str, Any] = {}
-    fusion: dict[str, Any] = {}
+    spatial: dict[str, Any] = Field(default_factory=dict)
+    temporal: dict[str, Any] = Field(default_factory=dict)
+    attention: dict[str, Any] = Field(default_factory=dict)
+    physiological: dict[str, Any] = Field(default_factory=dict)
+    fusion: dict[str, Any] = Field(default_factory=dict)
     search: Search = Search()
-    baselines: dict[str, dict[str, Any]] = {}
+    baselines: dict[str, dict[str, Any]] = Field(default_factory=dict)
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -239,6 +143,11 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    if "seed" in table:
+        raise ConfigError(
+            f"{path}: found the key 'seed', expected what it was split into: [protocol] seed (which subjects are held out "
+            "together), [fit] seeds (initial weights), [trunk] seed (of a random trunk)"
+        )
     for key, values in changes.items():
         table[key] = {**table.get(key, {}), **values}
     try:
@@ -269,6 +178,11 @@ def _check(experiment: Experiment) -> None:
     ):
         if name not in known:
             raise ValueError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
+    if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
+        raise ValueError(
+            f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
+            "has one partition only; vary [fit] seeds, or choose the protocol subject"
+        )
     if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
         raise ValueError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:

@@ -22,7 +22,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from grid.config import Execution
+from grid.config_tables import Execution
 from grid.jobs import Fit, Predict
 from grid.limits import death
 from grid.worklist import Item, Worklist

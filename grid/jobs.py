@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dataprep.records import SampleIndex
-from grid.cells import Cell
-from grid.config import Search as SearchOptions
-from grid.config import Space
+from grid.cells import Cell, place
+from grid.config_tables import Search as SearchOptions
+from grid.config_tables import Space
 from grid.keys import Stage
 from painmodels import registry
 from painmodels.fit_packed import layout
@@ -59,8 +59,9 @@ class TrunkStart:
 class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
-    `channels` are columns of the prepared signals, `steps` the part of each trial that is used, `scenario` and `fold` a label,
-    and so is `search`: the key of the search that chose the settings, empty where they are the experiment's own.
+    `channels` are columns of the prepared signals, `steps` the part of each trial that is used. `scenario`, `fold` and `repeat`
+    are a label (folds of two partitions that train on the same trials share a fit), and so are `seed`, whose place is in the
+    stage, and `search`: the key of the search that chose the settings, empty where they are the experiment's own.
     A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
@@ -79,6 +80,8 @@ class Fit:
     sees: tuple[str, ...] = ()
     clock_hz: float = 0.0
     search: str = ""
+    repeat: int = 0
+    seed: int = 0
 
     @property
     def epochs(self) -> int:
@@ -94,7 +97,7 @@ class Fit:
     @property
     def label(self) -> str:
         """A short name for people: role, signals, scenario, fold."""
-        return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/fold{self.fold}"
+        return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/{place(self.fold, self.repeat, self.seed)}"
 
 
 def fits_of(fit: Fit) -> list[Fit]:
@@ -141,6 +144,7 @@ class Search:
     options: SearchOptions
     scenario: str
     fold: int
+    repeat: int = 0
 
     @property
     def own(self) -> dict[str, Any]:
@@ -155,7 +159,7 @@ class Search:
     @property
     def label(self) -> str:
         """A short name for people: role, signals, scenario, fold (none if it serves all folds)."""
-        return f"{self.stage.name}/{self.scenario}" + ("" if self.fold < 0 else f"/fold{self.fold}")
+        return f"{self.stage.name}/{self.scenario}" + ("" if self.fold < 0 else f"/{place(self.fold, self.repeat)}")
 
 
 class Unresolved(Exception):  # noqa: N818 - not an error: a fit's configuration is still being searched for

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line. Its names are a contract with users' scripts."""
     p = argparse.ArgumentParser(
         prog="python -m grid.launch",
-        description="Train and compare every cell of the grid: modality rows x scenarios x folds.",
+        description="Train and compare every cell of the grid: modality rows x scenarios x folds (x partitions x seeds).",
         epilog="examples:\n"
         "  python -m grid.launch --all                                    synthetic data, minutes on a laptop\n"
         "  python -m grid.launch --all --data /data/BioVid/PartA          the paper's grid on your data\n"
@@ -52,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
+    what.add_argument("--repeats", type=int, metavar="N", help="partitions into folds, each tested in full (default: 1)")
+    what.add_argument("--seeds", metavar="SEEDS", help="seeds of initial weights such as 0,1,2 or 0-4 (default: 0)")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
     how = p.add_argument_group("on what, and how")
     how.add_argument(
@@ -147,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _experiment(options: argparse.Namespace) -> Experiment:
     from dataprep.retinaface import RESNET_WEIGHTS
     from grid import config
+    from grid.cells import numbers
 
     if options.detector_weights:  # for every process started from here
         os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
@@ -160,8 +163,10 @@ def _experiment(options: argparse.Namespace) -> Experiment:
         changes["faces"] = {"detector": options.detector}
     if options.search is not None:
         changes["search"] = {"trials": options.search}
-    if options.protocol:
-        changes["protocol"] = {"name": options.protocol}
+    asked = {"name": options.protocol, "repeats": options.repeats}
+    changes["protocol"] = {key: value for key, value in asked.items() if value is not None}
+    if options.seeds is not None:
+        changes["fit"] = {"seeds": numbers(options.seeds, "--seeds")}
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
 
 
@@ -193,7 +198,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     found = survey(data, experiment, rows=rows, scenarios=scenarios, memory=memory, dataset=options.dataset)
     folds = None
     if options.folds:
-        folds = cells.fold_numbers(options.folds, len(splits_of(experiment, found.dataset, found.index)))
+        folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
 
     plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
     if plan.cells and len(plan.impossible) == len(plan.cells):

@@ -9,11 +9,12 @@ has no verdict; fits stored before verdicts were recorded are counted as `unknow
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pandas as pd
 
+from grid.cells import CELL
 from grid.jobs import Plan, fits_of
 from grid.store import Store
 from painmodels.learning import COLLAPSED, NOT_LEARNED, verdict_of
@@ -25,7 +26,7 @@ WHY_ECG = (
     "At 25 steps a second a heartbeat's R wave is one or two samples: the ECG's LSTM may be unable to find the heart rate."
 )
 RECORD = ("constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm", "train_loss", "train_accuracy")
-COLUMNS = ["modality", "scenario", "protocol", "fold", "stage", "key", "verdict", *RECORD]
+COLUMNS = [*CELL, "stage", "key", "verdict", *RECORD]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def learning_table(plan: Plan, store: Store) -> pd.DataFrame:
                 record = facts[fit.stage.key].get("learning") or {}
                 verdict = verdict_of(facts[fit.stage.key]) or UNKNOWN
                 stage = fit.stage.name.removeprefix("fit-")
-                place = (cell.modality, cell.scenario, cell.protocol, cell.fold, stage, fit.stage.key, verdict)
+                place = (*astuple(cell), stage, fit.stage.key, verdict)
                 rows.append((*place, *(record.get(name) for name in RECORD)))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -17,10 +17,11 @@ from urllib.parse import quote
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
+from grid.axes import AXES, spread, with_axes
+from grid.cells import CELL
 from grid.keys import digest
 from grid.learned import UNKNOWN, Mark, by_verdict
 from grid.metrics import METRICS
-from grid.results import KEYS
 from grid.runs import Runs
 from grid.search_runs import mirror_search
 from grid.stage_runs import CURVES, manifests, mirror_stage, points, thinned
@@ -39,20 +40,22 @@ class Mirror:
     def __init__(self, out: Path, uri: str) -> None:
         self.out = out
         self.run = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        self.cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
-        self.scores = pd.read_csv(out / "scores.csv")
+        cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
+        self.cells = [{"repeat": 0, "seed": 0, **cell} for cell in cells]
+        self.scores = with_axes(pd.read_csv(out / "scores.csv"))
         predictions = out / "predictions.parquet"
         self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
         self.client = MlflowClient(uri)
         self.writers = 1 if uri.startswith("sqlite:") else 4  # a database file takes one at a time
         self.name: str = self.run["experiment"]["name"]
+        self.apart = _apart(self.run["experiment"])
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
         self.runs = Runs(self.client, self.name, self.place)
         self.stages: dict[str, dict[str, Any]] = {}
         self.stage_ids: dict[str, str] = {}
         self.row_ids: list[str] = []
-        self.fold_ids: dict[str, str] = {}
-        """Run of a cell, by the key of its predictions."""
+        self.fold_ids: dict[tuple[str, int, int], str] = {}
+        """Run of a cell, by the key of its predictions, its repeat and its fold."""
 
     def sync(self) -> dict[str, int]:
         """Mirror everything; how many runs were made, updated and found as they should be."""
@@ -115,13 +118,16 @@ class Mirror:
         values: dict[str, float] = {}
         paper: dict[Any, float] = next((r.to_dict() for k, r in paper_table2().iterrows() if k == (modality, scenario)), {})
         for metric in METRICS:
-            values[f"{metric}_mean"] = float(mine[metric].mean())
-            values[f"{metric}_sd"] = float(mine[metric].std(ddof=1))
+            values |= {f"{metric}_{what}": value for what, value in spread(mine, metric).items()}
             if metric in paper:
                 values[f"{metric}_paper"] = paper[metric] / 100
                 values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
         values |= self._interval(modality, scenario)
-        values["folds"] = float(mine.accuracy.notna().sum())
+        scored = mine[mine.accuracy.notna()]
+        values |= {f"{axis}s": float(scored[axis].nunique()) for axis in AXES} | {"cells": float(len(scored))}
+        if self.apart:
+            facts |= {name: str(value) for name, value in self.apart.items()}
+            key = digest([key, self.apart])
         tags_of_learning, counts = self._learned(cells)
         values |= counts
         failed = [c for c in cells if c["status"] == "failed"]
@@ -140,14 +146,14 @@ class Mirror:
         return {"accuracy_low": interval.low, "accuracy_high": interval.high}
 
     def _child(self, cell: dict, parent: str) -> None:
-        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", "fold")}, **self._common()}
+        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self._common()}
         settings = self._settings([cell])
         params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
         tags = {
             **facts,
             "kind": "fold",
             "mlflow.parentRunId": parent,
-            "mlflow.runName": f"{cell['modality']} · {cell['scenario']} · fold {cell['fold']}",
+            "mlflow.runName": " · ".join([cell["modality"], cell["scenario"], *_place(cell)]),
         }
         tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
         tags |= self._links(cell)
@@ -158,7 +164,7 @@ class Mirror:
         metrics: list[tuple[str, float, int]] = []
         if cell["status"] == "done":
             score = self.scores
-            for name in KEYS:
+            for name in CELL:
                 score = score[score[name] == cell[name]]
             metrics += [(m, float(score[m].iloc[0]), 0) for m in METRICS]
             for fit in cell["fits"]:
@@ -168,8 +174,11 @@ class Mirror:
             metrics += [(name, value, 0) for name, value in counts.items()]
         else:
             tags["reason"] = cell["reason"][:4000]
-        key = digest(["fold", cell["predict"]])
-        self.fold_ids[cell["predict"]] = self.runs.write(key, tags, params, metrics, failed=cell["status"] != "done")
+        # folds of two partitions that are the same trials share their predictions, and are runs of their own all the same
+        others = [cell["repeat"], cell["fold"], self.apart] if cell["repeat"] or self.apart else []
+        key = digest(["fold", cell["predict"], *others])
+        run = self.runs.write(key, tags, params, metrics, failed=cell["status"] != "done")
+        self.fold_ids[cell["predict"], cell["repeat"], cell["fold"]] = run
 
     def mark(self, cells: Iterable[dict]) -> Mark:
         """What the fits behind these cells learned, each counted once."""
@@ -209,6 +218,21 @@ def compare_page(mirror: Mirror) -> str:
     """Where MLflow's pages show all rows side by side, below the server's address. After `sync`."""
     runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
     return f"#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+def _apart(experiment: dict[str, Any]) -> dict[str, int]:
+    """The seeds that a grid begins with, where they are not 0: what keeps it beside another of that name on a server."""
+    begins = {
+        "partition_seed": experiment.get("protocol", {}).get("seed", 0),
+        "first_fit_seed": experiment.get("fit", {}).get("seeds", [0])[0],
+    }
+    return {name: seed for name, seed in begins.items() if seed}
+
+
+def _place(cell: dict[str, Any]) -> list[str]:
+    """Which run of its row a cell is, in words; the first partition and seed 0 go without saying."""
+    others = [f"{axis} {cell[axis]}" for axis in ("repeat", "seed") if cell[axis]]
+    return [*others, f"fold {cell['fold']}"]
 
 
 def _read_searches(out: Path) -> list[dict[str, Any]]:

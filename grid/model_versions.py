@@ -1,9 +1,10 @@
 """The best row of each scenario as a registered model, "NAME SCENARIO", with the alias `best`.
 
-Best is the row with the highest mean accuracy over the folds; its version is the fold whose accuracy is nearest to that mean, so
-that no fold is chosen for its luck. A row with a fit that did not learn, or collapsed, is never registered. The row is chosen by
-held-out scores all the same, which its description says. A version holds an exported model (safetensors and JSON, run by
-grid/served_model.py: no pickle), a signature and an input example. It is found by its key's tag before it is made, as runs are.
+Best is the row with the highest mean accuracy over its cells (folds, partitions, fit seeds); its version is the cell whose
+accuracy is nearest to that mean, so that none is chosen for its luck. A row with a fit that did not learn, or collapsed, is
+never registered. The row is chosen by held-out scores all the same, which its description says. A version holds an exported
+model (safetensors and JSON, run by grid/served_model.py: no pickle), a signature and an input example. It is found by its key's
+tag before it is made, as runs are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from grid.axes import AXES
+from grid.cells import CELL, Cell, place
 from grid.keys import digest
 from grid.runs import KEY_TAG, patiently
 
@@ -77,10 +80,10 @@ def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[s
     for cell in cells:
         rows.setdefault(cell["modality"], []).append(cell)
     means: dict[str, float] = {}
-    accuracy = scores.set_index(["modality", "scenario", "protocol", "fold"])["accuracy"].to_dict()
+    accuracy = scores.set_index(CELL)["accuracy"].to_dict()
 
     def of(cell: dict[str, Any]) -> float:
-        return float(accuracy[cell["modality"], cell["scenario"], cell["protocol"], cell["fold"]])
+        return float(accuracy[tuple(cell[name] for name in CELL)])
 
     for row, mine in rows.items():
         learned = all(fit["role"] != "baseline" for cell in mine for fit in cell["fits"])
@@ -89,7 +92,7 @@ def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[s
     if not means:
         return None
     row = max(means, key=lambda r: (means[r], -len(r)))  # of equals the one with fewer signals
-    return min(rows[row], key=lambda cell: (abs(of(cell) - means[row]), cell["fold"])), means[row]
+    return min(rows[row], key=lambda cell: (abs(of(cell) - means[row]), *(cell[a] for a in AXES))), means[row]
 
 
 def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
@@ -100,19 +103,20 @@ def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
     version = there.get(key)
     made = version is None
     if version is None:
-        run_id = mirror.fold_ids[cell["predict"]]
+        run_id = mirror.fold_ids[cell["predict"], cell["repeat"], cell["fold"]]
         with tempfile.TemporaryDirectory() as folder:
             about = _save(mirror.out, cell, Path(folder) / FOLDER)
             client.log_artifacts(run_id, str(Path(folder) / FOLDER), FOLDER)
         _registered(client, name)
-        where = f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}"
+        where = f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}"
         text = (
-            f"{where}: the row with the best mean accuracy over its folds ({mean:.3f}, chosen on held-out data and so "
-            "optimistic), in the fold nearest to that mean. Research software: no output may guide anybody's care."
+            f"{where}: the row with the best mean accuracy over its cells ({mean:.3f}, chosen on held-out data and so "
+            "optimistic), in the cell nearest to that mean. Research software: no output may guide anybody's care."
         )
         if about["synthetic"]:
             text += " Trained on synthetic data: it says nothing about pain."
-        tags = {KEY_TAG: key, "modality": cell["modality"], "fold": str(cell["fold"]), "classes": " ".join(about["classes"])}
+        tags = {KEY_TAG: key, "modality": cell["modality"], "classes": " ".join(about["classes"])}
+        tags |= {axis: str(cell[axis]) for axis in AXES}
         version = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags, description=text)
     if client.get_registered_model(name).aliases.get("best") != str(version.version):
         client.set_registered_model_alias(name, "best", str(version.version))
@@ -135,7 +139,7 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
 
     from painmodels.export import from_run
 
-    where = f"{cell['modality']}/{cell['scenario']}/{cell['protocol']}/fold{cell['fold']}"
+    where = str(Cell(*(cell[name] for name in CELL)))
     model = from_run(out, where)
     example = example_inputs(model)
     inputs: list[Any] = []

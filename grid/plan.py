@@ -9,33 +9,23 @@ Training stages are built from the training side of a fold alone. Test trials en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from itertools import product
 from typing import Any
 
-from dataprep.records import DataSet, SampleIndex
+from dataprep.records import DataSet
 from grid.baseline_fits import baseline_fit
 from grid.cells import SIGNALS, Cell, Row, row
 from grid.config import Experiment
+from grid.contexts import Context
 from grid.jobs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
 from grid.keys import Params, Stage
-from grid.protocols import FoldSplit, protocols
 from grid.scenarios import scenario_index, splits_of, window
 from grid.sides import Sides
 from painmodels import registry
 
 PREDICT_VERSION = 1
 SEARCH_VERSION = 1
-
-
-@dataclass(frozen=True)
-class _Context:
-    """One fold of one scenario while it is planned. `tag` names it; inner folds have contexts of their own."""
-
-    tag: str
-    scenario: str
-    index: SampleIndex
-    split: FoldSplit
-    steps: tuple[int, int]
 
 
 class Planner:
@@ -56,15 +46,15 @@ class Planner:
         self.networks = {role: experiment.network(role) for role in registry.ROLES}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
         self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str, str]] = {}
-        self._contexts: dict[Cell, _Context] = {}
-        self._fits: dict[tuple[str, tuple[str, ...], str], Fit] = {}
+        self._contexts: dict[Cell, Context] = {}
+        self._fits: dict[tuple[str, tuple[str, ...], str, int], Fit] = {}
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
         self._shared_params: dict[tuple[Any, ...], Params] = {}
         self._predict_params: dict[str, Params] = {}
-        self._inner_contexts: dict[str, list[tuple[_Context, _Context]]] = {}
+        self._inner_contexts: dict[str, list[tuple[Context, Context]]] = {}
 
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
-        """The plan of rows x scenarios x folds (None: every fold of the protocol)."""
+        """The plan of rows x scenarios x folds (None: every fold of the protocol), each on every partition, from every seed."""
         wanted = None if folds is None else set(folds)
         asked = [row(name) for name in rows]
         for name in scenarios:
@@ -74,15 +64,19 @@ class Planner:
                 steps = window(self.dataset, scenario)
                 splits = splits_of(self.experiment, self.dataset, index)
             except ValueError as error:
-                for fold in sorted(wanted) if wanted is not None else range(self.experiment.protocol.folds):
+                protocol = self.experiment.protocol
+                numbers = sorted(wanted) if wanted is not None else range(protocol.folds)
+                for repeat, fold, seed in product(range(protocol.repeats), numbers, self.experiment.fit.seeds):
                     for r in asked:
-                        self._refuse(Cell(r.name, name, self.experiment.protocol.name, fold), str(error))
+                        self._refuse(Cell(r.name, name, protocol.name, fold, repeat, seed), str(error))
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
-                    context = _Context(f"{name}/{split.fold}", name, index, split, steps)
-                    for r in asked:
-                        self._cell(Cell(r.name, name, split.protocol, split.fold), r, context)
+                    tag = f"{name}/{split.repeat}/{split.fold}"
+                    for seed in self.experiment.fit.seeds:
+                        context = Context(tag, name, index, split, steps, seed)
+                        for r in asked:
+                            self._cell(Cell(r.name, name, split.protocol, split.fold, split.repeat, seed), r, context)
         return self.plan
 
     def resume(self, search_key: str) -> None:
@@ -95,7 +89,7 @@ class Planner:
         self.plan.cells.append(cell)
         self.plan.impossible[cell] = reason
 
-    def _cell(self, cell: Cell, row: Row, context: _Context) -> None:
+    def _cell(self, cell: Cell, row: Row, context: Context) -> None:
         for signal in row.signals:
             if SIGNALS[signal] not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
@@ -109,7 +103,7 @@ class Planner:
         self._contexts[cell] = context
         return self._resolve(cell, row, context)
 
-    def _resolve(self, cell: Cell, row: Row, context: _Context) -> None:
+    def _resolve(self, cell: Cell, row: Row, context: Context) -> None:
         """Plan the fits of a cell and its prediction, as far as the searches that have ended allow."""
         role = (
             "spatial"
@@ -143,7 +137,7 @@ class Planner:
             self._register(upstream)
         self.plan.fits.setdefault(fit.stage.key, fit)
 
-    def _upstream(self, role: str, signals: tuple[str, ...], context: _Context, chosen_in: _Context) -> tuple[Fit, ...]:
+    def _upstream(self, role: str, signals: tuple[str, ...], context: Context, chosen_in: Context) -> tuple[Fit, ...]:
         """What a sub-network is fed by. Every branch is visited before giving up, so that searches run side by side."""
         fits, unresolved = [], None
         feeding = UPSTREAM[role]
@@ -160,33 +154,34 @@ class Planner:
             raise unresolved
         return tuple(fits)
 
-    def _fit(self, role: str, signals: tuple[str, ...], context: _Context, chosen_in: _Context) -> Fit:
+    def _fit(self, role: str, signals: tuple[str, ...], context: Context, chosen_in: Context) -> Fit:
         """A sub-network on the training side of `context`, configured as chosen in the fold `chosen_in`."""
-        ident = (role, signals, context.tag)
+        ident = (role, signals, context.tag, context.seed)
         if ident in self._fits:
             return self._fits[ident]
         upstream = self._upstream(role, signals, context, chosen_in)
         train = self._train_set(context, _parts(role))
         settings, normalise, search = self._configuration(role, signals, chosen_in)
         network = self.networks[role][0]
-        params = self._params(role, signals, context.steps, settings, normalise)
+        params = self._params(role, signals, context.steps, settings, normalise, context.seed)
         stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
         trunk = self.experiment.trunk
         start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
         channels, place = self._channels(role, signals), (context.scenario, context.split.fold)
         inputs = (upstream, channels, context.steps, normalise, train)
-        fit = Fit(stage, role, network.name, settings, *inputs, *place, start, search=search)
+        seen_by = (stage, role, network.name, settings, *inputs, *place, start)
+        fit = Fit(*seen_by, search=search, repeat=context.split.repeat, seed=context.seed)
         self._fits[ident] = fit
         return fit
 
-    def _configuration(self, role: str, signals: tuple[str, ...], context: _Context) -> tuple[Any, str, str]:
+    def _configuration(self, role: str, signals: tuple[str, ...], context: Context) -> tuple[Any, str, str]:
         """Settings and normalisation of a sub-network in a fold: the experiment's own, or chosen by the search of that key."""
         settings = self.networks[role][1]
         normalise = self.experiment.signals.normalise if role == "physiological" else ""
         if not self.experiment.space(role):
             return settings, normalise, ""
         if self.experiment.search.scope == "scenario":
-            context = self._whole(context)
+            context = context.whole()
         ident = (role, signals, context.tag)
         if ident not in self._chosen:
             search = self._search(role, signals, context, settings, normalise)
@@ -202,23 +197,12 @@ class Planner:
             self._chosen[ident] = (replace(settings, **changed), winner.get("normalise", normalise), search.stage.key)
         return self._chosen[ident]
 
-    def _whole(self, context: _Context) -> _Context:
-        """All subjects of the scenario as one training side: what a search of scope `scenario` sees. There is no test side."""
-        return _Context(context.scenario, context.scenario, context.index, _everybody(context), context.steps)
-
-    def _inner(self, context: _Context) -> list[tuple[_Context, _Context]]:
-        """Inner folds of a fold's training side, each with its other half; the same whichever recordings a role needs."""
+    def _inner(self, context: Context) -> list[tuple[Context, Context]]:
         if context.tag not in self._inner_contexts:
-            side, options = context.index.only(context.split.train), self.experiment.search
-            pairs = []
-            for split in protocols()["subject"](side, folds=options.inner_folds, seed=self.experiment.seed):
-                fold = _Context(f"{context.tag}/inner{split.fold}", context.scenario, side, split, context.steps)
-                back = replace(split, train=split.test, test=split.train)
-                pairs.append((fold, _Context(f"{fold.tag}/validation", context.scenario, side, back, context.steps)))
-            self._inner_contexts[context.tag] = pairs
+            self._inner_contexts[context.tag] = context.inner(self.experiment)
         return self._inner_contexts[context.tag]
 
-    def _search(self, role: str, signals: tuple[str, ...], context: _Context, settings: Any, normalise: str) -> Search:
+    def _search(self, role: str, signals: tuple[str, ...], context: Context, settings: Any, normalise: str) -> Search:
         options, space = self.experiment.search, self.experiment.space(role)
         inner = []
         for fold, validation in self._inner(context):
@@ -226,7 +210,7 @@ class Planner:
             inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
         network = self.networks[role][0]
         params = {
-            **self._params(role, signals, context.steps, settings, normalise),
+            **self._params(role, signals, context.steps, settings, normalise, self.experiment.fit.seeds[0]),
             "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
             "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
         }
@@ -234,12 +218,12 @@ class Planner:
         stage = Stage(f"search-{_name(role, signals)}", SEARCH_VERSION, params, tuple(inputs))
         channels, fold_number = self._channels(role, signals), context.split.fold
         common = (stage, role, network.name, settings, normalise, space, tuple(inner), channels, context.steps, options)
-        return Search(*common, context.scenario, fold_number)
+        return Search(*common, context.scenario, fold_number, context.split.repeat)
 
     def _params(self, *identity: Any) -> Params:
-        """Of (role, signals, steps, settings, normalise): what a result depends on beside its data, in a fit and in a search."""
+        """Of (role, signals, steps, settings, normalise, seed): what a fit, or a search, depends on beside its data."""
         if identity not in self._shared_params:
-            role, signals, steps, settings, normalise = identity
+            role, signals, steps, settings, normalise, seed = identity
             network = self.networks[role][0]
             values = {
                 "role": role,
@@ -249,7 +233,7 @@ class Planner:
                 "signals": list(signals),
                 "steps": list(steps),
                 "normalise": normalise,
-                "seed": self.experiment.seed,
+                "seed": seed,
             }
             self._shared_params[identity] = Params(values)
         return self._shared_params[identity]
@@ -257,7 +241,7 @@ class Planner:
     def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
 
-    def _train_set(self, context: _Context, parts: tuple[str, ...]) -> TrainSet:
+    def _train_set(self, context: Context, parts: tuple[str, ...]) -> TrainSet:
         """The usable training trials, made once per fold and parts. Raises ValueError if there cannot be a fit."""
         ident = (context.tag, parts)
         if ident not in self._train_sets:
@@ -265,7 +249,7 @@ class Planner:
             self._train_sets[ident] = self.sides.train(context.split, parts, classes=classes)
         return self._train_sets[ident]
 
-    def _test_set(self, context: _Context, parts: tuple[str, ...]) -> TestSet:
+    def _test_set(self, context: Context, parts: tuple[str, ...]) -> TestSet:
         """The usable held-out trials, made once per fold and parts."""
         ident = (context.tag, parts)
         if ident not in self._test_sets:
@@ -290,9 +274,3 @@ def _parts(role: str) -> tuple[str, ...]:
 
 def _name(role: str, signals: tuple[str, ...]) -> str:
     return role + (f"-{'+'.join(signals)}" if signals else "")
-
-
-def _everybody(context: _Context) -> FoldSplit:
-    """A one-sided split: everybody trains. For searches that are declared to have seen the test subjects."""
-    ids = context.index.trial_ids
-    return FoldSplit(context.split.protocol, -1, ids, (), context.split.subject_of, one_sided=True)

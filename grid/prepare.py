@@ -49,12 +49,12 @@ class TrunkSpec:
         t = experiment.trunk
         options: dict[str, Any] = {
             "random": t.random,
-            "seed": experiment.seed,
+            "seed": t.seed,
             "scaling": t.scaling or None,
             "precision": t.precision,
         }
         mark = trunk_fingerprint(t.name, weights=Path(t.weights) if t.weights else None, **options)
-        return cls(t.name, t.weights, t.random, experiment.seed, t.scaling, t.precision, mark)
+        return cls(t.name, t.weights, t.random, t.seed, t.scaling, t.precision, mark)
 
     def load(self) -> Trunk:
         """The trunk, read once per process."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ import pandas as pd
 
 from dataprep.records import Defect
 from grid import classes, learned, tables
-from grid.cells import Cell
+from grid.axes import AXES
+from grid.cells import CELL, Cell
 from grid.jobs import Fit, Plan, Search, fits_of
 from grid.store import Store
 
-PREDICTION_COLUMNS = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
-KEYS = ["modality", "scenario", "protocol", "fold"]
+PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
 
 
 def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
@@ -43,10 +43,7 @@ def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataF
         parts.append(
             pd.DataFrame(
                 {
-                    "modality": cell.modality,
-                    "scenario": cell.scenario,
-                    "protocol": cell.protocol,
-                    "fold": cell.fold,
+                    **{name: getattr(cell, name) for name in CELL},
                     "subject_name": np.repeat(predict.test.subjects, per_trial),
                     "sample_name": ids,
                     "frame": pd.array(frames, dtype="Int64"),
@@ -57,7 +54,7 @@ def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataF
         )
     if not parts:
         return pd.DataFrame(columns=PREDICTION_COLUMNS).astype(
-            {"fold": int, "frame": "Int64", "y_true": int, "p_pain": float}
+            {"fold": int, "repeat": int, "seed": int, "frame": "Int64", "y_true": int, "p_pain": float}
         )
     return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
 
@@ -91,14 +88,14 @@ def write(
     table = predictions(plan, store, labels)
     state = statuses(plan, store, failed)
     learning = learned.learning_table(plan, store)
-    scores = tables.scores_table(table, cells=[(c.modality, c.scenario, c.protocol, c.fold) for c in plan.cells])
+    scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells])
     scores = tables.with_learning(scores, learning)
-    problems = [(c.modality, c.scenario, c.protocol, c.fold, *s) for c, s in state.items() if s[0] != "done"]
+    problems = [(*astuple(c), *s) for c, s in state.items() if s[0] != "done"]
     quarantine = pd.DataFrame([vars(d) for d in defects], columns=["trial_id", "subject", "part", "file", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
     _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
     _replace(
-        out / "failures.csv", lambda p: pd.DataFrame(problems, columns=[*KEYS, "status", "reason"]).to_csv(p, index=False)
+        out / "failures.csv", lambda p: pd.DataFrame(problems, columns=[*CELL, "status", "reason"]).to_csv(p, index=False)
     )
     _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
@@ -127,6 +124,7 @@ def search_record(search: Search, store: Store) -> dict[str, Any]:
         "scope": search.options.scope,
         "scenario": search.scenario,
         "fold": search.fold,
+        "repeat": search.repeat,
         "space": space,
         "own": {name: search.own[name] for name in space},
         **store.facts(search.stage),
@@ -134,8 +132,8 @@ def search_record(search: Search, store: Store) -> dict[str, Any]:
 
 
 def _in_order(searches: Iterable[Search]) -> list[Search]:
-    """By name, scenario and fold: the order in which searches end differs from run to run."""
-    return sorted(searches, key=lambda s: (s.stage.name, s.scenario, s.fold, s.stage.key))
+    """By name, scenario, partition and fold: the order in which searches end differs from run to run."""
+    return sorted(searches, key=lambda s: (s.stage.name, s.scenario, s.repeat, s.fold, s.stage.key))
 
 
 def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
@@ -161,11 +159,10 @@ def _curves(plan: Plan, store: Store) -> pd.DataFrame:
     for fit in plan.fits.values():
         if store.has(fit.stage):
             name = fit.stage.name.removeprefix("fit-")
-            rows += [
-                {"stage": name, "scenario": fit.scenario, "fold": fit.fold, **point}
-                for point in store.facts(fit.stage)["curve"]
-            ]
-    return pd.DataFrame(rows, columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy", "gradient_norm", "lr"])
+            where = {"scenario": fit.scenario, "fold": fit.fold, "repeat": fit.repeat, "seed": fit.seed}
+            rows += [{"stage": name, **where, **point} for point in store.facts(fit.stage)["curve"]]
+    columns = ["stage", "scenario", *AXES, "epoch", "loss", "accuracy", "gradient_norm", "lr"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
@@ -185,7 +182,7 @@ def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFra
             mean_T = weights_NT[y_N == value].mean(axis=0) * weights_NT.shape[1]
             steps = np.arange(len(mean_T)) + predict.fit.steps[0]
             rows.append(pd.DataFrame({**vars(cell), "y_true": int(value > 0), "step": steps, "weight": mean_T}))
-    columns = [*KEYS, "y_true", "step", "weight"]
+    columns = [*CELL, "y_true", "step", "weight"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 
 

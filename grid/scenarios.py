@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataprep.records import DataSet, SampleIndex
+import hashlib
+from dataclasses import replace
+
+from dataprep.records import DataSet, InputError, SampleIndex
 from grid.cells import Scenario
 from grid.config import Experiment
 from grid.protocols import FoldSplit, protocols
@@ -32,7 +35,23 @@ def window(dataset: DataSet, scenario: Scenario) -> tuple[int, int]:
 
 
 def splits_of(experiment: Experiment, dataset: DataSet, index: SampleIndex) -> tuple[FoldSplit, ...]:
-    """The folds of a scenario's trials. Raises ValueError if they cannot be made."""
-    return protocols()[experiment.protocol.name](
-        index, folds=experiment.protocol.folds, seed=experiment.seed, holdout=dataset.holdout
-    )
+    """The folds of a scenario's trials, partition after partition. Raises InputError if repeats are all the same partition.
+
+    Raises ValueError if folds cannot be made.
+    """
+    protocol, split = experiment.protocol, protocols()[experiment.protocol.name]
+    found: list[FoldSplit] = []
+    for repeat in range(protocol.repeats):
+        folds = split(index, folds=protocol.folds, seed=partition_seed(protocol.seed, repeat), holdout=dataset.holdout)
+        found += [replace(fold, repeat=repeat) for fold in folds] if repeat else folds
+    if protocol.repeats > 1 and len({frozenset(fold.test) for fold in found}) * protocol.repeats == len(found):
+        raise InputError(
+            f"protocol.repeats: the {protocol.repeats} partitions of these {len(set(index.subjects))} subjects are all the same; "
+            "expected fewer repeats, fewer folds or another seed"
+        )
+    return tuple(found)
+
+
+def partition_seed(seed: int, repeat: int) -> int:
+    """The seed of a partition: that of the experiment for the first, numbers drawn from both for the others."""
+    return int(hashlib.sha256(f"partition/{seed}/{repeat}".encode()).hexdigest()[:12], 16) if repeat else seed

@@ -26,7 +26,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from grid.config import Execution
+from grid.config_tables import Execution
 from grid.foreman import Foreman, Order, Outcome, Part, Said, hung_log
 from grid.inner import search_trial
 from grid.inprocess import reason_of

@@ -20,6 +20,7 @@ def mirror_search(runs: Runs, search: Mapping[str, Any], common: Mapping[str, st
         "signals": "+".join(search["signals"]),
         "scenario": search["scenario"],
         "fold": "all" if search["fold"] < 0 else str(search["fold"]),
+        "repeat": str(search.get("repeat", 0)),
         "scope": search["scope"],
         "metric": search["metric"],
         **common,

@@ -191,6 +191,8 @@ class Session:
             "command": self.command,
             "protocol": e.protocol.name,
             "folds": len({c.fold for c in self.plan.cells}),
+            "repeats": len({c.repeat for c in self.plan.cells}),
+            "seeds": sorted({c.seed for c in self.plan.cells}),
             "data": {
                 "name": s.dataset.name,
                 "title": s.dataset.title,
@@ -221,7 +223,12 @@ class Session:
     def _notes(self) -> list[str]:
         """Sentences that nobody who reads the results may miss."""
         notes = []
-        options = self.experiment.search
+        options, seeds = self.experiment.search, self.experiment.fit.seeds
+        if options.trials and len(seeds) > 1:
+            notes.append(
+                f"Hyperparameters were searched with fit seed {seeds[0]} alone, and what was chosen was trained from all "
+                f"{len(seeds)} seeds: the spread over seeds is that of training, not of the search."
+            )
         if options.trials and options.scope == "scenario":
             for name in dict.fromkeys(c.scenario for c in self.plan.predicts):
                 index = scenario_index(self.survey.dataset, self.survey.index, self.experiment.scenario(name))

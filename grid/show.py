@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from grid import learned
+from grid.axes import spread
 from grid.config import Experiment
 from grid.jobs import Fit, Plan
 from grid.scenarios import scenario_index, window
@@ -46,14 +47,18 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
         counts = frames(experiment, survey, name)
         if counts:
             lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials, {counts[2]:,} frames")
-    lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds")
+    repeats, seeds = (sorted({getattr(c, axis) for c in plan.cells}) for axis in ("repeat", "seed"))
+    partitions = f", {len(repeats)} partitions" if len(repeats) > 1 else ""
+    lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds{partitions}")
+    if len(seeds) > 1:
+        lines.append(f"fit seeds   {', '.join(map(str, seeds))}")
     done = sum(p.stage.key in stored["predict"] for p in plan.predicts.values())
     possible = len(plan.cells) - len(plan.impossible)
     rows = len({c.modality for c in plan.cells})
     scenarios = len({c.scenario for c in plan.cells})
-    lines.append(
-        f"cells       {len(plan.cells)} ({rows} rows x {scenarios} scenarios x folds): {done} done, {possible - done} to do"
-    )
+    crossed = f"{rows} rows x {scenarios} scenarios x folds"
+    crossed += (f" x {len(repeats)} partitions" if partitions else "") + (f" x {len(seeds)} seeds" if len(seeds) > 1 else "")
+    lines.append(f"cells       {len(plan.cells)} ({crossed}): {done} done, {possible - done} to do")
     if plan.searches:
         n_trials = sum(s.trials for s in plan.searches.values())
         lines.append(
@@ -120,27 +125,32 @@ def _span(seconds: float) -> str:
 
 
 def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> str:
-    """Mean and SD of accuracy over folds, a line a row, a column a scenario; marks and why, if there is a learning table."""
+    """Mean and SD of accuracy over folds, a line a row, a column a scenario; the other SDs where there are several.
+
+    Marks and why, if there is a learning table.
+    """
     found = {} if learning is None else learned.marks(learning, ("modality", "scenario"))
-
-    def symbol(modality: str, scenario: str) -> str:
-        return found[modality, scenario].symbol if (modality, scenario) in found else ""
-
     names = list(dict.fromkeys(scores.scenario))
-    lines = ["accuracy in % (mean ± SD over folds)", f"{'':<16}" + "".join(f"{n:>19}" for n in names)]
+    others = {f"sd_{axis}": word for axis, word in (("repeats", "partitions"), ("seeds", "fit seeds"))}
+    others = {sd: word for sd, word in others.items() if scores[sd[3:-1]].nunique() > 1}
+    wide = 19 + 7 * len(others)
+    told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
+    lines = [f"accuracy in % ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]
     for modality in dict.fromkeys(scores.modality):
         cells = []
         for name in names:
-            a = 100 * scores[(scores.modality == modality) & (scores.scenario == name)].accuracy.dropna()
-            spread = a.std(ddof=1) if len(a) > 1 else 0
-            cells.append(f"{'-':>19}" if a.empty else f"{a.mean():>10.1f} ± {spread:4.1f} {symbol(modality, name):<2}")
-        lines.append(f"{modality:<16}" + "".join(f"{c:>19}" for c in cells))
-    told = learned.sentences(found)
-    if told:
-        lines += ["", learned.KEY, *(f"  {line}" for line in told[:MARKS_SHOWN])]
-        if len(told) > MARKS_SHOWN:
+            values = spread(scores[(scores.modality == modality) & (scores.scenario == name)], "accuracy")
+            sds = [100 * values[sd] if values[sd] == values[sd] else 0.0 for sd in ("sd", *others)]  # of one alone: 0
+            symbol = found[modality, name].symbol if (modality, name) in found else ""
+            text = "".join([f"{100 * values['mean']:>10.1f}", *(f" ± {sd:4.1f}" for sd in sds), f" {symbol:<2}"])
+            cells.append("-" if values["mean"] != values["mean"] else text)
+        lines.append(f"{modality:<16}" + "".join(f"{c:>{wide}}" for c in cells))
+    sentences = learned.sentences(found)
+    if sentences:
+        lines += ["", learned.KEY, *(f"  {line}" for line in sentences[:MARKS_SHOWN])]
+        if len(sentences) > MARKS_SHOWN:
             lines.append(
-                f"  … and {len(told) - MARKS_SHOWN} more lines: see What was learned in the report, or learning.csv"
+                f"  … and {len(sentences) - MARKS_SHOWN} more lines: see What was learned in the report, or learning.csv"
             )
     return "\n".join(lines)
 

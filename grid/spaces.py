@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from grid.config import Range, Space
+from grid.config_tables import Range, Space
 
 
 def distributions(space: Space, own: Mapping[str, Any]) -> dict[str, BaseDistribution]:

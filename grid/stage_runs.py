@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from grid.axes import AXES
+from grid.cells import place
 from grid.keys import digest
 from grid.runs import Runs
 from grid.store import Store
@@ -37,7 +39,7 @@ def manifests(cells: Sequence[Mapping[str, Any]], store: Store) -> dict[str, dic
     for cell in cells:
         for fit in cell["fits"]:
             if fit["key"] in found:
-                found[fit["key"]]["cells"].append(f"{cell['modality']}/{cell['scenario']}/fold{cell['fold']}")
+                found[fit["key"]]["cells"].append(f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}")
     return found
 
 
@@ -51,6 +53,8 @@ def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]
         "signals": "+".join(params.get("signals") or []),
         "scenario": str(facts.get("scenario", "")),
         "fold": str(facts.get("fold", "")),
+        "repeat": str(facts.get("repeat", 0)),
+        "seed": str(facts.get("seed", 0)),
         "device": str(facts.get("device", "")),
         **common,
     }

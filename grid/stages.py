@@ -138,6 +138,8 @@ class Runner:
             "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
             "scenario": job.scenario,
             "fold": job.fold,
+            "repeat": job.repeat,
+            "seed": job.seed,
         }
         self.store.write(job.stage, arrays, facts)
         self._checkpoint(job).unlink(missing_ok=True)

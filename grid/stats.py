@@ -1,8 +1,10 @@
 """Statistics over subjects: trials of one person are no independent evidence, so they are collapsed to a mean first.
 
 Legend: S subjects, K folds, M tests. Accuracies are fractions. Every random draw comes from the given seed.
+Several predictions of a trial, on other partitions or from other fit seeds, are no further evidence about people either.
 Sources: percentile cluster bootstrap (Efron & Tibshirani 1993, ch. 13); sign-flip permutation test of paired differences
-(Good 2005); Holm 1979; Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003).
+(Good 2005); Holm 1979; Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003);
+for repeated folds Bouckaert & Frank, "Evaluating the Replicability of Significance Tests", PAKDD 2004.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from grid.axes import with_axes
 from grid.metrics import THRESHOLD
 
 N_RESAMPLES = 10_000
@@ -31,16 +34,21 @@ class Interval:
     n: int
 
 
-def mean_accuracy(predictions: pd.DataFrame, *, unit: str = "subject_name") -> pd.DataFrame:
+def mean_accuracy(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_name") -> pd.DataFrame:
     """Accuracy of each `unit` (rows) in each modality row (columns, first seen first); NaN where there is none.
 
-    `predictions` needs modality, y_true, p_pain and `unit`, and should hold one scenario and one protocol.
+    `predictions` needs modality, y_true, p_pain and `unit`, a column or several, and should hold one scenario and one protocol.
+    A trial that was predicted on several partitions or from several fit seeds counts as the mean of these: they are no further
+    trials, and a subject is one subject however often it was tested.
     """
+    units = [unit] if isinstance(unit, str) else list(unit)
     order = predictions["modality"].unique().tolist()
     right = (predictions["p_pain"].to_numpy() > THRESHOLD) == (predictions["y_true"].to_numpy() == 1)
-    frame = pd.DataFrame({unit: predictions[unit], "modality": predictions["modality"], "right": right.astype(float)})
-    table = frame.groupby([unit, "modality"], observed=True)["right"].mean().unstack()
-    table.index, table.columns = pd.Index(table.index.tolist(), name=unit), pd.Index(table.columns.tolist(), name="modality")
+    frame = predictions[[*units, "modality"]].assign(right=right.astype(float))
+    table = frame.groupby([*units, "modality"], observed=True)["right"].mean().unstack()
+    table.columns = pd.Index(table.columns.tolist(), name="modality")
+    if isinstance(unit, str):  # no categories
+        table.index = pd.Index(table.index.tolist(), name=unit)
     return table.reindex(columns=order)
 
 
@@ -95,7 +103,9 @@ def holm(p_M: Sequence[float] | np.ndarray) -> np.ndarray:
 def corrected_t_test(differences_K: Sequence[float] | np.ndarray, *, n_train: float, n_test: float) -> tuple[float, float]:
     """Nadeau & Bengio's corrected resampled t statistic over folds and its two-sided p (K - 1 degrees of freedom).
 
-    The folds' training sets overlap, so the variance is taken times 1/K + n_test/n_train instead of 1/K.
+    K counts the folds of every partition; `n_train` and `n_test` are the sizes of the sides of one fold. The folds' training
+    sets overlap, so the variance is taken times 1/K + n_test/n_train instead of 1/K: more partitions make the first part
+    smaller, and leave the second (Bouckaert & Frank 2004).
     (NaN, NaN) for fewer than two folds or differences that do not vary. Raises ValueError for counts that are not above 0.
     """
     if not (n_train > 0 and n_test > 0):
@@ -113,12 +123,13 @@ def compare_rows(predictions: pd.DataFrame, *, seed: int = 0, marked: Collection
 
     Columns: a, b, n_subjects, difference (b - a, mean over subjects), low, high (95 % subject bootstrap), p (sign flip),
     p_holm (over all pairs of this table), marked (one of the two is in `marked`: a row with fits that did not learn, with which
-    nothing is claimed; it counts with p = 1), effect_size, t_folds, p_folds (corrected t test over the folds both rows have).
+    nothing is claimed; it counts with p = 1), effect_size, t_folds, p_folds (corrected t test over the folds of all partitions
+    that both rows have, accuracies averaged over fit seeds first: a seed is no further fold).
     Where only some of the folds were run, n_train is underestimated, which makes the test over folds more careful.
     """
     by_subject = mean_accuracy(predictions)
-    by_fold = mean_accuracy(predictions, unit="fold")
-    n_folds = max(len(by_fold), 1)
+    by_fold = mean_accuracy(with_axes(predictions), unit=("repeat", "fold"))
+    n_folds = predictions["fold"].nunique()
     rows = []
     for a, b in combinations(by_subject.columns, 2):
         d_S = (by_subject[b] - by_subject[a]).to_numpy()

@@ -50,15 +50,15 @@ def write_plan(out: Path, plan: Plan, *, features: list[str], signals: list[str]
 
 @dataclass
 class Snapshot:
-    """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold) -> state, and
+    """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold, repeat, seed) -> state, and
     `marks` what the fits behind it learned, as far as they are stored.
 
     `frames` and `epochs`: worked through in all, as far as stored. `eta_s`: None if nothing is left or nothing known.
     """
 
     stages: dict[str, Counter[str]] = field(default_factory=dict)
-    cells: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    marks: dict[tuple[str, str, int], Mark] = field(default_factory=dict)
+    cells: dict[tuple[str, str, int, int, int], str] = field(default_factory=dict)
+    marks: dict[tuple[str, str, int, int, int], Mark] = field(default_factory=dict)
     frames: int = 0
     epochs: int = 0
     compute_seconds: float = 0.0
@@ -108,7 +108,7 @@ def snapshot(out: Path) -> Snapshot:
             state = "done"
         else:
             state = "running" if names & running else "failed" if names & failed else "todo"
-        found.cells[cell["modality"], cell["scenario"], cell["fold"]] = state
+        found.cells[_place(cell)] = state
     _add_costs(found, store, wanted, there)
     for cell in plan["cells"]:
         verdicts = [
@@ -116,10 +116,15 @@ def snapshot(out: Path) -> Snapshot:
             for fit in cell["fits"]
             if fit["key"] in there.get(fit["stage"], ())
         ]
-        found.marks[cell["modality"], cell["scenario"], cell["fold"]] = by_verdict(verdicts)
+        found.marks[_place(cell)] = by_verdict(verdicts)
     found.quarantined = _lines(out / "quarantine.csv")
     found.store_bytes = store.size()
     return found
+
+
+def _place(cell: dict[str, Any]) -> tuple[str, str, int, int, int]:
+    """Row, scenario, fold, partition and fit seed of a cell; plans written before there were several lack the last two."""
+    return cell["modality"], cell["scenario"], cell["fold"], cell.get("repeat", 0), cell.get("seed", 0)
 
 
 def _add_costs(found: Snapshot, store: Store, wanted: dict[str, set[str]], there: dict[str, set[str]]) -> None:
@@ -164,21 +169,23 @@ def _lines(path: Path) -> int:
 
 
 def show(out: Path, console: Console | None = None) -> None:
-    """Print the grid as a matrix, a mark a fold, in colour on a terminal; then the stages and the time left."""
+    """Print the grid as a matrix, a mark a fold, in colour on a terminal; then the stages and the time left.
+
+    Folds of one partition and seed stand together, a space before the next seed and the next partition.
+    """
     console = console or Console(highlight=False, soft_wrap=True)
     now = snapshot(out)
-    scenarios = in_order([s for _, s, _ in now.cells], SCENARIOS)
-    rows = list(dict.fromkeys(m for m, _, _ in now.cells))
-    wide = {s: max(len(s), sum((rows[0], s) == k[:2] for k in now.cells)) for s in scenarios}
+    scenarios = in_order([s for _, s, *_ in now.cells], SCENARIOS)
+    rows = list(dict.fromkeys(m for m, *_ in now.cells))
+    lines = {(row, s): _marks(now, row, s) for row in rows for s in scenarios}
+    wide = {s: max(len(s), *(len(lines[row, s]) for row in rows)) for s in scenarios}
     left = max(map(len, rows), default=0) + 2
     console.print(" " * left + "  ".join(f"{s:<{wide[s]}}" for s in scenarios))
     for modality in rows:
         line = Text(f"{modality:<{left}}")
         for s in scenarios:
-            states = [(state, now.marks[k]) for k, state in sorted(now.cells.items()) if k[:2] == (modality, s)]
-            for state, mark in states:
-                line.append(mark.symbol[0], "magenta") if mark.marked and state == "done" else line.append(*LOOK[state])
-            line.append(" " * (wide[s] - len(states) + 2))
+            line.append(lines[modality, s])
+            line.append(" " * (wide[s] - len(lines[modality, s]) + 2))
         console.print(line)
     legend = Text("  ")
     for state in STATES:
@@ -200,6 +207,17 @@ def show(out: Path, console: Console | None = None) -> None:
     eta = "nothing left to do" if over else f"ETA {_span(now.eta_s)}" if now.eta_s else "ETA not known yet"
     idle = f"; last result {_span(now.idle_s)} ago" if now.idle_s is not None else ""
     console.print(f"\n{eta}{idle}; {now.quarantined} recordings left out; store {now.store_bytes / 1e6:.0f} MB")
+
+
+def _marks(now: Snapshot, modality: str, scenario: str) -> Text:
+    """The marks of a row in a scenario."""
+    runs: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for place, state in sorted(now.cells.items()):
+        if place[:2] == (modality, scenario):
+            mark = now.marks[place]
+            shown = (mark.symbol[0], "magenta") if mark.marked and state == "done" else LOOK[state]
+            runs.setdefault(place[3:], []).append(shown)
+    return Text(" ").join(Text.assemble(*run) for _, run in sorted(runs.items()))
 
 
 def _span(seconds: float) -> str:

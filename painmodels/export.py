@@ -30,7 +30,9 @@ OPSET = 20
 
 
 def from_run(run: Path, cell: str) -> Model:
-    """The model of a finished cell, named `row/scenario/fold0` or with the protocol, `row/scenario/subject/fold0`.
+    """The model of a finished cell, named `row/scenario/fold0`, or `row/scenario/subject/repeat1/seed2/fold0` in full.
+
+    A name without them means the run's protocol, its first partition (repeat 0) and its first fit seed.
 
     Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
     """
@@ -66,7 +68,7 @@ def from_run(run: Path, cell: str) -> Model:
         tensors |= {f"trunk.{name}": value for name, value in state.items()}
     description = {
         "format": FORMAT,
-        "cell": "/".join(str(record[k]) for k in ("modality", "scenario", "protocol")) + f"/fold{record['fold']}",
+        "cell": _full_name(record),
         "experiment": experiment["name"],
         "synthetic": about["data"]["synthetic"],
         "reader": reader.name,
@@ -84,23 +86,41 @@ def from_run(run: Path, cell: str) -> Model:
 def _cell(run: Path, cell: str) -> dict[str, Any]:
     """The record of the cell in cells.json."""
     records = read_json(run / "cells.json")
-    names = {}
-    for r in records:
-        names[f"{r['modality']}/{r['scenario']}/{r['protocol']}/fold{r['fold']}"] = r
-    short = {name.replace(f"/{r['protocol']}/", "/"): r for name, r in names.items()}
-    found = names.get(cell) or short.get(cell)
+    first = min((r.get("seed", 0) for r in records), default=0)
+    named = {name: r for r in records for name in reversed(_names(r, first))}
+    found = named.get(cell)
     if found is None:
-        raise ValueError(f"{run}: found no cell {cell!r}, expected one of {len(short)} such as {', '.join(list(short)[:4])}")
+        shortest = [_names(r, first)[0] for r in records]
+        raise ValueError(
+            f"{run}: found no cell {cell!r}, expected one of {len(shortest)} such as {', '.join([*shortest[:3], *shortest[-1:]])}"
+        )
     if found["status"] != "done":
         raise ValueError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
     return found
+
+
+def _full_name(record: dict[str, Any]) -> str:
+    """Row, scenario, protocol and fold, and before the fold the partition and the fit seed where they are not 0."""
+    parts = [str(record[name]) for name in ("modality", "scenario", "protocol")]
+    parts += [f"{name}{record[name]}" for name in ("repeat", "seed") if record.get(name)]
+    return "/".join([*parts, f"fold{record['fold']}"])
+
+
+def _names(record: dict[str, Any], first_seed: int) -> list[str]:
+    """What a cell may be called, the shortest name first: what is the run's first, or its only one, may be left out."""
+    repeat, seed = record.get("repeat", 0), record.get("seed", 0)
+    repeats = ["", "repeat0/"] if repeat == 0 else [f"repeat{repeat}/"]
+    seeds = ["", f"seed{seed}/"] if seed == first_seed else [f"seed{seed}/"]
+    row = f"{record['modality']}/{record['scenario']}"
+    places = [f"{r}{s}fold{record['fold']}" for r in repeats for s in seeds]
+    return [f"{row}{protocol}/{place}" for protocol in ("", f"/{record['protocol']}") for place in places]
 
 
 def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and description of the run's trunk. Raises ValueError if its weights are not those of the run any more."""
     table = about["experiment"]["trunk"]
     options: dict[str, Any] = {"weights": Path(table["weights"]) if table["weights"] else None, "random": table["random"]}
-    options["seed"] = about["experiment"]["seed"]
+    options["seed"] = table.get("seed", about["experiment"].get("seed", 0))  # older runs had one seed for everything
     kind = {"scaling": table["scaling"] or None, "precision": table["precision"]}
     mark = trunk_fingerprint(table["name"], **options, **kind)
     if mark != about["trunk"]["fingerprint"]:

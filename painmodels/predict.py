@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m painmodels.predict", description="Predict with a trained row of the grid.")
     p.add_argument("--run", type=Path, metavar="DIR", help="a result folder of grid.launch, with --cell")
-    p.add_argument("--cell", metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
+    p.add_argument(
+        "--cell", metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0; in full …/all87/repeat1/seed2/fold0"
+    )
     p.add_argument("--model", type=Path, metavar="FOLDER", help="an exported model, instead of --run and --cell")
     p.add_argument("--video", type=Path, metavar="FILE")
     p.add_argument("--signals", type=Path, metavar="FILE")

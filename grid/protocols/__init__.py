@@ -1,7 +1,8 @@
 """Cross-validation protocols: one file each, exporting `split(index, *, folds, seed, holdout) -> tuple[FoldSplit, ...]`.
 
-A protocol is a pure function of the table of trials: it sees no path and no array. Folds are decided on every trial
-of the scenario, before any trial is found to be broken, so that all rows of the grid share the same folds.
+`seed` alone decides which partition it is; where there is only one, it is not used. A protocol is a pure function of the table
+of trials: it sees no path and no array. Folds are decided on every trial of the scenario, before any trial is found to be
+broken, so that all rows of the grid share the same folds.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from itertools import compress
 from dataprep.records import SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
+ONE_PARTITION = ("loso", "holdout")
+"""Protocols without a choice: no seed changes who is held out together."""
 
 
 @dataclass(frozen=True)
 class FoldSplit:
-    """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless `subjects_may_repeat`."""
+    """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless `subjects_may_repeat`.
+
+    `repeat` is the number of the partition that it is a fold of.
+    """
 
     protocol: str
     fold: int
@@ -30,6 +36,7 @@ class FoldSplit:
     subject_of: dict[str, str] = field(repr=False)
     subjects_may_repeat: bool = False
     one_sided: bool = False
+    repeat: int = 0
 
     def __post_init__(self) -> None:
         tested = set(self.test)

@@ -13,7 +13,8 @@ from grid.cells import PAPER_ROWS
 def test_the_paper_experiment_carries_the_published_values() -> None:
     paper = config.load("paper").facts()
     assert tuple(paper["axes"]["modalities"]) == PAPER_ROWS
-    assert paper["protocol"] == {"name": "subject", "folds": 10}
+    assert paper["protocol"] == {"name": "subject", "folds": 10, "seed": 0, "repeats": 1}
+    assert paper["fit"] == {"seeds": [0]}
     assert paper["trunk"]["name"] == "alexnet-fer-bn"
     spatial = {"width": 4096, "epochs": 30, "batch": 64, "lr": 1e-5, "milestones": (20,), "gamma": 0.1}
     assert spatial.items() <= paper["spatial"].items()

@@ -19,7 +19,9 @@ from safetensors.numpy import load_file
 from grid.launch import main
 from grid.metrics import score
 
-COLUMNS = "modality,scenario,protocol,fold,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
+COLUMNS = (
+    "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
+)
 
 
 def fits(out: Path) -> dict[str, dict[str, np.ndarray]]:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from dataprep.records import Trial
-from grid.config import Execution, load
+from grid.config import load
+from grid.config_tables import Execution
 from grid.keys import Stage
 from grid.prepare import TrunkSpec, VideoJob, run_video
 from grid.store import Store

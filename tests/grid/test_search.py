@@ -21,7 +21,6 @@ from grid.worklist import Worklist
 STEPS = 10
 TOML = """
 name = "small"
-seed = {seed}
 [axes]
 modalities = ["eda"]
 scenarios = ["everybody"]
@@ -29,6 +28,9 @@ scenarios = ["everybody"]
 subset = "all"
 [protocol]
 folds = {folds}
+seed = {seed}
+[fit]
+seeds = [{seed}]
 [trunk]
 name = "mini-xception-fer"
 [signals]

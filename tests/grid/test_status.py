@@ -48,7 +48,7 @@ def test_half_a_grid_has_an_eta_and_says_what_runs_and_what_failed(copy: Path) -
     (copy / "logs").mkdir(exist_ok=True)
     (copy / "logs" / f"{fits[1]['stage']}-{fits[1]['key']}.txt").write_text("trouble")
     now = status.snapshot(copy)
-    states = [now.cells[c["modality"], c["scenario"], c["fold"]] for c in gone]
+    states = [now.cells[c["modality"], c["scenario"], c["fold"], 0, 0] for c in gone]
     assert states[:2] == ["running", "failed"]
     assert now.stages["fit-physiological-eda"] == {"done": 0, "running": 1, "failed": 1, "todo": 2}
     assert now.eta_s is None  # no fit of this kind is known

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from grid.cells import PAPER_ROWS
+from grid.metrics import METRICS
 from grid.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
 
 
@@ -36,7 +37,7 @@ def test_a_wanted_cell_without_predictions_is_an_empty_row() -> None:
     table = scores_table(predictions(("eda",)), cells=wanted)
     assert table["fold"].tolist() == [0, 1, 2, 3]
     assert table["n_test"].tolist() == [8, 8, 8, 0]
-    assert table.loc[3, list(SCORE_COLUMNS[5:])].isna().all()
+    assert table.loc[3, list(METRICS)].isna().all()
     summary = table2(table, predictions(("eda",)))
     assert summary.loc[0, ["folds", "folds_wanted"]].tolist() == [3, 4]
 

@@ -1,0 +1,144 @@
+"""The tables of an experiment file: what each key is called, what it may be, and what it is where it is not written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Table(BaseModel):
+    """A table that cannot change and has no other keys than these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Axes(Table):
+    """What is crossed: rows x scenarios (x folds x partitions x seeds: [protocol] and [fit])."""
+
+    modalities: tuple[str, ...]
+    scenarios: tuple[str, ...]
+
+
+class ScenarioTable(Table):
+    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial."""
+
+    subset: str
+    skip_s: float = Field(0.0, ge=0)
+
+
+class ProtocolTable(Table):
+    """How subjects or trials are split (a file of grid/protocols/). `seed` decides the partition into folds, and nothing else.
+
+    `repeats`: how many partitions are drawn; the first is that of the seed.
+    """
+
+    name: str = "subject"
+    folds: int = Field(10, ge=2)
+    seed: int = Field(0, ge=0, strict=True)
+    repeats: int = Field(1, ge=1, strict=True)
+
+
+class FitTable(Table):
+    """What a fit is drawn from. Every fit is made from each of `seeds`: initial weights, order of batches, dropout, trees.
+
+    They are kept in ascending order. A hyperparameter search uses the first, and all seeds train what it chose.
+    """
+
+    seeds: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (0,)
+
+    @field_validator("seeds")
+    @classmethod
+    def _ascending(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError("expected at least one number, and each once")
+        return tuple(sorted(seeds))
+
+
+class Trunk(Table):
+    """The frozen spatial CNN. `weights`: a file, empty for the shipped or cached one; `random`: untrained, said in the report.
+
+    `seed`: what random weights are drawn from. Fits of all seeds share one trunk and its features.
+    """
+
+    name: str
+    random: bool = False
+    seed: int = Field(0, strict=True)
+    weights: str = ""
+    scaling: str = ""
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Signals(Table):
+    """Over what minimum and maximum are taken when signals are scaled to [0, 1]."""
+
+    normalise: Literal["trial", "subject", "train"] = "trial"
+
+
+class Task(Table):
+    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
+
+    classes: tuple[str, ...] = ()
+
+
+class Synthetic(Table):
+    """The data set written when no --data is given. `trials` per class and subject."""
+
+    subjects: int = Field(20, ge=2, le=87)
+    trials: int = Field(2, ge=1)
+    signal: Literal["all", "eda", "ecg", "video", "face", "none"] = "all"
+    size: str = "640x480"
+    seed: int = 0
+
+
+class Range(Table):
+    """Numbers from `low` to `high`, on a logarithmic scale or in steps."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+
+Space = dict[str, Range | list[Any]]
+"""Hyperparameter -> a range of numbers or a list of choices."""
+
+
+class Search(Table):
+    """Hyperparameter search inside each training side. Role tables name what is searched; `trials` 0: no search.
+
+    `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
+    """
+
+    trials: int = Field(0, ge=0)
+    scope: Literal["fold", "scenario"] = "fold"
+    inner_folds: int = Field(3, ge=2)
+    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+    halving: int = Field(3, ge=2)
+    prune: bool = True
+    spatial: Space = {}
+    temporal: Space = {}
+    attention: Space = {}
+    physiological: Space = {}
+    fusion: Space = {}
+
+
+class Execution(Table):
+    """How work is run; none of it changes a result or a key. Times in seconds, memory in megabytes.
+
+    `retries`: how often work is done again whose process died or exceeded its limit; after that, fits that died (out of
+    memory, most likely) are tried once more with a machine to themselves. Errors in the work itself are not retried.
+    `packed_fits`: how many physiological LSTMs of one shape a worker trains side by side as one computation (0: 60 on a GPU,
+    and one on a CPU, where packing gains nothing). `*_memory_mb`: reserved for each of those that run at once.
+    `nodes_wait_s`: how long to wait for a first node.
+    """
+
+    fits_per_gpu: int = Field(4, ge=1)
+    prepares_per_gpu: int = Field(4, ge=1)
+    packed_fits: int = Field(0, ge=0)
+    retries: int = Field(2, ge=0)
+    prepare_limit_s: float = Field(1800, gt=0)
+    fit_limit_s: float = Field(86400, gt=0)
+    prepare_memory_mb: int = Field(1000, ge=0)
+    fit_memory_mb: int = Field(1000, ge=0)
+    nodes_wait_s: float = Field(1800, ge=0)
