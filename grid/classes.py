@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from grid.axes import with_axes
 from grid.cells import CELL
 from grid.jobs import Plan
 from grid.store import Store
@@ -38,7 +39,7 @@ def scores_table(table: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
     """A row per cell: n_test, accuracy, balanced accuracy (mean recall of the classes there), macro F1 and the mean distance
     between called and true class in steps of the list; fractions but for the last."""
     rows = []
-    for key, part in table.groupby(CELL, sort=False):
+    for key, part in with_axes(table).groupby(CELL, sort=False):
         true_N = part["class_true"].map({name: k for k, name in enumerate(names)}).to_numpy()
         called_N = part[[f"p_{name}" for name in names]].to_numpy().argmax(1)
         confusion_KK = np.zeros((len(names), len(names)))
