@@ -192,7 +192,7 @@ def test_a_folder_from_before_is_read(grid: Path, plain: Path, tmp_path: Path) -
     old = Path(shutil.copytree(plain, tmp_path / "old"))
     for name in ("predictions.parquet", "curves.parquet", "attention.parquet"):
         pd.read_parquet(old / name).drop(columns=["repeat", "seed"], errors="ignore").to_parquet(old / name, index=False)
-    for name in ("scores.csv", "failures.csv"):
+    for name in ("scores.csv", "failures.csv", "learning.csv"):
         pd.read_csv(old / name).drop(columns=["repeat", "seed"]).to_csv(old / name, index=False)
     for name in ("cells.json", "plan.json"):
         found = json.loads((old / name).read_text())
