@@ -21,6 +21,7 @@ from grid.metrics import score
 
 COLUMNS = (
     "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
+    ",learned,fits_not_learned,fits_collapsed"
 )
 
 
