@@ -23,7 +23,7 @@ from markupsafe import Markup
 
 from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
-from dataprep.records import DataError
+from dataprep.faults import guarded
 from grid.axes import AXES
 from grid.learned import KEY, SYMBOLS
 from grid.metrics import confusion
@@ -44,7 +44,7 @@ LISTED_AT_MOST = 500
 def write_report(folder: Path, other: Path | None = None) -> Path:
     """Write report.html, figure3.svg, figure3.png, table2.csv and table2.tex into a result folder; returns the page's path.
 
-    `other` is a second result folder to compare with. Raises DataError where `folder` is no result folder.
+    `other` is a second result folder to compare with. Raises InputError where `folder` is no result folder.
     """
     results = read_results(folder)
     beside = None if other is None else compare.side_by_side(results, read_results(other))
@@ -282,12 +282,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
     parser.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside it")
     options = parser.parse_args(argv)
-    try:
-        page = write_report(options.folder, options.compare)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(page)
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    print(write_report(options.folder, options.compare))
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.records import DataError
+from dataprep.records import InputError
 from grid import learned
 from grid.axes import AXES, with_axes
 from grid.cells import CELL, PAPER_ROWS
@@ -104,12 +104,12 @@ class Results:
 
 
 def read_results(folder: Path) -> Results:
-    """Read and check a result folder. Raises DataError, naming the file, for a folder that is none."""
+    """Read and check a result folder. Raises InputError, naming the file, for a folder that is none."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected a result folder with {', '.join(REQUIRED)}")
+        raise InputError(f"{folder}: no such folder; expected a result folder with {', '.join(REQUIRED)}")
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
-        raise DataError(f"{folder}: no result folder, {', '.join(missing)} not found; expected {', '.join(REQUIRED)}")
+        raise InputError(f"{folder}: no result folder, {', '.join(missing)} not found; expected {', '.join(REQUIRED)}")
     run = _read_json(folder / "run.json")
     predictions = _predictions(folder / "predictions.parquet")
     written = _table(folder / "scores.csv", SCORE_COLUMNS)
@@ -117,7 +117,7 @@ def read_results(folder: Path) -> Results:
         wanted = [(*map(str, cell[:3]), *map(int, cell[3:])) for cell in written[CELL].itertuples(index=False)]
         scores = scores_table(predictions, cells=wanted)
     except ValueError as error:
-        raise DataError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
+        raise InputError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
     return Results(
         folder=folder,
         run=run,
@@ -167,9 +167,9 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path}: is not valid JSON: {error}") from error
+        raise InputError(f"{path}: is not valid JSON: {error}") from error
     if not isinstance(run, dict):
-        raise DataError(f"{path}: holds a {type(run).__name__}; expected an object")
+        raise InputError(f"{path}: holds a {type(run).__name__}; expected an object")
     return run
 
 
@@ -180,7 +180,7 @@ def _table(path: Path, columns: list[str], *, optional: bool = False) -> pd.Data
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in METRICS})
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a CSV table: {error}") from error
+        raise InputError(f"{path}: cannot be read as a CSV table: {error}") from error
     table = _axes(table)
     _check_columns(path, table, columns)
     return table[columns]
@@ -195,7 +195,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a parquet table: {error}") from error
+        raise InputError(f"{path}: cannot be read as a parquet table: {error}") from error
 
 
 def _curves(path: Path) -> pd.DataFrame:
@@ -220,4 +220,4 @@ def _attention(path: Path) -> pd.DataFrame:
 def _check_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
     lacking = [name for name in columns if name not in table.columns]
     if lacking:
-        raise DataError(f"{path}: has no column {', '.join(lacking)}; found {', '.join(map(str, table.columns))}")
+        raise InputError(f"{path}: has no column {', '.join(lacking)}; found {', '.join(map(str, table.columns))}")

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from dashboards import search_figures as figures
 from dashboards.figures import to_svg
-from dataprep.records import DataError
+from dataprep.records import InputError
 from grid.config_tables import Range
 from grid.stats import bootstrap_interval
 
@@ -30,20 +30,20 @@ NEEDED = ("key", "role", "signals", "scenario", "fold", "space", "own", "winner"
 
 
 def read_searches(folder: Path) -> list[dict[str, Any]]:
-    """The searches of a result folder, none where it has no searches.json. Raises DataError where the file is something else."""
+    """The searches of a result folder, none where it has no searches.json. Raises InputError where the file is something else."""
     path = folder / "searches.json"
     if not path.is_file():
         return []
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path}: is not valid JSON: {error}") from error
+        raise InputError(f"{path}: is not valid JSON: {error}") from error
     if not isinstance(found, list):
-        raise DataError(f"{path}: holds a {type(found).__name__}; expected a list of searches")
+        raise InputError(f"{path}: holds a {type(found).__name__}; expected a list of searches")
     for search in found:
         lacking = [name for name in NEEDED if not isinstance(search, dict) or name not in search]
         if lacking:
-            raise DataError(f"{path}: a search has no {', '.join(lacking)}")
+            raise InputError(f"{path}: a search has no {', '.join(lacking)}")
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from dataprep import faces, places, video
 from dataprep.places import place
-from dataprep.records import DataError, DataSet, Defect, Trial
+from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals import on_clock
 from dataprep.tracking import FaceLostError
 
@@ -111,7 +111,7 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
         found.append(_finding(facts.trial, "video", "no-face", file, str(lost)))
         with suppress(FaceLostError):  # once more without a limit on gaps: how much of the face there is
             track = faces.prepare_video(file, replace(settings, max_gap_s=1e6), **clock)  # type: ignore[arg-type]
-    except DataError as error:
+    except (RecordingError, OSError) as error:
         found.append(_finding(facts.trial, "video", "unreadable", file, str(error)))
     seen_faces = {"face_share": 0.0} if found and found[0].kind == "no-face" else {}
     if track is not None:
@@ -142,7 +142,7 @@ def _file_facts(file: str, *, count: bool) -> VideoFacts:
             n, width, height = n + 1, frame.width, frame.height
             if not count and opened.declared:
                 return VideoFacts(opened.declared, rate_hz, width, height)
-    except DataError:
+    except (RecordingError, OSError):
         pass  # the finding says why already
     return VideoFacts(n, rate_hz, width, height)
 
@@ -155,7 +155,7 @@ def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
         read = dataset.read_signals(facts.trial)
         channels = {name: channel_facts(values, rate_hz) for name, (values, rate_hz) in read.items()}
         x_TC = on_clock(read, facts.trial, dataset)
-    except DataError as error:
+    except (RecordingError, OSError) as error:
         kind = "not-finite" if any(c.nan or c.infinite for c in channels.values()) else "unreadable"
         kind = "flat" if kind == "unreadable" and any(c.flat for c in channels.values()) else kind
         found.append(_finding(facts.trial, "signals", kind, file, str(error)))

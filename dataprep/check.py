@@ -30,6 +30,7 @@ from dataprep.census import Finding, TrialFacts
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings
+from dataprep.faults import guarded
 from dataprep.places import Place, place
 from dataprep.processes import ProcessDied, spread
 from dataprep.records import DataSet
@@ -44,7 +45,7 @@ SHOWN = 30  # findings listed in words
 def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, all_classes: bool = False) -> dict[str, Any]:
     """The census of the data set at `path`: JSON-able, but for the key "measured" (the TrialFacts, for pictures).
 
-    Raises DataError if it cannot be read as a whole.
+    Raises InputError if it cannot be read as a whole.
     """
     trials, defects = dataset.read_trials(path)
     wanted = [t for t in trials if all_classes or t.class_id in (dataset.negative, dataset.positive)]
@@ -221,15 +222,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error(f"--jobs: found {options.jobs}, expected at least 1")
-    try:
-        path = place(options.path)
-        dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
-        settings = FaceSettings(detector=options.detector, decoder=options.decoder)
-        found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
-        files = write(found, dataset, options.out) if options.out else []
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    path = place(options.path)
+    dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
+    settings = FaceSettings(detector=options.detector, decoder=options.decoder)
+    found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
+    files = write(found, dataset, options.out) if options.out else []
     print(json.dumps(_plain(found), indent=1) if options.json else text(found))
     for file in files:
         print(f"written    {file}", file=sys.stderr)

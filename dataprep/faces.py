@@ -16,12 +16,13 @@ import numpy as np
 
 from dataprep import retinaface, tracking, video
 from dataprep.places import Place
-from dataprep.records import DataError
+from dataprep.records import RecordingError
 from dataprep.retinaface import DETECTORS, Detector
 from dataprep.sheet import ContactSheet
 from dataprep.tracking import FaceSettings, FaceTrack, Follower
 from dataprep.video import DECODERS, Frame
 
+CROP_PX = 227  # what every trunk takes
 __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]
 
 TRACK_VERSION = f"{video.VERSION}.{retinaface.VERSION}.{tracking.VERSION}"  # same settings, same file: same track
@@ -31,7 +32,7 @@ CHUNK = 48  # crops handed over at once, 7 MB; a third of a BioVid clip
 
 
 def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
-    """The detector of these settings, made once per process. Raises ValueError (unknown) or DataError (weights absent)."""
+    """The detector of these settings, made once per process. Raises ValueError (unknown) or RecordingError (weights absent)."""
     return retinaface.detector(settings.detector, min_score=settings.min_score, threads=threads)
 
 
@@ -49,7 +50,7 @@ def prepare_video(
     With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
     Without, every frame is a step and any rate is accepted. `on_crops` None: the track only. `track`: no detection is run.
     Crops handed over before an error is raised are to be thrown away.
-    Raises DataError if the file is unreadable, cut off or of another rate, or the face is lost for over `max_gap_s`.
+    Raises RecordingError if the file is unreadable, cut off or of another rate, or the face is lost for over `max_gap_s`.
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
@@ -82,7 +83,7 @@ def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
         sides = np.full(2, sides.max())
     half = sides * (0.5 + settings.margin)
     x0, y0, x1, y1 = (float(v) for v in np.concatenate([centre - half, centre + half]))
-    return frame.window((x0, y0, x1, y1), width=settings.size, height=settings.size)
+    return frame.window((x0, y0, x1, y1), width=CROP_PX, height=CROP_PX)
 
 
 def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) -> Iterator[tuple[Frame, np.ndarray]]:
@@ -94,7 +95,7 @@ def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) ->
     else:
         if n == len(track):
             return
-    raise DataError(
+    raise RecordingError(
         f"{path}: found step {n} of another length or size, expected the recording of the track: {len(track)} steps, "
         f"{track.width}x{track.height} pixels"
     )
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         row = sheet.row(clip.name)
         try:
             track = prepare_video(clip, settings, on_crops=row.add)
-        except DataError as error:
+        except RecordingError as error:
             print(f"FAILED  {error}", file=sys.stderr)
             continue
         sheet.rows.append(row)

@@ -23,6 +23,8 @@ from types import SimpleNamespace
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from dataprep.records import InputError
+
 IN_MEMORY = 64_000_000  # bytes of a fetched recording that are held in memory; a longer one is put on the disk
 CONNECT_S, REQUEST_S = 10, 60
 
@@ -149,7 +151,7 @@ def place(text: str | Path | Remote) -> Place:
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(unquote(parts.path))
     if parts.scheme != "s3" or not parts.netloc or parts.username:
-        raise ValueError(f"{text}: expected a path, file:///path or s3://bucket/prefix")
+        raise InputError(f"{text}: expected a path, file:///path or s3://bucket/prefix")
     return Remote(text.rstrip("/"))
 
 

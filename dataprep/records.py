@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataprep.places import Place
+if TYPE_CHECKING:
+    from dataprep.places import Place
 
 
 class InputError(ValueError):
@@ -27,10 +29,6 @@ class RecordingError(ValueError):
     The message names the file, what was found and what was expected. A failure of the machine, of the configuration or of
     this code is never a RecordingError.
     """
-
-
-class DataError(InputError, RecordingError):
-    """Bad input of either kind. Being replaced by InputError and RecordingError."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,9 @@ class DataSet:
 
     `recognise(path)`      True if the folder looks like this data set (cheap: looks at a few names only)
     `read_trials(path)`    every trial of every class, in the order of the index, and the defects met;
-                           raises DataError if the folder as a whole cannot be read
-    `read_signals(trial)`  channel -> (values at the native rate from the trial's start on, rate in Hz); raises DataError
+                           raises InputError if the folder as a whole cannot be read
+    `read_signals(trial)`  channel -> (values at the native rate from the trial's start on, rate in Hz); raises
+                           RecordingError for what is wrong with the file, OSError where it cannot be reached
     """
 
     name: str

@@ -20,9 +20,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import: it would write a device id at home and look a collector up
 import onnxruntime as ort
 
-from dataprep.records import DataError
+from dataprep.records import InputError
 
 VERSION = 2  # raise when the same picture may give other faces
 
@@ -65,9 +67,9 @@ def overlap(a_4: np.ndarray, b_N4: np.ndarray) -> np.ndarray:
 
 @cache
 def detector(name: str, *, min_score: float, threads: int = 1) -> Detector:
-    """The detector, made once per process. Raises ValueError for an unknown name, DataError if its weights are absent."""
+    """The detector, made once per process. Raises ValueError for an unknown name, InputError if its weights are absent."""
     if name not in DETECTORS:
-        raise ValueError(f"no face detector is called {name!r}; there are: {', '.join(DETECTORS)}")
+        raise InputError(f"no face detector is called {name!r}; there are: {', '.join(DETECTORS)}")
     return DETECTORS[name](min_score, threads)
 
 
@@ -106,7 +108,7 @@ def _batched(found_in: Callable[[Sequence[np.ndarray]], list[list[Face]]]) -> De
 
 def _mobile(min_score: float, threads: int) -> Detector:
     if not _WEIGHTS.is_file():
-        raise DataError(f"{_WEIGHTS}: no such file; expected the weights of retinaface-mobile, part of this package")
+        raise InputError(f"{_WEIGHTS}: no such file; expected the weights of retinaface-mobile, part of this package")
     session = _session(_WEIGHTS, threads)
 
     def faces_of(offsets_A4: np.ndarray, scores_A: np.ndarray, points_A10: np.ndarray, anchors_A4: np.ndarray) -> list[Face]:
@@ -155,7 +157,7 @@ def _resnet(min_score: float, threads: int) -> Detector:
     home = Path(os.environ.get("DEEPFACE_HOME", str(Path.home())))
     weights = Path(os.environ.get(RESNET_WEIGHTS) or home / ".deepface" / "weights" / "retinaface.onnx")
     if not weights.is_file():
-        raise DataError(
+        raise InputError(
             f"{weights}: no such file; expected the weights of the retina-face package. Fetch retinaface.onnx from "
             f"https://github.com/serengil/deepface_models/releases/tag/v1.0 once (another place: {RESNET_WEIGHTS}), "
             "or use detector 'retinaface-mobile'"

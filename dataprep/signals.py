@@ -4,7 +4,7 @@ Step k of a trial is the moment k / clock_hz after its start, exactly, for signa
 138 steps). A signal sampled faster than the clock passes a zero-phase low-pass first, so that nothing above the clock's
 Nyquist frequency folds back and no wave moves in time; then its value at each moment is read off by linear interpolation.
 Min-max scaling is fitted, so it is not done here. Readers parse text with `read_text` and `read_table`, which turn any
-bytes into values or a DataError and never evaluate anything.
+bytes into values or a RecordingError and never evaluate anything.
 
 Shapes: N trials, T steps, C channels.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from dataprep.places import Place
-from dataprep.records import DataError, DataSet, Defect, Trial
+from dataprep.records import DataSet, Defect, RecordingError, Trial
 
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
 FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
@@ -31,22 +31,22 @@ def to_clock(values: np.ndarray, *, rate_hz: float, clock_hz: float, n_steps: in
 
     Returns (n_steps,) float32, made of the samples up to the last moment alone: what follows changes nothing. The low-pass
     reaches about 7 steps to both sides (0.3 s at 25 Hz; beyond, under 0.3 % of its peak). A signal that ends at most one clock
-    step early holds its last value; one shorter than that, or with values that are not finite, raises DataError.
+    step early holds its last value; one shorter than that, or with values that are not finite, raises RecordingError.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
-        raise DataError(f"found a signal of shape {x.shape}, expected one row of values")
+        raise RecordingError(f"found a signal of shape {x.shape}, expected one row of values")
     if not (n_steps > 0 and clock_hz > 0 and 1 / MAX_RATIO <= rate_hz / clock_hz <= MAX_RATIO):
         seen = f"{n_steps} steps at {clock_hz:g} Hz from a signal of {rate_hz:g} Hz"
-        raise DataError(f"found {seen}, expected positive numbers and rates within a factor of {MAX_RATIO:g}")
+        raise RecordingError(f"found {seen}, expected positive numbers and rates within a factor of {MAX_RATIO:g}")
     n_expected = n_samples(rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps)
     n_least = max(1, int(np.ceil((n_steps - 2) / clock_hz * rate_hz - 1e-6)) + 1)
     if len(x) < n_least:
-        raise DataError(f"found {len(x)} rows, expected at least {n_expected} ({n_steps} steps of {1 / clock_hz:g} s)")
+        raise RecordingError(f"found {len(x)} rows, expected at least {n_expected} ({n_steps} steps of {1 / clock_hz:g} s)")
     x = x[:n_expected]
     bad = np.flatnonzero(~(np.abs(x) <= FLOAT32_MAX))
     if bad.size:
-        raise DataError(f"found {bad.size} values that are not finite (the first is {x[bad[0]]} in row {bad[0]})")
+        raise RecordingError(f"found {bad.size} values that are not finite (the first is {x[bad[0]]} in row {bad[0]})")
     if rate_hz == clock_hz:
         return np.pad(x[:n_steps], (0, max(0, n_steps - len(x))), mode="edge").astype(np.float32)
     if rate_hz > clock_hz:
@@ -80,7 +80,7 @@ def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarr
         try:
             rows.append(on_clock(dataset.read_signals(trial), trial, dataset))
             ids.append(trial.trial_id)
-        except DataError as e:
+        except RecordingError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
     x_NTC = np.stack(rows) if rows else np.empty((0, dataset.n_steps, len(dataset.channels)), np.float32)
     return x_NTC, tuple(ids), tuple(defects)
@@ -89,59 +89,59 @@ def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarr
 def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet) -> np.ndarray:
     """What `dataset.read_signals(trial)` gave as (T, C) float32 on the clock, in the order of the data set's channels.
 
-    Raises DataError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
+    Raises RecordingError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
     never gives the same number for seconds, an electrode that came off does.
     """
     columns = []
     for channel in dataset.channels:
         if channel not in read:
-            raise DataError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
+            raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
         values, rate_hz = read[channel]
         try:
             columns.append(to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps))
-        except DataError as e:
-            raise DataError(f"{trial.signals}: channel {channel!r}: {e}") from e
+        except RecordingError as e:
+            raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}") from e
         if len(values) > 1 and np.min(values) == np.max(values):
             seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
-            raise DataError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
+            raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
     return np.stack(columns, axis=1)
 
 
 def read_text(path: Place, *, lenient: bool = False) -> str:
-    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed). Raises DataError.
+    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed).
+
+    Raises RecordingError for what is in the file, OSError where the file cannot be reached: that is not the recording's fault.
 
     `lenient`: bytes that are not UTF-8 become U+FFFD, for a reader that can leave out the lines they spoil.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"{path}: cannot be read (a folder or a device), expected a text file")
+        if path.exists() and not path.is_file():  # reading a pipe may never end
+            raise RecordingError(f"{path}: cannot be read (a folder or a device), expected a text file")
         content = path.read_bytes()
         return content.decode("utf-8-sig", errors="replace" if lenient else "strict").replace("\r\n", "\n")
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read ({e.strerror or e}), expected a text file") from e
     except UnicodeDecodeError as e:
-        raise DataError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
+        raise RecordingError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
 
 
 def column_numbers(header: str, *, expected: Sequence[str], path: Place) -> dict[str, int]:
-    """Name -> position of the expected columns in a TAB-separated header; blanks around names do not count. DataError."""
+    """Name -> position of the expected columns in a TAB-separated header; blanks around names do not count. RecordingError."""
     found = [name.strip() for name in header.split("\t")]
     wrong = [name for name in expected if found.count(name) != 1]
     if wrong:
         seen = ", ".join(repr(name[:40]) for name in found[:12])
-        raise DataError(f"{path}: found the columns {seen}, expected one each of {', '.join(expected)}, TAB-separated")
+        raise RecordingError(f"{path}: found the columns {seen}, expected one each of {', '.join(expected)}, TAB-separated")
     return {name: found.index(name) for name in expected}
 
 
 def read_table(path: Place, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
-    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises DataError."""
+    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises RecordingError."""
     header, _, body = read_text(path).partition("\n")
     numbers = column_numbers(header, expected=columns, path=path)
     if not body.strip():
-        raise DataError(f"{path}: found a header and no rows, expected rows of numbers")
+        raise RecordingError(f"{path}: found a header and no rows, expected rows of numbers")
     try:
         # Quotes and comments mean nothing here: whatever is not a number in a wanted column is an error.
         x = np.loadtxt(io.StringIO(body), delimiter="\t", comments=None, usecols=list(numbers.values()), ndmin=2)
     except ValueError as e:
-        raise DataError(f"{path}: {str(e)[:200]}, expected rows of numbers") from e
+        raise RecordingError(f"{path}: {str(e)[:200]}, expected rows of numbers") from e
     return dict(zip(numbers, x.T, strict=True))

@@ -27,7 +27,7 @@ import numpy as np
 
 from dataprep import synthetic_face, synthetic_signals
 from dataprep.datasets.biovid import CLASSES, COLUMNS, INDEX, LOW_EXPRESSIVE, SUBJECTS
-from dataprep.records import DataError
+from dataprep.records import InputError
 
 VERSION = 1  # of the generator: raised when the same parameters give other data
 NON_RESPONDERS = 0.08  # share of subjects
@@ -90,12 +90,12 @@ def write_synthetic(
     jobs      processes that work side by side (None: one per core)
     progress  called with (recordings done, recordings in all) after each
 
-    The folder appears complete, by one rename, or not at all. Raises ValueError for parameters and DataError for `out`.
+    The folder appears complete, by one rename, or not at all. Raises ValueError for parameters and InputError for `out`.
     """
     _check(subjects=subjects, trials=trials, seed=seed, signal=signal, size=size, classes=classes)
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: found something there already, expected a new or empty folder")
+        raise InputError(f"{out}: found something there already, expected a new or empty folder")
     recordings = _recordings(_pick(subjects), trials=trials, seed=seed, signal=signal, size=size, classes=tuple(classes))
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     parameters = {"subjects": subjects, "trials": trials, "seed": seed, "signal": signal, "size": list(size)}
@@ -130,17 +130,17 @@ def _signal_file(folder: Path, r: _Recording) -> Path:
 
 def _check(*, subjects: int, trials: int, seed: int, signal: str, size: tuple[int, int], classes: Sequence[str]) -> None:
     if not 1 <= subjects <= len(SUBJECTS):
-        raise ValueError(f"subjects: found {subjects}, expected 1 to {len(SUBJECTS)}, the names there are")
+        raise InputError(f"subjects: found {subjects}, expected 1 to {len(SUBJECTS)}, the names there are")
     if not 1 <= trials <= 199:
-        raise ValueError(f"trials: found {trials}, expected 1 to 199 for each class")
+        raise InputError(f"trials: found {trials}, expected 1 to 199 for each class")
     if seed < 0:
-        raise ValueError(f"seed: found {seed}, expected 0 or more")
+        raise InputError(f"seed: found {seed}, expected 0 or more")
     if signal not in SIGNALS:
-        raise ValueError(f"signal: found {signal!r}, expected one of {', '.join(SIGNALS)}")
+        raise InputError(f"signal: found {signal!r}, expected one of {', '.join(SIGNALS)}")
     if size[0] < 160 or size[1] < 120 or size[0] % 2 or size[1] % 2:
-        raise ValueError(f"size: found {size[0]}x{size[1]}, expected even numbers of at least 160x120")
+        raise InputError(f"size: found {size[0]}x{size[1]}, expected even numbers of at least 160x120")
     if not classes or len(set(classes)) < len(classes) or not set(classes) <= set(IDS):
-        raise ValueError(f"classes: found {', '.join(classes) or 'none'}, expected some of {', '.join(IDS)}, each once")
+        raise InputError(f"classes: found {', '.join(classes) or 'none'}, expected some of {', '.join(IDS)}, each once")
 
 
 def _pick(n: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataprep.records import DataError
+from dataprep.records import InputError, RecordingError
 from dataprep.retinaface import Detector, Face, overlap
 from dataprep.video import Box, Frame
 
@@ -28,7 +28,7 @@ PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of 
 VERSION = 3  # raise when the same frames may give another track
 
 
-class FaceLostError(DataError):
+class FaceLostError(RecordingError):
     """A sound recording in which no face can be followed from end to end."""
 
 
@@ -52,7 +52,6 @@ class FaceSettings:
 
     detector: str = "retinaface-mobile"
     decoder: str = "pyav"
-    size: int = 227
     crop: str = "square"
     margin: float = 0.1
     work_px: int = 160
@@ -68,11 +67,11 @@ class FaceSettings:
 
     def __post_init__(self) -> None:
         if self.crop not in ("square", "box"):
-            raise ValueError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
-        if self.size < 1 or self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
-            raise ValueError("size, work_px, near_px, near, margin: expected at least 1, 32, 32, 1 and 0")
+            raise InputError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
+        if self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
+            raise InputError("work_px, near_px, near, margin: expected at least 32, 32, 1 and 0")
         if min(self.key_s, self.look_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
-            raise ValueError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
+            raise InputError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Follower:
         self._n_frames, self._time_s = 0, -1.0
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Every frame with its box (4,), in order, a little late. Raises DataError if the face is lost for too long."""
+        """Every frame with its box (4,), in order, a little late. Raises RecordingError if the face is lost for too long."""
         every = self._in_frames(self._settings.key_s)
         last_key: int | None = None
         t = -1

@@ -13,6 +13,7 @@ Coordinates are continuous, in pixels of the full picture: (0, 0) is the outer c
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import numpy as np
 from av.container import InputContainer
 
 from dataprep.places import Place, Remote, fetched, place
-from dataprep.records import DataError
+from dataprep.records import InputError, RecordingError
 
 Box = tuple[float, float, float, float]
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
@@ -77,29 +78,44 @@ class Video:
 def open_video(path: str | Place, *, decoder: str = "pyav") -> Video:
     """Open a file with one decoding thread; one in a bucket is fetched first.
 
-    Raises DataError if it is absent, empty or no video; ValueError for the decoder.
+    Raises RecordingError if it is empty or no video, OSError if it cannot be reached, ValueError for the decoder.
 
-    Reading the frames raises DataError where the stream is damaged or ends early.
+    Reading the frames raises RecordingError where the stream is damaged or ends early.
     """
     path = place(path)
     if decoder not in DECODERS:
-        raise ValueError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
+        raise InputError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected a video")
+        if path.exists():
+            raise RecordingError(f"{path}: found a folder or a device, expected a video file")
+        raise FileNotFoundError(errno.ENOENT, "no such file; expected a video", str(path))
     source = fetched(path) if isinstance(path, Remote) else str(path)
     if (source.seek(0, 2) if not isinstance(source, str) else os.path.getsize(source)) == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes); expected a video")
+        raise RecordingError(f"{path}: the file is empty (0 bytes); expected a video")
     try:
         container = av.open(_from_start(source), "r")
-    except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path}: cannot be opened ({error}); expected a video") from None
+    except av.FFmpegError as error:
+        raise _blamed(error, f"{path}: cannot be opened ({error}); expected a video") from None
     if not container.streams.video:
         container.close()
-        raise DataError(f"{path}: found no video stream, expected one")
+        raise RecordingError(f"{path}: found no video stream, expected one")
     stream = container.streams.video[0]
     rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
     declared = stream.frames or round((container.duration or 0) / av.time_base * rate_hz)
     return Video(path, rate_hz, declared, DECODERS[decoder](path, source, container))
+
+
+_OF_THE_MACHINE = frozenset(
+    [errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR]  # noqa: RUF005
+    + [errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ECONNRESET]
+)
+
+
+def _blamed(error: av.FFmpegError, sentence: str) -> Exception:
+    """FFmpeg's error as that of the recording, or, where its number is one of the system's, as what it is."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return OSError(error.errno, sentence)
+    return RecordingError(sentence)
 
 
 def _from_start(source: Source) -> Source:
@@ -111,11 +127,11 @@ def _from_start(source: Source) -> Source:
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
     """Exactly `n_steps` frames, step k being the one on screen at k / clock_hz; or every frame if `n_steps` is None.
 
-    A step without a frame of its own (the last one of 137 instead of 138) holds the frame before it. Raises DataError if
+    A step without a frame of its own (the last one of 137 instead of 138) holds the frame before it. Raises RecordingError if
     two in a row are missing, if the file's rate is not `clock_hz` within 2 %, or if much less is there than was declared.
     """
     if n_steps is not None and not abs(video.rate_hz / clock_hz - 1) <= RATE_TOLERANCE:
-        raise DataError(
+        raise RecordingError(
             f"{video.path}: found {video.rate_hz:.2f} frames/s, expected {clock_hz:g} within {RATE_TOLERANCE:.0%}"
         )
     shown: Frame | None = None
@@ -133,12 +149,12 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
             return
         shown = frame
     if (shown is None and n_steps is not None) or not n_read:
-        raise DataError(f"{video.path}: found no frame, expected {n_steps or 'at least one'}")
+        raise RecordingError(f"{video.path}: found no frame, expected {n_steps or 'at least one'}")
     if n_steps is None and n_read < COMPLETE_SHARE * video.declared:
-        raise DataError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
+        raise RecordingError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
     if n_steps is not None and shown is not None:
         if n_steps / clock_hz - shown.time_s > 2.25 / clock_hz:
-            raise DataError(f"{video.path}: found {n_read} frames, expected {n_steps} (one may be missing at the end)")
+            raise RecordingError(f"{video.path}: found {n_read} frames, expected {n_steps} (one may be missing at the end)")
         for last in range(k, n_steps):
             yield _held(shown, last, clock_hz, video.path)
 
@@ -146,7 +162,7 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
 def _held(frame: Frame, k: int, clock_hz: float, path: Place) -> Frame:
     if k / clock_hz - frame.time_s > 1.25 / clock_hz:
         gap = f"between {frame.time_s:.3f} s and {k / clock_hz:.3f} s"
-        raise DataError(f"{path}: found no frame {gap}, expected one every {1 / clock_hz:g} s")
+        raise RecordingError(f"{path}: found no frame {gap}, expected one every {1 / clock_hz:g} s")
     return frame
 
 
@@ -197,13 +213,13 @@ def _read_pyav(path: Place, _: Source, container: InputContainer) -> Iterator[Fr
         try:
             for n, picture in enumerate(container.decode(stream)):
                 if picture.is_corrupt:
-                    raise DataError(f"{path}: frame {n} is damaged, expected an intact stream")
+                    raise RecordingError(f"{path}: frame {n} is damaged, expected an intact stream")
                 if picture.time is None:
-                    raise DataError(f"{path}: frame {n} has no time, expected one for every frame")
+                    raise RecordingError(f"{path}: frame {n} has no time, expected one for every frame")
                 first_s = picture.time if first_s is None else first_s
                 yield _of_pyav(picture, float(picture.time - first_s))
         except av.FFmpegError as error:
-            raise DataError(f"{path}: decoding stopped ({error}); expected an intact stream") from None
+            raise _blamed(error, f"{path}: decoding stopped ({error}); expected an intact stream") from None
 
 
 def _of_pyav(picture: av.VideoFrame, time_s: float) -> Frame:
@@ -230,7 +246,9 @@ def _read_decord(path: Place, source: Source, container: InputContainer) -> Iter
     container.close()
     if container.format.name in ("mpeg", "mpegts"):
         # It drops the first group of pictures and repeats the last frame instead, without an error.
-        raise DataError(f"{path}: found an MPEG stream without an index, which decord misreads; expected decoder 'pyav'")
+        raise RecordingError(
+            f"{path}: found an MPEG stream without an index, which decord misreads; expected decoder 'pyav'"
+        )
     try:
         reader = decord.VideoReader(_from_start(source), num_threads=1)
         times_s = np.asarray(reader.get_frame_timestamp(range(len(reader))), dtype=np.float64)[:, 0]
@@ -240,7 +258,7 @@ def _read_decord(path: Place, source: Source, container: InputContainer) -> Iter
             yield Frame(float(time_s - times_s[0]), (reader.next().asnumpy(),), None)
     except (decord.DECORDError, RuntimeError, AssertionError, StopIteration) as error:
         reason = (str(error).splitlines() or ["end of file"])[-1]
-        raise DataError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
+        raise RecordingError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
 
 
 DECODERS: Mapping[str, Callable[[Place, Source, InputContainer], Iterator[Frame]]] = {

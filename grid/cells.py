@@ -11,6 +11,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dataprep.records import InputError
+
 PAPER_ROWS = ("frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video")
 SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
 """Word in a row's name -> channel of the data set, in the order in which channels enter the network."""
@@ -78,12 +80,12 @@ def row(name: str) -> Row:
     for word in words:
         if word not in known:
             hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
-            raise ValueError(
+            raise InputError(
                 f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
                 "or a baseline such as eda:argmax"
             )
     if len(set(words)) != len(words):
-        raise ValueError(f"modality {name!r} names the same thing twice")
+        raise InputError(f"modality {name!r} names the same thing twice")
     signals = tuple(s for s in SIGNALS if s in words)
     clip = "video" in words
     return Row("+".join([*signals, *(["video"] if clip else [])]), signals, clip=clip, frame=False)
@@ -101,17 +103,17 @@ def _baseline_row(recordings: str, name: str) -> Row:
 
     if name not in baselines():
         hint = suggestion(name, baselines())
-        raise ValueError(f"unknown baseline {name!r}{hint}; there are: {', '.join(sorted(baselines()))}")
+        raise InputError(f"unknown baseline {name!r}{hint}; there are: {', '.join(sorted(baselines()))}")
     entry = baselines()[name]
     if not entry.on:
         if recordings:
-            raise ValueError(f"the baseline {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
+            raise InputError(f"the baseline {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
         return Row(name, (), clip=False, frame=False, baseline=name)
     seen = row(recordings)
     wrong = [word for word in recordings.split("+") if word not in entry.on]
     if wrong or (len(recordings.split("+")) > 1 and not entry.several):
         joined = " joined by +" if entry.several else ""
-        raise ValueError(f"the baseline {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
+        raise InputError(f"the baseline {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
     return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=False, baseline=name)
 
 
@@ -120,10 +122,10 @@ def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:
     names = list(there)
     chosen = [n.strip() for n in asked.split(",") if n.strip()]
     if not chosen:
-        raise ValueError(f"no {what} named in {asked!r}; there are: {', '.join(names)}")
+        raise InputError(f"no {what} named in {asked!r}; there are: {', '.join(names)}")
     for name in chosen:
         if name not in names:
-            raise ValueError(f"unknown {what} {name!r}{suggestion(name, names)}; there are: {', '.join(names)}")
+            raise InputError(f"unknown {what} {name!r}{suggestion(name, names)}; there are: {', '.join(names)}")
     return tuple(dict.fromkeys(chosen))
 
 
@@ -131,7 +133,7 @@ def fold_numbers(asked: str, n_folds: int) -> tuple[int, ...]:
     """Fold numbers from text such as `0-4,7`. Raises ValueError for anything but folds 0 to n_folds - 1."""
     chosen = numbers(asked, "--folds")
     if max(chosen) >= n_folds:
-        raise ValueError(f"--folds {asked!r}: there are {n_folds} folds, numbered 0 to {n_folds - 1}")
+        raise InputError(f"--folds {asked!r}: there are {n_folds} folds, numbered 0 to {n_folds - 1}")
     return chosen
 
 
@@ -141,9 +143,9 @@ def numbers(asked: str, option: str) -> tuple[int, ...]:
     for part in asked.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"{option} {asked!r}: {part.strip()!r} is neither a number nor a range such as 0-4")
+            raise InputError(f"{option} {asked!r}: {part.strip()!r} is neither a number nor a range such as 0-4")
         if int(last if dash else first) < int(first):
-            raise ValueError(f"{option} {asked!r}: the range {part.strip()!r} is empty; expected one such as 0-4")
+            raise InputError(f"{option} {asked!r}: the range {part.strip()!r} is empty; expected one such as 0-4")
         found.update(range(int(first), int(last if dash else first) + 1))
     return tuple(sorted(found))
 

@@ -27,13 +27,14 @@ from ray._private import services
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
-from dataprep.records import Defect
+from dataprep.faults import MACHINE, Failure, failure
+from grid.attempts import alone, tried
 from grid.config_tables import Execution
-from grid.inprocess import Prepared, Tick, take_signals, video_defect
+from grid.inprocess import Prepared, Tick
 from grid.keys import Stage
-from grid.limits import death, time_limit
+from grid.limits import death, hung, time_limit
 from grid.pool import Pool
-from grid.prepare import SignalsJob, VideoJob, reason_of, run_signals
+from grid.prepare import SignalsJob, VideoJob, run_signals
 from grid.preparer import Preparer, log_of
 from grid.results import write_json
 from grid.schedule import run_work
@@ -75,9 +76,14 @@ class RayBlocks:
 
 
 @ray.remote
-def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path) -> Any:
+def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int) -> Any:
     with time_limit(limit_s, log_of(logs, job.stage)):
-        return run_signals(job, store)
+        return tried(lambda: run_signals(job, store), retries=retries)
+
+
+@ray.remote
+def _alone(job: VideoJob, store: Store, limit_s: float) -> Failure:
+    return alone(job, store, limit_s=limit_s)
 
 
 class Cluster:
@@ -104,7 +110,7 @@ class Cluster:
                 print("no node takes work yet: asking for one and waiting …", flush=True)
                 self._ask_for(1, {"CPU": 1.0})
             if time.monotonic() > until:
-                raise ValueError(
+                raise TimeoutError(
                     f"no node that takes work came within execution.nodes_wait_s = {self.execution.nodes_wait_s:g}"
                 )
             time.sleep(2)
@@ -131,21 +137,24 @@ class Cluster:
         write_json(path, [{"labels": {"job": "ray"}, "targets": targets}])
 
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
-        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect. Keeps references to the blocks."""
+        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure.
+
+        Keeps references to the blocks.
+        """
         out = Prepared()
         self.refs: dict[str, Any] = {}
         e = self.execution
         asked = {}
         for job in signals:
             task = _signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
-            asked[job] = task.remote(job, self.store, e.prepare_limit_s, self.logs)
-        for job, block in asked.items():
+            asked[job] = task.remote(job, self.store, e.prepare_limit_s, self.logs, e.retries)
+        for job, answer in asked.items():
             try:
-                take_signals(out, ray.get(block))
+                said, block = ray.get(answer)
             except RayError as error:
-                reason = self._reason(job.stage, error)
-                out.defects += [Defect(t.trial_id, t.subject, "signals", str(t.signals), reason) for t in job.trials]
-            tick()
+                said, block = self._died(job.stage, error), None
+            out.take_signals(job, said, block)
+            tick(failed=bool(said.kind))
         if videos:
             self._prepare_videos(videos, out, tick)
         return out
@@ -155,10 +164,21 @@ class Cluster:
         nodes = [n["Resources"].get("memory", 0) for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
         return int(min([mb * 1e6, *nodes]))
 
-    def _reason(self, stage: Stage, error: RayError) -> str:
+    def _died(self, stage: Stage, error: RayError) -> Failure:
+        """What is known of a piece of preparation whose process ended, or could not be asked, in every round."""
         if isinstance(error, ray.exceptions.RayTaskError):
-            return reason_of(error.cause)
-        return death(log_of(self.logs, stage), self.execution.prepare_limit_s, self.execution.retries + 1)[0]
+            return failure(error.cause if isinstance(error.cause, Exception) else error)
+        log, limit_s = log_of(self.logs, stage), self.execution.prepare_limit_s
+        return Failure(MACHINE, death(log, limit_s, self.execution.retries + 1)[0])
+
+    def _alone(self, job: VideoJob) -> Failure:
+        """A video whose process died in every round, once more with a node to itself, where it may crash its own process."""
+        most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
+        limit_s = self.execution.prepare_limit_s
+        try:
+            return ray.get(_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s))
+        except RayError as error:
+            return self._died(job.stage, error)
 
     def _prepare_videos(self, videos: Sequence[VideoJob], out: Prepared, tick: Tick) -> None:
         e = self.execution
@@ -174,14 +194,20 @@ class Cluster:
         (spec,) = {job.trunk for job in videos}
         trunk = ray.put((spec, spec.load().shared()))
         pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk), capacity)
+        died = []
         for done in pool.run(videos, lambda a, job: a.video.remote(job), rounds=e.retries + 1):
-            reason = self._reason(done.job.stage, done.error) if done.error else done.status
-            if reason:
-                out.defects.append(video_defect(done.job, reason))
-            else:
-                out.videos.add(done.job.trial.trial_id)
+            if done.error and not hung(log_of(self.logs, done.job.stage)):
+                died.append(done.job)  # judged when nothing else is being prepared
+                continue
+            said = self._died(done.job.stage, done.error) if done.error else done.status
+            if not said.kind:
                 self.refs[done.job.trial.trial_id] = done.block
-            tick(failed=bool(reason), running=done.running)
+            out.take_video(done.job, said, self.store)
+            tick(failed=bool(said.kind), running=done.running)
+        for job in died:
+            said = self._alone(job)
+            out.take_video(job, said, self.store)
+            tick(failed=bool(said.kind))
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared, small enough to travel to every worker."""

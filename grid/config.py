@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dataprep.faces import FaceSettings
+from dataprep.records import InputError
 from dataprep.retinaface import DETECTORS
 from dataprep.video import DECODERS
 from grid.cells import Scenario, row, suggestion
@@ -40,7 +41,7 @@ from painmodels.baselines import baseline as baseline_named
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
 
-class ConfigError(ValueError):
+class ConfigError(InputError):
     """An experiment file that cannot be used. The message names the file and the key."""
 
 
@@ -140,7 +141,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
             near = suggestion(name_or_file, names())
             raise ConfigError(f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{near}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     if "seed" in table:
@@ -163,13 +164,13 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
 def _check(experiment: Experiment) -> None:
     for name in experiment.axes.modalities:
         if row(name).name != name:
-            raise ValueError(f"axes.modalities: write {name!r} as {row(name).name!r}")
+            raise InputError(f"axes.modalities: write {name!r} as {row(name).name!r}")
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
-            raise ValueError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+            raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
     classes = experiment.task.classes
     if len(classes) == 1 or len(set(classes)) != len(classes):
-        raise ValueError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
+        raise InputError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
     settings = experiment.face_settings
     for key, name, known in (
         ("protocol.name", experiment.protocol.name, list(protocols())),
@@ -177,14 +178,14 @@ def _check(experiment: Experiment) -> None:
         ("faces.decoder", settings.decoder, list(DECODERS)),
     ):
         if name not in known:
-            raise ValueError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
+            raise InputError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
     if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
-        raise ValueError(
+        raise InputError(
             f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
             "has one partition only; vary [fit] seeds, or choose the protocol subject"
         )
     if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
-        raise ValueError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
+        raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:
         network, chosen = experiment.network(role)
         own = {f.name: getattr(chosen, f.name) for f in fields(network.settings)}
@@ -193,10 +194,10 @@ def _check(experiment: Experiment) -> None:
         for name, values in getattr(experiment.search, role).items():
             where = f"search.{role}.{name}"
             if name not in own:
-                raise ValueError(f"{where}: the {network.name} network has no such setting{suggestion(name, list(own))}")
+                raise InputError(f"{where}: the {network.name} network has no such setting{suggestion(name, list(own))}")
             inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
             if not inside:
-                raise ValueError(f"{where}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}")
+                raise InputError(f"{where}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}")
     for name in experiment.baselines:
         experiment.baseline(name)
 

@@ -22,9 +22,10 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from dataprep.faults import MACHINE, Failure
 from grid.config_tables import Execution
 from grid.jobs import Fit, Predict
-from grid.limits import death
+from grid.limits import STARTS, death
 from grid.worklist import Item, Worklist
 
 PATIENCE_SECONDS = 5.0
@@ -49,7 +50,7 @@ class Outcome:
     """An item is over; `failed` says why, if it did, and `crowded` that it may do better alone."""
 
     ticket: str
-    failed: str = ""
+    failed: Failure | None = None
     crowded: bool = False
 
 
@@ -57,12 +58,14 @@ class Outcome:
 class Said:
     """What a worker says: a search trial's (ticket, report of a rung), or what became of its order.
 
-    `over` is empty when a worker comes without having done anything. `packs`: how many fits it can train side by side.
+    `over` is empty when a worker comes without having done anything. `packs`: how many fits it can train side by side. `broken`:
+    why it could not be set up and goes home.
     """
 
     over: tuple[Outcome, ...] = ()
     report: tuple[str, dict[str, Any]] | None = None
     packs: int = 1
+    broken: Failure | None = None
 
 
 @ray.remote(num_cpus=0, max_concurrency=10_000)  # type: ignore[call-overload]
@@ -111,6 +114,7 @@ class Foreman:
         self.dead: set[str] = set()
         self.expected: set[str] = set()  # workers that were asked for and have not come yet
         self.tickets_given = 0
+        self.failed_starts = 0
         self.error: BaseException | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -142,7 +146,9 @@ class Foreman:
         with self._lock:
             self.dead.add(worker)
             self.waiting.pop(worker, None)
-            self.expected.discard(worker)
+            if worker in self.expected:
+                self.expected.discard(worker)
+                self._not_started(Failure(MACHINE, "the worker's process ended before it began"))
             for ticket in self.tickets.pop(worker, ()):
                 self.deaths[ticket] += 1
                 if self.deaths[ticket] <= self.execution.retries:
@@ -150,7 +156,14 @@ class Foreman:
                     continue
                 log = hung_log(self.logs, self.work.running[ticket])
                 reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
-                self.work.finish(ticket, reason, crowded=not in_time)
+                self.work.finish(ticket, Failure(MACHINE, reason), crowded=not in_time)
+
+    def _not_started(self, said: Failure) -> None:
+        """One more worker could not be set up; after so many in a row nothing that is left can be done."""
+        self.failed_starts += 1
+        if self.failed_starts >= STARTS and not self.tickets:
+            reason = f"no worker could be set up in {STARTS} tries: {said.reason} (see {self.logs / 'worker-start.txt'})"
+            self.work.abandon(Failure(said.kind, reason))
 
     def _serve(self) -> None:
         try:
@@ -159,7 +172,11 @@ class Foreman:
                 with self._lock:
                     answers: dict[str, Any] = {}
                     for worker, said in asked:
-                        if said.report is None:
+                        if said.broken:
+                            self.expected.discard(worker)
+                            self._not_started(said.broken)
+                            answers[worker] = ()
+                        elif said.report is None:
                             self._arrived(worker, said)
                         else:
                             answers[worker] = self._heard(worker, *said.report)
@@ -180,6 +197,7 @@ class Foreman:
         """A worker has nothing to do: because its item is over, or because it is new."""
         if worker in self.dead:  # its last question came after the news of its death
             return
+        self.failed_starts = 0
         mine = self.tickets.pop(worker, ())
         for one in said.over:
             if one.ticket in mine:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dataprep.places import remove_tree, write_whole
+from dataprep.records import InputError
 from grid.lock import alone
 from grid.store import Store
 
@@ -46,7 +47,7 @@ def forget(out: Path, subject: str) -> Forgotten:
     mine = _derived(manifests, subject)
     if not any(subject in _subjects(manifests[name]) for name in mine):
         known = {s for m in manifests.values() for s in _subjects(m)}
-        raise ValueError(f"{store.root}: nothing there comes from a subject {subject!r}; it knows {len(known)} subjects")
+        raise InputError(f"{store.root}: nothing there comes from a subject {subject!r}; it knows {len(known)} subjects")
     gone = Forgotten()
     stale = store.root / "stale.csv"
     with io.StringIO(stale.read_text(encoding="utf-8") if stale.is_file() else "", newline="") as file:
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for out in folders:
         try:
             if not (out / "store").exists():
-                raise ValueError(f"{out} is no result folder: it has no store")
+                raise InputError(f"{out} is no result folder: it has no store")
             with alone(out):
                 gone = forget(out, options.subject)
         except ValueError as error:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from dataprep.faults import RECORDING, Failure, failure
 from dataprep.records import Defect
+from grid.attempts import alone, tried
+from grid.config_tables import Execution
 from grid.inner import search_trial
 from grid.jobs import Fit
-from grid.prepare import SignalsBlock, SignalsJob, VideoJob, reason_of, run_signals, run_video
+from grid.prepare import SignalsBlock, SignalsJob, VideoJob, put_aside, run_signals, run_video
 from grid.stages import Blocks, Runner, StoreBlocks
 from grid.store import Store
 from grid.worklist import Item, Worklist
@@ -25,38 +29,61 @@ Tick = Callable[..., None]
 
 @dataclass
 class Prepared:
-    """The outcome of preparation: signals of each usable trial, the trials with usable video, and the defects met."""
+    """The outcome of preparation: signals of each usable trial, the trials with usable video, the defects met, and what failed.
+
+    `failures`: (part, trial id) -> what went wrong, which was not the recording's fault.
+    """
 
     signals: dict[str, np.ndarray] = field(default_factory=dict)
     videos: set[str] = field(default_factory=set)
     defects: list[Defect] = field(default_factory=list)
+    failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
 
+    def take_signals(self, job: SignalsJob, said: Failure, block: SignalsBlock | None) -> None:
+        """Add what became of a subject's signals."""
+        if block is None:
+            self.failures.update({("signals", t.trial_id): said for t in job.trials})
+            return
+        self.signals.update(zip(block.trial_ids, block.x_NTC, strict=True))
+        self.defects.extend(block.defects)
 
-def video_defect(job: VideoJob, reason: str) -> Defect:
-    """The defect of a video that could not be prepared."""
-    return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
+    def take_video(self, job: VideoJob, said: Failure, store: Store) -> None:
+        """Add what became of a video; a bad one is put aside for later runs, too."""
+        if not said.kind:
+            self.videos.add(job.trial.trial_id)
+        elif said.kind == RECORDING:
+            self.defects.append(put_aside(job, store, said.reason))
+        else:
+            self.failures["video", job.trial.trial_id] = said
 
 
 class InProcess:
     """Prepares and fits in this process, on the CPU."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, execution: Execution, suspects: Collection[str] = ()) -> None:
+        """`suspects`: marks of videos in whose decoding an earlier process died: they are decoded in processes of their own."""
+        self.store, self.execution, self.suspects = store, execution, frozenset(suspects)
 
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
-        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect."""
+        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure."""
         out = Prepared()
         for job in signals:
-            take_signals(out, run_signals(job, self.store))
-            tick()
+            said, block = tried(partial(run_signals, job, self.store), retries=self.execution.retries)
+            out.take_signals(job, said, block)
+            tick(failed=bool(said.kind))
         for video in videos:
-            try:
-                run_video(video, self.store)
-                out.videos.add(video.trial.trial_id)
-            except Exception as error:
-                out.defects.append(video_defect(video, reason_of(error)))
-            tick(failed=video.trial.trial_id not in out.videos)
+            if self.suspects and f"{video.stage.name}-{video.stage.key}" in self.suspects:
+                said = alone(video, self.store, limit_s=self.execution.prepare_limit_s)
+            else:
+                said, _ = tried(partial(self._video, video), retries=self.execution.retries)
+            out.take_video(video, said, self.store)
+            tick(failed=bool(said.kind))
         return out
+
+    def _video(self, job: VideoJob) -> None:
+        if not self.store.has(job.stage):
+            with self.store.marked(job.stage):
+                run_video(job, self.store)
 
     def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
         """Access to what was prepared."""
@@ -82,16 +109,10 @@ class InProcess:
                             break
             except Exception as error:
                 traceback.print_exc()
-                work.finish(worker, reason_of(error))
+                work.finish(worker, failure(error))
             else:
                 work.finish(worker)
         return work.failed
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def take_signals(out: Prepared, block: SignalsBlock) -> None:
-    """Add a subject's signals to the outcome."""
-    out.signals.update(zip(block.trial_ids, block.x_NTC, strict=True))
-    out.defects.extend(block.defects)

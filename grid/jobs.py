@@ -5,7 +5,7 @@ A fit is built from the training side of a fold alone; test trials enter in `Pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -87,6 +87,16 @@ class Fit:
     def epochs(self) -> int:
         """Passes over the training trials, 1 for what is not trained in epochs."""
         return getattr(self.settings, "epochs", 1)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The recordings that it needs of a trial, itself or by what feeds it: 'video', 'signals' or both."""
+        if self.upstream:
+            return tuple(dict.fromkeys(part for u in self.upstream for part in u.parts))
+        if self.role == "baseline":
+            found = ("video" if word == "video" else "signals" for word in self.sees)
+            return tuple(dict.fromkeys(found))
+        return ("signals",) if self.role == "physiological" else ("video",)
 
     @property
     def layout(self) -> tuple[Any, ...]:
@@ -185,15 +195,29 @@ class Plan:
     decided: dict[str, Search] = field(default_factory=dict)
     waiting: dict[Cell, str] = field(default_factory=dict)
     impossible: dict[Cell, str] = field(default_factory=dict)
+    unprepared: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(part, trial id) -> why its preparation failed. What needs it fails with it: a failure never makes a side smaller."""
     _by_fit: dict[str, list[Predict]] = field(default_factory=dict, repr=False)
     _noted: int = 0
+
+    def lacks(self, parts: Iterable[str], trial_ids: Iterable[str]) -> str:
+        """Why work on these trials cannot be done: the first whose preparation failed; empty if there is none."""
+        if not self.unprepared:
+            return ""
+        reasons = ((t, self.unprepared.get((part, t))) for part in parts for t in trial_ids)
+        found = next(((t, reason) for t, reason in reasons if reason), None)
+        return f"needs {found[0]}, whose preparation failed: {found[1]}" if found else ""
+
+    def lacks_test(self, predict: Predict) -> str:
+        """The same of a prediction's held-out trials."""
+        return self.lacks(predict.fit.parts, predict.test.trial_ids)
 
     def predicts_of(self, fit_key: str) -> list[Predict]:
         """The predictions made with a fit. Predictions join a plan and never leave it."""
         for predict in islice(self.predicts.values(), self._noted, None):
             self._by_fit.setdefault(predict.fit.stage.key, []).append(predict)
         self._noted = len(self.predicts)
-        return self._by_fit.get(fit_key, [])
+        return [p for p in self._by_fit.get(fit_key, []) if not self.lacks_test(p)]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 
 Reads or writes a data set, prepares it, fits what is not fitted yet, scores, mirrors into MLflow and writes the report. Killed
 at any time, the same command goes on where it was: every finished piece of work is an artefact in DIR/store.
-Exit codes: 0 all done, 1 some cells failed (the rest is complete and usable), 2 bad input (one clear message).
+Exit codes: 0 done (recordings in quarantine included), 1 incomplete because of the machine or a failed fit (the rest is complete
+and usable), 2 bad input (one clear message), 3 a bug of this program, 130 interrupted. 3 beats 1 beats 2.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import atexit
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataprep.faults import BUG, MACHINE, exit_code, guarded
 from dataprep.places import Place, place
+from dataprep.records import InputError
 
 if TYPE_CHECKING:
     from grid.config import Experiment
+    from grid.jobs import Plan
     from grid.session import Session
 
 PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").glob("[!_]*.py"))
@@ -39,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
         "  python -m grid.launch --all --data /data/BioVid/PartA          the paper's grid on your data\n"
         "  python -m grid.launch --all --data /data/PartA --plan          what would be done, and how long it takes\n"
         "  python -m grid.launch --modalities eda,eda+video --folds 0-2   a part of it\n"
-        "Run the same command again after any interruption: finished work is not repeated.",
+        "Run the same command again after any interruption: finished work is not repeated.\n"
+        "exit codes: 0 done, 1 incomplete (machine, failed fit), 2 bad input, 3 a bug of this program, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what to compute (a selection, or --all)")
@@ -108,42 +112,40 @@ def _folder(text: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    from grid.lock import alone
-
     p = parser()
     options = p.parse_args(arguments)
+    options.folder = None
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.status:
-        from grid import status
-
-        try:
-            status.show(options.out or Path("runs") / (options.experiment or ("paper" if options.data else "demo")))
-        except FileNotFoundError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        return 0
+        return guarded(lambda: _status(options))
     if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
-    try:
-        experiment = _experiment(options)
-        out = (options.out or Path("runs") / experiment.name).resolve()
-        if options.plan:
-            return _run(options, experiment, out)
-        with alone(out):
-            return _run(options, experiment, out)
-    except (ValueError, FileNotFoundError) as error:  # DataError, ConfigError and WeightsMissing among them
-        if os.environ.get("GRID_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # the disk is full, or gone
-        if os.environ.get("GRID_TRACEBACK"):
-            raise
-        print(f"error: {error}; what was finished is kept: the same command goes on from here", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was finished is kept; the same command goes on from here", file=sys.stderr)
-        return 130
+    return guarded(
+        lambda: _command(options),
+        kept="what was finished is kept; the same command goes on from here",
+        log=lambda: None if options.plan or not options.folder else options.folder / "logs",
+    )
+
+
+def _command(options: argparse.Namespace) -> int:
+    from grid.lock import alone
+
+    experiment = _experiment(options)
+    out = (options.out or Path("runs") / experiment.name).resolve()
+    options.folder = out
+    if options.plan:
+        return _run(options, experiment, out)
+    with alone(out):
+        return _run(options, experiment, out)
+
+
+def _status(options: argparse.Namespace) -> int:
+    """Show the folder that a run with these options uses."""
+    from grid import config, status
+
+    experiment = options.experiment or ("paper" if options.data else "demo")
+    status.show(options.out or Path("runs") / config.load(experiment).name)
+    return 0
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
@@ -201,19 +203,29 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
         folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
 
     plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
-    if plan.cells and len(plan.impossible) == len(plan.cells):
-        raise ValueError(next(iter(plan.impossible.values())))
+    _refuse_impossible(plan)
     if options.plan:
         print(show.plan_text(experiment, found, plan, store))
         return 0
     for defect in found.defects[:5]:
         print(f"left out: {defect.reason}")
     if options.strict and found.defects:
-        raise ValueError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
+        raise InputError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
     session.command = masked("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
+    if not session.failures:
+        _refuse_impossible(session.plan)  # of recordings that turned out to be unusable
     return _finish(options, session, session.write())
+
+
+def _refuse_impossible(plan: Plan) -> None:
+    """Raises InputError if no cell can be computed: a run that does nothing is no success."""
+    if not plan.cells:
+        raise InputError("nothing was selected: expected at least one row, scenario and fold")
+    if len(plan.impossible) == len(plan.cells):
+        reasons = list(dict.fromkeys(plan.impossible.values()))
+        raise InputError("no cell can be computed: " + "; ".join(reasons[:3]))
 
 
 def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
@@ -244,13 +256,12 @@ def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
 def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     """Mirror, report, and say how it went; returns the exit code."""
     from grid import show
+    from grid.finish import mirror, write_report
     from grid.learned import learning_table
 
     out = session.out
-    mirrored = _mirror(out, options.tracking_uri)
-    beside = ["--compare", str(options.compare)] if options.compare else []
-    report = subprocess.run([sys.executable, "-m", "dashboards.report", str(out), *beside], capture_output=True, text=True)
-    problem = (report.stderr.strip().splitlines() or [f"exit {report.returncode}"])[-1] if report.returncode else ""
+    problem, report_kinds = write_report(out, options.compare)
+    mirrored, mirror_kinds = mirror(out, options.tracking_uri)
     print(f"\n{show.outcome_text(scores, learning_table(session.plan, session.store))}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
@@ -259,21 +270,14 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     print(session.summary())
     print(mirrored)
     print(show.seen(out, problem))
+    if session.failures:
+        print(f"{len(session.failures)} preparations failed: see {out / 'failures.csv'}", file=sys.stderr)
     if session.failed:
         print(f"{len(session.failed)} fits failed: see {out / 'failures.csv'} and {out / 'logs'}", file=sys.stderr)
-    return 1 if session.failed or report.returncode else 0
-
-
-def _mirror(out: Path, uri: str | None) -> str:
-    from grid import tracking
-    from grid.masking import masked
-
-    try:
-        count = tracking.sync(out, uri)
-    except tracking.MlflowException as error:
-        again = f"python -m grid.tracking sync {out}" + (f" --tracking-uri {masked(uri)}" if uri else "")
-        return f"MLflow could not be reached ({str(error).splitlines()[0]}); nothing is lost, mirror later with: {again}"
-    return f"MLflow mirror: {tracking.told(count)}"
+    kinds = session.kinds | ({MACHINE} if session.failed or session.failures else set())
+    if BUG in kinds:
+        print(f"some failed by a bug in this program; tracebacks are in {out / 'logs'}", file=sys.stderr)
+    return exit_code(kinds | mirror_kinds | report_kinds)
 
 
 if __name__ == "__main__":

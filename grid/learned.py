@@ -99,8 +99,10 @@ def by_verdict(verdicts: Iterable[tuple[str, str]]) -> Mark:
 
 
 def sentences(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:
-    """What a reader must know of marked rows: a line a row, then why, where a reason is known."""
-    lines = [f"{' · '.join(map(str, group[:2]))} {mark.symbol}: {mark.text}" for group, mark in found.items() if mark.marked]
-    if any("physiological-ecg" in mark.stages for mark in found.values()):
-        lines.append(WHY_ECG)
-    return lines
+    """What a reader must know of marked rows: a line a row."""
+    return [f"{' · '.join(map(str, group[:2]))} {mark.symbol}: {mark.text}" for group, mark in found.items() if mark.marked]
+
+
+def why(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:
+    """Likely reasons, where one is known."""
+    return [WHY_ECG] if any("physiological-ecg" in mark.stages for mark in found.values()) else []

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STARTS = 20
+"""How many workers in a row may fail to start before the work is given up: not a lost node, it cannot start anywhere."""
+
 
 @contextmanager
 def time_limit(seconds: float, log: Path) -> Iterator[None]:
@@ -25,9 +28,14 @@ def time_limit(seconds: float, log: Path) -> Iterator[None]:
     log.unlink(missing_ok=True)
 
 
+def hung(log: Path) -> bool:
+    """Whether a process was ended by its time limit: it left word of where it stood."""
+    return log.exists() and log.stat().st_size > 0
+
+
 def death(log: Path, limit_s: float, times: int) -> tuple[str, bool]:
     """Why a worker process died, for people, and whether its time limit ended it. `log` is that of `time_limit`."""
-    if log.exists() and log.stat().st_size:
+    if hung(log):
         return f"took longer than its limit of {limit_s:g} s, {times} times; where it stood: {log}", True
     return f"the worker process died {times} times (out of memory, or killed)", False
 

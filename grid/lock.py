@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dataprep.records import InputError
+
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
@@ -21,7 +23,7 @@ def alone(out: Path) -> Iterator[None]:
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise ValueError(
+            raise InputError(
                 f"{out}: {holder} is working in this folder; wait for it, or choose another --out "
                 "(the lock ends with that process: there is nothing to remove)"
             ) from None

@@ -45,7 +45,7 @@ class Mirror:
         self.scores = with_axes(pd.read_csv(out / "scores.csv"))
         predictions = out / "predictions.parquet"
         self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
-        self.client = MlflowClient(uri)
+        self.client = MlflowClient(uri, registry_uri=uri)  # MLFLOW_REGISTRY_URI would take models elsewhere
         self.writers = 1 if uri.startswith("sqlite:") else 4  # a database file takes one at a time
         self.name: str = self.run["experiment"]["name"]
         self.apart = _apart(self.run["experiment"])

@@ -155,7 +155,7 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
             artifacts={"model": folder},
             signature=ModelSignature(Schema(inputs), outputs),
             input_example=example,
-            pip_requirements=["mlflow", "pain-grid"],
+            pip_requirements=["mlflow"],  # this package is installed by hand: nobody has registered its name
         )
     return model.about
 

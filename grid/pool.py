@@ -16,16 +16,19 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from grid.limits import STARTS
+
 GROW_SECONDS = 2.0
-STARTS = 20
-"""Actors in a row that may fail to start, as they do on a node that is being lost, before the run stops."""
 QUEUED_PER_ACTOR = 2
 """Jobs handed to an actor ahead of time: it never waits, and the driver never floods the object store."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job is over: its status and the reference to its block, or the `error` that ended its process in every round."""
+    """A job is over: its status and the reference to its block, or the `error` that ended its process in every round.
+
+    A status says what went wrong, if anything did, and whether another round may end otherwise (`again`).
+    """
 
     job: Any
     status: Any
@@ -50,7 +53,7 @@ class Pool:
             for n in range(rounds):
                 again: list[Any] = []
                 for outcome in self._round(jobs, start, QUEUED_PER_ACTOR if n == 0 else 1):
-                    if outcome.error is None or n + 1 == rounds:
+                    if n + 1 == rounds or not (outcome.error or outcome.status.again):
                         yield outcome
                     else:
                         again.append(outcome.job)
@@ -102,7 +105,7 @@ class Pool:
             _end(actor)
             self.failed_starts += 1
             if self.failed_starts >= STARTS:  # not a lost node: it cannot start anywhere
-                raise ValueError(
+                raise ConnectionError(
                     f"no worker could be started on this Ray in {STARTS} tries: {error}; expected a cluster whose every node "
                     "was started with RAY_AUTH_MODE=token and the same token, and with this project installed"
                 ) from error

@@ -7,15 +7,16 @@ own so that another trunk or crop never detects again. Signals become float32 (n
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataprep import faces
-from dataprep.records import DataError, DataSet, Defect, Trial
+from dataprep.records import DataSet, Defect, Trial
 from grid.keys import Stage
 from grid.store import Store
 from painmodels.backbones import backbone
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 FEATURES_VERSION = 2
 SIGNALS_VERSION = 3
-CROP_SETTINGS = ("size", "crop", "margin")
+QUARANTINE_VERSION = 1
+DECODER_VERSIONS = {"pyav": version("av"), "decord": version("decord")}
+CROP_SETTINGS = ("crop", "margin")
 """Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
 
 
@@ -134,7 +137,7 @@ def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str
 
 
 def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
-    """Features of one video, float16 (n_frames, F), from the store or made now. Raises DataError for a bad file.
+    """Features of one video, float16 (n_frames, F), from the store or made now. Raises InputError for a bad file.
 
     A clip that ends a step early has a row less than `n_steps`.
     """
@@ -177,21 +180,51 @@ def _read_track(store: Store, stage: Stage) -> faces.FaceTrack | None:
 
 
 def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
-    """Signals of one subject. Kept only if every trial was readable: a failure is tried again the next time."""
+    """Signals of one subject, with the defects of trials that cannot be used: both are stored, under the files' content."""
     if store.has(job.stage):
-        ids = tuple(store.facts(job.stage)["trial_ids"])
-        return SignalsBlock(store.arrays(job.stage)["x"], ids, ())
+        facts = store.facts(job.stage)
+        return SignalsBlock(store.arrays(job.stage)["x"], tuple(facts["trial_ids"]), stored_defects(job, facts))
     from dataprep.datasets import dataset as dataset_named  # scipy's filters: 60 MB that no worker on videos needs
     from dataprep.signals import prepare_signals
 
     started = time.monotonic()
     x_NTC, ids, defects = prepare_signals(job.trials, dataset_named(job.dataset))
-    if not defects:
-        facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
-        store.write(job.stage, {"x": x_NTC}, facts)
+    facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
+    facts["quarantined"] = {d.trial_id: d.reason for d in defects}
+    store.write(job.stage, {"x": x_NTC}, facts)
     return SignalsBlock(x_NTC, tuple(ids), tuple(defects))
 
 
-def reason_of(error: BaseException) -> str:
-    """One line for people: the message of bad input, type and message of anything else."""
-    return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+def stored_defects(job: SignalsJob, facts: Mapping[str, Any]) -> tuple[Defect, ...]:
+    """The trials that could not be used when a subject's signals were stored."""
+    of = {t.trial_id: t for t in job.trials}
+    reasons: Mapping[str, str] = facts.get("quarantined", {})
+    return tuple(Defect(t, of[t].subject, "signals", str(of[t].signals), reason) for t, reason in reasons.items() if t in of)
+
+
+def quarantine(job: VideoJob) -> Stage:
+    """Where it is kept that a video cannot be used: under its content and what read it, so that either's change tries again."""
+    reader = {"decoder": f"{job.settings.decoder} {DECODER_VERSIONS[job.settings.decoder]}", "clock_hz": job.clock_hz}
+    return Stage("quarantine", QUARANTINE_VERSION, {**reader, "n_steps": job.n_steps}, (job.track.key,))
+
+
+def video_defect(job: VideoJob, reason: str) -> Defect:
+    """The defect of a video that cannot be used."""
+    return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
+
+
+def put_aside(job: VideoJob, store: Store, reason: str) -> Defect:
+    """Keep the verdict on a video, so that no later run decodes it again."""
+    facts = {"subject": job.trial.subject, "trial_id": job.trial.trial_id, "reason": reason}
+    store.write(quarantine(job), {}, facts)
+    return video_defect(job, reason)
+
+
+def known_defects(videos: Iterable[VideoJob], signals: Iterable[SignalsJob], store: Store) -> list[Defect]:
+    """The recordings that earlier runs put aside, by reading manifests alone."""
+    there, blocks = store.keys("quarantine"), store.keys("signals")
+    found = [video_defect(v, store.facts(quarantine(v))["reason"]) for v in videos if there and quarantine(v).key in there]
+    for job in signals:
+        if job.stage.key in blocks:
+            found += stored_defects(job, store.facts(job.stage))
+    return found

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import ray
 
+from dataprep.faults import Failure, failure
 from grid.keys import Stage
 from grid.limits import time_limit
-from grid.prepare import TrunkSpec, VideoJob, reason_of, run_video
+from grid.prepare import TrunkSpec, VideoJob, run_video
 from grid.store import Store
 from painmodels.spatial import Shared
 
@@ -29,13 +30,13 @@ class Preparer:
         """Answers once the process runs."""
 
     @ray.method(num_returns=2)
-    def video(self, job: VideoJob) -> tuple[str, np.ndarray | None]:
-        """('', features), or the reason why there are none."""
+    def video(self, job: VideoJob) -> tuple[Failure, np.ndarray | None]:
+        """No failure and the features, or what went wrong."""
         try:
             with time_limit(self.limit_s, log_of(self.logs, job.stage)):
-                return "", run_video(job, self.store, self.device)
+                return Failure(), run_video(job, self.store, self.device)
         except Exception as error:
-            return reason_of(error), None
+            return failure(error), None
 
 
 def log_of(logs: Path, stage: Stage) -> Path:

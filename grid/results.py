@@ -65,6 +65,8 @@ def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, 
     for cell in plan.cells:
         if cell in plan.impossible:
             out[cell] = ("impossible", plan.impossible[cell])
+        elif cell in plan.predicts and not store.has(plan.predicts[cell].stage) and plan.lacks_test(plan.predicts[cell]):
+            out[cell] = ("failed", plan.lacks_test(plan.predicts[cell]))
         elif cell in plan.waiting:
             out[cell] = ("failed", failed.get(plan.waiting[cell], "its hyperparameter search has not ended"))
         elif store.has(plan.predicts[cell].stage):
@@ -91,7 +93,12 @@ def write(
     scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells])
     scores = tables.with_learning(scores, learning)
     problems = [(*astuple(c), *s) for c, s in state.items() if s[0] != "done"]
-    quarantine = pd.DataFrame([vars(d) for d in defects], columns=["trial_id", "subject", "part", "file", "reason"])
+    problems += [
+        ("", "", "", -1, 0, 0, "preparation failed", f"{t} ({part}): {why}") for (part, t), why in plan.unprepared.items()
+    ]
+    quarantine = pd.DataFrame(
+        [vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"]
+    )
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
     _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
     _replace(
@@ -111,6 +118,11 @@ def write(
     write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))
     return scores
+
+
+def _ordered(defects: Iterable[Defect]) -> list[Defect]:
+    """In one order, whether they were met now or are known from an earlier run."""
+    return sorted(defects, key=lambda d: (d.part, d.trial_id, d.file, d.reason))
 
 
 def search_record(search: Search, store: Store) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from dataprep.faults import Failure, failure
 from grid.config_tables import Execution
 from grid.foreman import Foreman, Order, Outcome, Part, Said, hung_log
 from grid.inner import search_trial
-from grid.inprocess import reason_of
 from grid.jobs import Fit, Search
 from grid.limits import out_of_memory, time_limit
 from grid.stages import Blocks, Runner
@@ -51,12 +51,20 @@ class Worker(tune.Trainable):
         self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, execution: Execution, mailbox: Any
     ) -> None:
         """Called once per process; `config` is {"worker": name}."""
+        self.logs, self.limit_s, self.mailbox, self.broken = logs, execution.fit_limit_s, mailbox, Failure()
+        self.reset_config(config)
+        try:
+            self._set_up(blocks, store, execution)
+        except Exception as error:  # told to the driver, which asks for a bounded number of workers
+            self.broken = failure(error)
+            logs.mkdir(parents=True, exist_ok=True)
+            (logs / "worker-start.txt").write_text(traceback.format_exc(), encoding="utf-8")
+
+    def _set_up(self, blocks: Blocks, store: Store, execution: Execution) -> None:
         import torch
 
-        self.logs, self.limit_s, self.mailbox = logs, execution.fit_limit_s, mailbox
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
-        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on in the same process under another name."""
@@ -66,6 +74,9 @@ class Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Items for a while, or until there is none left."""
+        if self.broken.kind:
+            self._ask(Said(broken=self.broken))
+            return {"done": True, "items": 0}
         until = time.monotonic() + STEP_SECONDS
         self.order = self.order or self._ask(Said(packs=self.runner.packs))
         while self.order:
@@ -103,7 +114,7 @@ class Worker(tune.Trainable):
             return Outcome(part.ticket)
         except Exception as error:
             self._note(part)
-            return Outcome(part.ticket, reason_of(error), out_of_memory(error))
+            return Outcome(part.ticket, failure(error), out_of_memory(error))
 
     def _note(self, part: Part) -> None:
         """Where the error that is being handled arose."""
@@ -166,7 +177,7 @@ def run_work(
         print(f"{again} fits ran out of memory or died: once more, each with a machine to itself", flush=True)
         _tune(shares[1], work, blocks, store, execution=execution, logs=logs)
     for key in [*work.queue, *(item.job.stage.key for item in work.running.values())]:  # interrupted from outside
-        work.failed.setdefault(key, "not run: the schedule was stopped")
+        work.failed.setdefault(key, "not run: the schedule was stopped before it")
     return work.failed
 
 

@@ -13,18 +13,17 @@ import datetime
 import json
 import os
 import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dataprep.faces import load_detector
-from dataprep.records import Defect
+from dataprep.faults import Failure
+from dataprep.records import Defect, InputError
 from grid import results, show, status
 from grid.cells import SIGNALS
 from grid.config import Experiment
@@ -32,17 +31,21 @@ from grid.inprocess import InProcess, Prepared
 from grid.jobs import Plan
 from grid.keys import Stage
 from grid.plan import Planner
+from grid.prepare import VideoJob, known_defects
 from grid.progress import Display
 from grid.scenarios import scenario_index
 from grid.store import Store
 from grid.survey import Survey
+from grid.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.worklist import Worklist
-
-REPORTED_VERSIONS = ("ray", "mlflow", "torch", "torchvision", "numpy", "pandas", "onnxruntime", "decord", "retina-face")
 
 
 class Session:
-    """The state of one run. After `run`: `plan`, `failed` (fit key -> reason), `defects` (recordings left out)."""
+    """The state of one run.
+
+    After `run`: `plan`, `failed` (fit key -> reason), `kinds` (of all failures: dataprep.faults), `defects` (recordings left
+    out) and `failures` (part, trial id -> what went wrong in its preparation).
+    """
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Session:
         self.started = datetime.datetime.now(datetime.UTC)
         self.clock = time.monotonic()
         self.failed: dict[str, str] = {}
-        self.defects: list[Defect] = list(survey.defects)
+        self.kinds: set[str] = set()
+        self.failures: dict[tuple[str, str], Failure] = {}
+        self.defects: list[Defect] = [*survey.defects, *known_defects(survey.videos, survey.signals, self.store)]
         self.planner = self._plan()
         self.made: Counter[str] = Counter()
         self.command = ""
@@ -74,6 +79,7 @@ class Session:
             return self.store.facts(search)["winner"] if self.store.has(search) else None
 
         planner = Planner(self.experiment, self.survey.dataset, inputs, winner)
+        planner.plan.unprepared = {what: said.reason for what, said in self.failures.items()}
         planner.build(*self.wanted)
         return planner
 
@@ -83,26 +89,41 @@ class Session:
         return self.planner.plan
 
     def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
-        """Fill the store. `strict`: raise ValueError at the first recording that cannot be used."""
+        """Fill the store. `strict`: raise InputError at the first recording that cannot be used."""
+        if strict and self.defects:
+            raise InputError(
+                f"{len(self.defects)} recordings cannot be used, and --strict was given: {self.defects[0].reason}"
+            )
+        suspects = self.store.running()
         self.store.sweep()
         self._say_what_is_wanted()
         stored = {name: self.store.keys(name) for name in ("features", "signals")}
-        new_videos = [v for v in self.survey.videos if v.stage.key not in stored["features"]]
+        aside = {(d.part, d.trial_id) for d in self.defects}
+        videos = [v for v in self.survey.videos if ("video", v.trial.trial_id) not in aside]
+        new_videos = [v for v in videos if v.stage.key not in stored["features"]]
         new_signals = [s for s in self.survey.signals if s.stage.key not in stored["signals"]]
         if not (new_videos or new_signals or Worklist(self.planner, self.store, lambda **_: None).total):
             print("everything is there already: nothing was computed again")
             return
-        executor = self._executor(address, in_process)
+        executor = self._executor(address, in_process, suspects)
         try:
-            prepared = self._prepare(executor, strict)
+            prepared = self._prepare(executor, videos, strict)
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
             self.planner = self._plan()
             self._say_what_is_wanted()
-            work = Worklist(self.planner, self.store, lambda **state: display.advance(**state))
+            shown: list[Display] = []  # what cannot be done for want of a recording fails before there is a display
+
+            def tick(**state: Any) -> None:
+                for display in shown:
+                    display.advance(**state)
+
+            work = Worklist(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
+                shown.append(display)
                 self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos))
+            self.kinds |= work.kinds
             self.made.update(fit.stage.name for fit in work.made)
             self.made["search-trial"] = work.made_trials
             self._say_what_is_wanted()
@@ -116,10 +137,10 @@ class Session:
     def _fit_names(self) -> set[str]:
         return {f.stage.name for f in self.plan.fits.values()}
 
-    def _executor(self, address: str | None, in_process: bool) -> Any:
+    def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Any:
         if in_process:
             self.hardware = "this process alone"
-            return InProcess(self.store)
+            return InProcess(self.store, self.experiment.execution, suspects)
         from grid.cluster import Cluster
 
         print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
@@ -129,20 +150,26 @@ class Session:
         print(f"Ray: {cluster.description}; logs of failed work go to {self.out / 'logs'}", flush=True)
         return cluster
 
-    def _prepare(self, executor: Any, strict: bool) -> Prepared:
+    def _prepare(self, executor: Any, videos: list[VideoJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
-        if self.survey.videos and self.survey.trunk:
+        if videos and self.survey.trunk:
             self.survey.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
-            if {v.track.key for v in self.survey.videos} - self.store.keys("faces"):
+            if {v.track.key for v in videos} - self.store.keys("faces"):
                 load_detector(self.experiment.face_settings)
-        videos, signals = self.survey.videos, self.survey.signals
+        signals = self.survey.signals
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
             prepared = executor.prepare(videos, signals, display.advance)
-        for defect in prepared.defects[:5]:
+        known = {(d.part, d.trial_id) for d in self.defects}
+        new = [d for d in prepared.defects if (d.part, d.trial_id) not in known]
+        for defect in new[:5]:
             print(f"left out: {defect.reason}")
-        self.defects = [*self.survey.defects, *prepared.defects]
+        self.defects += new
+        self.failures = prepared.failures
+        self.kinds |= {said.kind for said in prepared.failures.values()}
+        for (part, trial_id), said in list(prepared.failures.items())[:5]:
+            print(f"failed: preparation of {trial_id} ({part}): {said.reason}")
         if strict and prepared.defects:
-            raise ValueError(f"{len(prepared.defects)} recordings cannot be used, and --strict was given")
+            raise InputError(f"{len(prepared.defects)} recordings cannot be used, and --strict was given")
         return prepared
 
     def write(self) -> pd.DataFrame:
@@ -208,7 +235,7 @@ class Session:
             "trunk": trunk,
             "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
             "stages": self._stage_facts(),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in REPORTED_VERSIONS}},
+            "versions": {"python": platform.python_version(), **{name: version_of(name) for name in REPORTED_VERSIONS}},
             "commit": code_version(),
             "hardware": {
                 "machine": platform.platform(),
@@ -270,17 +297,3 @@ class Session:
             }
             rows.append({**row, "seconds": round(seconds, 1), "gpu_seconds": round(on_gpu, 1)})
         return rows
-
-
-def code_version() -> str:
-    """The commit of the checkout this runs from, or the version of the installed package."""
-    here = Path(__file__).resolve().parent.parent
-    try:
-        asked = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10
-        )
-        if asked.returncode == 0:
-            return asked.stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        pass
-    return version("pain-grid")

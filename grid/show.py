@@ -149,9 +149,8 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> 
     if sentences:
         lines += ["", learned.KEY, *(f"  {line}" for line in sentences[:MARKS_SHOWN])]
         if len(sentences) > MARKS_SHOWN:
-            lines.append(
-                f"  … and {len(sentences) - MARKS_SHOWN} more lines: see What was learned in the report, or learning.csv"
-            )
+            lines.append(f"  … and {len(sentences) - MARKS_SHOWN} more: see What was learned in the report, or learning.csv")
+        lines += [f"  {line}" for line in learned.why(found)]
     return "\n".join(lines)
 
 

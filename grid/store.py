@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save, save_file
 
 from dataprep.places import Place, Remote, pointed, remove_tree, write_whole
+from dataprep.records import InputError
 from grid.keys import Stage
 
 
@@ -100,7 +101,7 @@ class Store:
         try:
             return load_file(path) if isinstance(path, Path) else load(path.read_bytes())
         except SafetensorError as error:
-            raise ValueError(
+            raise InputError(
                 f"{path}: found a damaged or foreign file ({error}), expected safetensors; remove its folder to make it again"
             ) from error
 
@@ -178,11 +179,11 @@ def point(at: Path, root: Place) -> None:
     """Let the place `at` of a result folder say that its artefacts are at `root`. Raises ValueError if they are elsewhere."""
     root = root.resolve()
     if at.is_dir() and at.resolve() != root:
-        raise ValueError(
+        raise InputError(
             f"{at}: found a folder of artefacts, expected none beside --store {root}; move it there, or leave it out"
         )
     if at.is_file() and pointed(at) != root:
-        raise ValueError(f"{at}: names {pointed(at)}, but --store is {root}; choose another --out")
+        raise InputError(f"{at}: names {pointed(at)}, but --store is {root}; choose another --out")
     if at.resolve() != root and not at.exists():
         at.parent.mkdir(parents=True, exist_ok=True)
         write_whole(at, f"{root}\n".encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.places import Place
-from dataprep.records import DataError, DataSet, Defect, SampleIndex, Trial
+from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from grid import prepare
 from grid.cells import row
 from grid.config import Experiment
@@ -73,16 +73,16 @@ def survey(
     dataset: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
-    """Read the data set at `path`. `memory` is where file hashes are remembered. Raises DataError if it cannot be read at all."""
+    """Read the data set at `path`. `memory` keeps file hashes. Raises InputError if it cannot be read at all."""
     if not path.exists():
-        raise DataError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
+        raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
     reader = dataset_named(dataset) if dataset else recognise(path)
     trials, found = reader.read_trials(path)
     classes = task_classes(experiment, reader)
     of_classes = [t for t in trials if t.class_id in classes]
     if not of_classes:
         wanted = " or ".join(reader.classes[c] for c in classes)
-        raise DataError(f"{path}: found {len(trials)} trials, none of class {wanted}")
+        raise InputError(f"{path}: found {len(trials)} trials, none of class {wanted}")
     index = SampleIndex.of(of_classes, classes=classes)
     parts = {part for name in rows for part in row(name).parts}
     defects = [d for d in found if d.part in {"index", *parts}]
@@ -113,11 +113,11 @@ def survey(
 
 
 def task_classes(experiment: Experiment, reader: DataSet) -> tuple[int, ...]:
-    """The ids of the classes that the experiment tells apart, no pain first. Raises DataError for an unknown name."""
+    """The ids of the classes that the experiment tells apart, no pain first. Raises InputError for an unknown name."""
     ids = {name: i for i, name in reader.classes.items()}
     for name in experiment.task.classes:
         if name not in ids:
-            raise DataError(f"task.classes: found {name!r}, expected classes of {reader.name}: {', '.join(ids)}")
+            raise InputError(f"task.classes: found {name!r}, expected classes of {reader.name}: {', '.join(ids)}")
     return tuple(ids[name] for name in experiment.task.classes) or (reader.negative, reader.positive)
 
 

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would ask the server once more a run
@@ -30,6 +31,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dataprep.faults import guarded
 from grid.masking import masked
 from grid.mirror import Mirror, compare_page
 from grid.model_versions import register
@@ -38,9 +40,19 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+UNREACHABLE = (MlflowException,)
+UNUSABLE = (MlflowException, SQLAlchemyError, OSError)
+"""Errors of a server, and of a database or an artefact folder: anything else is a bug."""
+
+
 def local_uri(out: Path) -> str:
-    """The SQLite database of a result folder, as an absolute URI."""
-    return f"sqlite:///{(out / 'mlflow.db').resolve()}"
+    """The SQLite database of a result folder, as an absolute URI: `?`, `#` and `%` in a path mean something else there."""
+    return f"sqlite:///{quote(str((out / 'mlflow.db').resolve()), safe='/')}"
+
+
+def is_file(uri: str) -> bool:
+    """Whether a tracking URI names a file of this machine instead of a server."""
+    return uri.startswith("sqlite:")
 
 
 def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> dict[str, int]:
@@ -133,12 +145,16 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         print(f"error: {options.dir} is no result folder: it has no {', '.join(missing)}", file=sys.stderr)
         return 2
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
     try:
         if options.command == "ui":
             return ui(options.dir, options.port)
         count = sync(options.dir, options.tracking_uri)
-    except MlflowException as error:
-        print(f"error: MLflow cannot be reached: {error}", file=sys.stderr)
+    except UNUSABLE as error:
+        print(f"error: MLflow cannot be reached, or its database cannot be used: {error}", file=sys.stderr)
         return 1
     print(f"MLflow: {told(count)}")
     return 0

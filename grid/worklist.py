@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dataprep.faults import Failure
 from grid.jobs import Fit, Search
 from grid.plan import Planner
 from grid.ready_queue import ReadyQueue
@@ -37,6 +38,7 @@ class Worklist:
     def __init__(self, planner: Planner, store: Store, tick: Callable[..., None]) -> None:
         self.planner, self.store, self.tick = planner, store, tick
         self.failed: dict[str, str] = {}
+        self.kinds: set[str] = set()  # of the failures; see dataprep.faults
         self.running: dict[str, Item] = {}
         self.queue = ReadyQueue()
         self.aside: set[str] = set()  # searches whose trials are all handed out
@@ -54,7 +56,11 @@ class Worklist:
         plan = self.planner.plan
         for name in ({f.stage.name for f in plan.fits.values()} | {"predict"}) - self.stored.keys():
             self.stored[name] = self.store.keys(name)
-        waiting = {p.fit.stage.key for p in plan.predicts.values() if p.stage.key not in self.stored["predict"]}
+        waiting = {
+            p.fit.stage.key
+            for p in plan.predicts.values()
+            if p.stage.key not in self.stored["predict"] and not plan.lacks_test(p)
+        }
         new = [
             k for k, f in plan.fits.items() if k not in self.seen and (k in waiting or k not in self.stored[f.stage.name])
         ]
@@ -68,9 +74,26 @@ class Worklist:
             self.total += plan.searches[key].trials if key in plan.searches else 1
             self.queue.add(key, set(upstream) & still_open, self.urgency[key])
         for key in new:
+            lacking = self._lacks(key)
+            if lacking and key in self.queue:
+                self._give_up(key, lacking)
+        for key in new:
             broken = [k for k in self._upstream(key) if k in self.failed]
             if broken and key in self.queue:
                 self._give_up(key, f"needs {plan.fits[broken[0]].label}, which failed")
+
+    def _lacks(self, key: str) -> str:
+        """Why a fit or a search cannot be done with the trials it is made of."""
+        plan = self.planner.plan
+        if key in plan.fits:
+            fit = plan.fits[key]
+            return plan.lacks(fit.parts, fit.train.trial_ids)
+        search = plan.searches[key]
+        parts = [part for i in search.inner for u in i.upstream for part in u.parts]
+        parts = parts or (["signals"] if search.role == "physiological" else ["video"])
+        return plan.lacks(
+            dict.fromkeys(parts), [t for i in search.inner for side in (i.train, i.validation) for t in side.trial_ids]
+        )
 
     def _upstream(self, key: str) -> list[str]:
         plan = self.planner.plan
@@ -166,14 +189,16 @@ class Worklist:
         item = self.running[worker]
         return self.states[item.job.stage.key].report(worker, result)
 
-    def finish(self, worker: str, reason: str = "", *, crowded: bool = False) -> None:
-        """An item is over; `reason` says why it failed, if it did, and `crowded` that it may do better alone."""
+    def finish(self, worker: str, said: Failure | None = None, *, crowded: bool = False) -> None:
+        """An item is over; `said` is what went wrong, if anything did, and `crowded` that it may do better alone."""
+        reason = said.reason if said else ""
         item = self.running.pop(worker)
         key = item.job.stage.key
         if isinstance(item.job, Fit):
             if reason and crowded and self.postponed is not None:
                 self.postponed.append(key)
-            elif reason:
+            elif said and reason:
+                self.kinds.add(said.kind)
                 self._give_up(key, reason)
             else:
                 self.made.append(item.job)
@@ -193,6 +218,15 @@ class Worklist:
         self.queue.remove(key)
         self.planner.resume(key)
         self.extend()
+
+    def abandon(self, said: Failure) -> None:
+        """Nothing that waits can be done any more: it all fails for this reason."""
+        self.kinds.add(said.kind)
+        for key in [*self.queue, *(self.postponed or ())]:
+            if key not in self.failed:
+                self.queue.remove(key)
+                self._fail(key, said.reason)
+        self.postponed = [] if self.postponed is not None else None
 
     def _give_up(self, key: str, reason: str) -> None:
         """A fit failed, or cannot be made: so do those that need it."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from dataprep.records import InputError
 from painmodels.registry import SubNetwork, Training
 
 ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "identity": nn.Identity}
@@ -33,7 +34,7 @@ class Settings(Training):
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation: found {self.activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+            raise InputError(f"activation: found {self.activation!r}, expected one of {', '.join(ACTIVATIONS)}")
 
 
 class AdditiveAttention(nn.Module):

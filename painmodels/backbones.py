@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dataprep.records import InputError
 from painmodels import alexnet, mini_xception
 
 State = dict[str, torch.Tensor]
@@ -151,7 +152,7 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType({entry.name: entry for entr
 def backbone(name: str) -> Backbone:
     """The entry `name`. Raises ValueError that lists the names there are."""
     if name not in BACKBONES:
-        raise ValueError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")
+        raise InputError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")
     return BACKBONES[name]
 
 

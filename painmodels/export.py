@@ -20,7 +20,9 @@ import torch
 from safetensors.torch import load
 
 from dataprep.datasets import dataset
+from dataprep.faults import guarded
 from dataprep.places import pointed
+from dataprep.records import InputError
 from painmodels.backbones import backbone
 from painmodels.model import Model
 from painmodels.model_files import FORMAT, ONNX_FILES, read_json
@@ -91,11 +93,11 @@ def _cell(run: Path, cell: str) -> dict[str, Any]:
     found = named.get(cell)
     if found is None:
         shortest = [_names(r, first)[0] for r in records]
-        raise ValueError(
+        raise InputError(
             f"{run}: found no cell {cell!r}, expected one of {len(shortest)} such as {', '.join([*shortest[:3], *shortest[-1:]])}"
         )
     if found["status"] != "done":
-        raise ValueError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
+        raise InputError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
     return found
 
 
@@ -124,7 +126,7 @@ def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, An
     kind = {"scaling": table["scaling"] or None, "precision": table["precision"]}
     mark = trunk_fingerprint(table["name"], **options, **kind)
     if mark != about["trunk"]["fingerprint"]:
-        raise ValueError(
+        raise InputError(
             f"trunk {table['name']}: found weights with fingerprint {mark}, expected the run's {about['trunk']['fingerprint']}"
         )
     state, sentence = whole_state(table["name"], **options)
@@ -176,7 +178,7 @@ def write_onnx(model: Model, folder: Path) -> list[Path]:
     uint8 RGB to `features` (1, F) float32.
     """
     if model.trunk is not None and model.trunk.precision != "float32":
-        raise ValueError(
+        raise InputError(
             f"--onnx: found a trunk in {model.trunk.precision}, expected float32: onnxruntime has no such convolution"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -220,14 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--onnx", action="store_true", help="write ONNX files too")
     options = parser.parse_args(arguments)
-    try:
-        model = from_run(options.run, options.cell)
-        model.save(options.to)
-        if options.onnx:
-            write_onnx(model, options.to)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    model = from_run(options.run, options.cell)
+    model.save(options.to)
+    if options.onnx:
+        write_onnx(model, options.to)
     for path in sorted(options.to.iterdir()):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -28,6 +28,10 @@ from painmodels.learning import Learning, recorded
 from painmodels.registry import SubNetwork, Training
 
 
+class DivergedError(ValueError):
+    """Training whose loss or gradient is not finite any more: the settings' or the data's doing, not a bug."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """`weights`: tensor name -> float32 array. `curve`: a row per epoch; loss and accuracy are means over the epoch, and
@@ -134,7 +138,7 @@ def outputs(
             return outputs(network, settings, weights, [np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs], what=what)[:0]
         result = torch.cat([part.cpu() for part in parts])
         if not torch.isfinite(result).all():
-            raise ValueError(f"{network.role} {network.name}: found {what} that are not finite in {result.dtype}")
+            raise DivergedError(f"{network.role} {network.name}: found {what} that are not finite in {result.dtype}")
         return result.numpy()
 
 
@@ -180,11 +184,13 @@ def _epoch(
 
 
 def finite(row: Row, what: str) -> Row:
-    """A row of the curve. Raises ValueError if training has diverged; in the last step only the gradient shows it."""
+    """A row of the curve. Raises DivergedError if training has diverged; in the last step only the gradient shows it."""
     for name in ("loss", "gradient_norm"):
         if not np.isfinite(row[name]):
             title = name.replace("_", " ")
-            raise ValueError(f"{what}: the {title} is {row[name]} in epoch {row['epoch']}, lr {row['lr']}: expected finite")
+            raise DivergedError(
+                f"{what}: the {title} is {row[name]} in epoch {row['epoch']}, lr {row['lr']}: expected finite"
+            )
     return row
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dataprep.records import RecordingError
 
-class NoEstimate(ValueError):  # noqa: N818 - not a fault of the caller's: a recording that holds nothing to judge
+
+class NoEstimate(RecordingError):  # noqa: N818 - it tells of an outcome
     """There is no estimate for this recording. The message is the reason, and names the channel and the time."""
 
 

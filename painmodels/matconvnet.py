@@ -14,6 +14,8 @@ import numpy as np
 import scipy.io
 import torch
 
+from dataprep.records import InputError
+
 _EPSILON = 1e-5
 
 
@@ -25,11 +27,11 @@ def read_mat(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tor
     try:
         content = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)
     except Exception as error:  # a damaged file makes scipy raise nearly anything
-        raise ValueError(f"{path}: not a MATLAB file (version 5 to 7) that can be read: {error}") from error
+        raise InputError(f"{path}: not a MATLAB file (version 5 to 7) that can be read: {error}") from error
     net = content.get("net")
     holder = vars(net) if hasattr(net, "_fieldnames") else content
     if "layers" not in holder:
-        raise ValueError(f"{path}: not a MatConvNet model: found {sorted(holder)}, expected 'layers'")
+        raise InputError(f"{path}: not a MatConvNet model: found {sorted(holder)}, expected 'layers'")
     values = {str(p.name): p.value for p in _items(holder.get("params", ()))}
     state: dict[str, torch.Tensor] = {}
     for layer in _items(holder["layers"]):

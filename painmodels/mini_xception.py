@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dataprep.records import InputError
+
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SHIPPED = Path(__file__).parent / "pretrained" / "fer2013_mini_XCEPTION.102-0.66.hdf5"
 _WIDTHS = (8, 16, 32, 64, 128)
@@ -111,7 +113,7 @@ def read_hdf5(path: Path) -> dict[str, torch.Tensor]:
                 for key, keras in zip(("running_mean", "running_var"), ("moving_mean", "moving_variance"), strict=True):
                     state[f"{ours}.{key}"] = torch.from_numpy(group[f"{keras}:0"][...])
     except (KeyError, OSError) as error:
-        raise ValueError(f"{path}: not the Keras file of mini-Xception: {error}") from error
+        raise InputError(f"{path}: not the Keras file of mini-Xception: {error}") from error
     return state
 
 

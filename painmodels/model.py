@@ -20,7 +20,7 @@ import torch
 
 from dataprep import faces
 from dataprep.datasets import dataset
-from dataprep.records import Trial
+from dataprep.records import InputError, Trial
 from dataprep.signals import on_clock
 from painmodels.fit import one_thread
 from painmodels.inputs import NoEstimate, why_no_face, why_no_samples, why_no_signals
@@ -52,13 +52,13 @@ class Model:
         self.about, self.tensors = dict(about), dict(tensors)
         broken = [name for name, v in self.tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
         if broken:
-            raise ValueError(f"model: found values that are not finite in {', '.join(broken[:5])}, expected finite weights")
+            raise InputError(f"model: found values that are not finite in {', '.join(broken[:5])}, expected finite weights")
         self.clock_hz, self.n_steps = float(about["clock_hz"]), int(about["n_steps"])
         self.classes: tuple[str, ...] = tuple(about["classes"])
         try:
             self.face_settings = faces.FaceSettings(**about["faces"])
         except TypeError as error:
-            raise ValueError(f"model: faces: {error}, expected the settings of this version") from None
+            raise InputError(f"model: faces: {error}, expected the settings of this version") from None
         self.trunk: Trunk | None = None
         if about["trunk"]:
             t = about["trunk"]
@@ -79,14 +79,14 @@ class Model:
         mine = {name: v for name, v in tensors.items() if not name.startswith("trunk.")}
         wrong = self.pipeline.load_state_dict(mine, strict=False)
         if wrong.missing_keys or wrong.unexpected_keys:
-            raise ValueError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
+            raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
 
     def save(self, folder: Path) -> None:
         """Write the two files into `folder`, made if it is not there; ONNX files of an earlier model there are removed."""
         write_model(folder, self.about, self.tensors)
 
     def video(self, path: Path) -> np.ndarray:
-        """Trunk features of a recording, float16 (n_frames, F). Raises DataError as `prepare_video` does."""
+        """Trunk features of a recording, float16 (n_frames, F). Raises RecordingError as `prepare_video` does."""
         assert self.trunk is not None
         trunk, chunks = self.trunk, []
         track = faces.prepare_video(
@@ -99,7 +99,7 @@ class Model:
         return np.concatenate(chunks)[: track.n_frames]
 
     def signals(self, path: Path) -> np.ndarray:
-        """Signals of a recording on the clock, unscaled, float32 (n_steps, C). Raises DataError, NoEstimate."""
+        """Signals of a recording on the clock, unscaled, float32 (n_steps, C). Raises RecordingError, NoEstimate."""
         trial = Trial(path.stem, "unknown", 0, "unknown", signals=str(path.absolute()))
         reader = replace(dataset(self.about["reader"]), channels=tuple(self.about["channels"]))
         read = reader.read_signals(trial)
@@ -113,13 +113,13 @@ class Model:
         return x_TC
 
     def predict(self, *, video: Path | None = None, signals: Path | None = None) -> Prediction:
-        """The prediction for one recording, read from files. Raises DataError for a bad file, ValueError for a missing one."""
+        """The prediction for one recording, read from files. Raises RecordingError for a bad file, InputError if it lacks."""
         for name, used, given in (
             ("video", self.pipeline.uses_video, video),
             ("signals", self.pipeline.uses_signals, signals),
         ):
             if used and given is None:
-                raise ValueError(f"{self.about['cell']} uses {name}: found no {name} file, expected one")
+                raise InputError(f"{self.about['cell']} uses {name}: found no {name} file, expected one")
         with one_thread():
             return self.of_arrays(
                 self.video(video) if self.pipeline.uses_video and video else None,
@@ -156,7 +156,7 @@ class Model:
         for name, array, expected, fits in wanted:
             found = None if array is None else np.shape(array)
             if found is None or len(found) != 2 or not fits(found):
-                raise ValueError(f"{name}: found {'nothing' if found is None else f'shape {found}'}, expected {expected}")
+                raise InputError(f"{name}: found {'nothing' if found is None else f'shape {found}'}, expected {expected}")
 
     def of_steps(
         self, spatial: tuple[torch.Tensor, torch.Tensor] | None, seen_T: np.ndarray | None, signals_TC: np.ndarray | None

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from dataprep.places import Place, write_whole
+from dataprep.records import InputError
 
 FORMAT = 2
 TENSORS, ABOUT = "model.safetensors", "model.json"
@@ -75,22 +76,22 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / ABOUT
     about = read_json(path)
     if not isinstance(about, dict):
-        raise ValueError(f"{path}: found {type(about).__name__}, expected a description of a model")
+        raise InputError(f"{path}: found {type(about).__name__}, expected a description of a model")
     if about.get("format") != FORMAT:
-        raise ValueError(f"{path}: found format {about.get('format')!r}, expected {FORMAT}: export the model again")
+        raise InputError(f"{path}: found format {about.get('format')!r}, expected {FORMAT}: export the model again")
     marks = about.pop("sha256", None)
     if not isinstance(marks, dict) or marks.get("description") != description_mark(about):
-        raise ValueError(f"{path}: found a description that was changed after it was written: export the model again")
+        raise InputError(f"{path}: found a description that was changed after it was written: export the model again")
     check_description(about, path)
     try:
         content = (folder / TENSORS).read_bytes()
         if hashlib.sha256(content).hexdigest() != marks.get("tensors"):
-            raise ValueError(
+            raise InputError(
                 f"{folder / TENSORS}: found tensors that are not those that {ABOUT} was written with: export the model again"
             )
         return about, load(content)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{folder / TENSORS}: cannot be read ({error}), expected a safetensors file") from None
+        raise InputError(f"{folder / TENSORS}: cannot be read ({error}), expected a safetensors file") from None
 
 
 def description_mark(about: Mapping[str, Any]) -> str:
@@ -107,7 +108,7 @@ def check_description(about: Mapping[str, Any], path: Path | str = ABOUT) -> Non
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         found = "" if first["type"] == "missing" else f", found {str(first['input'])[:60]!r}"
-        raise ValueError(f"{path}: {where}: {first['msg']}{found}") from None
+        raise InputError(f"{path}: {where}: {first['msg']}{found}") from None
 
 
 def read_json(path: Place) -> Any:
@@ -115,4 +116,4 @@ def read_json(path: Place) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}), expected a JSON file") from None
+        raise InputError(f"{path}: cannot be read ({error}), expected a JSON file") from None

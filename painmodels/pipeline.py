@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dataprep.records import InputError
 from painmodels.registry import SubNetwork, Training, network
 
 
@@ -41,11 +42,11 @@ class Pipeline(nn.Module):
         for node in self.nodes:
             entry = self.entries[node["role"]]
             if entry.version != node["version"]:
-                raise ValueError(
+                raise InputError(
                     f"{entry.role} {entry.name}: found weights of version {node['version']}, expected {entry.version}"
                 )
             if node["normalise"] == "subject":
-                raise ValueError("signals scaled over a subject (normalise = 'subject') need all of the person's trials")
+                raise InputError("signals scaled over a subject (normalise = 'subject') need all of the person's trials")
         self.parts = nn.ModuleDict()
         for node in self.nodes:
             if node["normalise"] == "train":
@@ -173,7 +174,7 @@ def _settings(entry: SubNetwork, table: Mapping[str, Any]) -> Training:
     known = {f.name for f in fields(entry.settings)}
     if table.keys() - known:
         unknown = ", ".join(sorted(table.keys() - known))
-        raise ValueError(
+        raise InputError(
             f"{entry.role} {entry.name}: found the settings {unknown}, expected some of {', '.join(sorted(known))}"
         )
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

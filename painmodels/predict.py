@@ -22,6 +22,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from dataprep.faults import guarded
+from dataprep.records import InputError, RecordingError
 from painmodels.export import from_run
 from painmodels.model import Model, Prediction, load
 
@@ -44,10 +46,10 @@ def recordings(folder: Path, model: Model) -> Iterator[tuple[str, Path | None, P
         else:
             continue
         if part in found.setdefault(name, {}):
-            raise ValueError(f"{folder}: found {found[name][part]} and {path}, expected one {part} file of a name")
+            raise InputError(f"{folder}: found {found[name][part]} and {path}, expected one {part} file of a name")
         found[name][part] = path
     if not found:
-        raise ValueError(f"{folder}: found no recording, expected NAME.mp4 or NAME{SIGNALS} there or below")
+        raise InputError(f"{folder}: found no recording, expected NAME.mp4 or NAME{SIGNALS} there or below")
     for name in sorted(found):
         yield name, found[name].get("video"), found[name].get("signals")
 
@@ -97,7 +99,7 @@ def write_table(model: Model, folder: Path, out: Any) -> int:
     for name, video, signals in recordings(folder, model):
         try:
             found = model.predict(video=video, signals=signals)
-        except ValueError as error:  # DataError and NoEstimate among them
+        except (RecordingError, InputError, OSError) as error:  # NoEstimate among them
             failed += 1
             table.writerow([name, "", "", str(error)])
         else:
@@ -129,18 +131,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         p.error("say which model: --run DIR with --cell NAME, or --model FOLDER")
     if bool(options.folder) == bool(options.video or options.signals) or (options.folder and options.plot):
         p.error("say what to predict: --video and --signals (one of them may do), or --folder without --plot")
-    try:
-        model = load(options.model) if options.model else from_run(options.run, options.cell)
-        with open(options.out, "w", encoding="utf-8") if options.out else nullcontext(sys.stdout) as out:
-            if options.folder:
-                return 1 if write_table(model, options.folder, out) else 0
-            found = model.predict(video=options.video, signals=options.signals)
-            print(json.dumps(facts(model, found), indent=1, allow_nan=False), file=out)
-        if options.plot:
-            plot(model, found, options.plot)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    model = load(options.model) if options.model else from_run(options.run, options.cell)
+    with open(options.out, "w", encoding="utf-8") if options.out else nullcontext(sys.stdout) as out:
+        if options.folder:
+            return 1 if write_table(model, options.folder, out) else 0
+        found = model.predict(video=options.video, signals=options.signals)
+        print(json.dumps(facts(model, found), indent=1, allow_nan=False), file=out)
+    if options.plot:
+        plot(model, found, options.plot)
     return 0
 
 

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import torch
 
+from dataprep.records import InputError
+
 ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 
 
@@ -42,7 +44,7 @@ class Training:
 
     def __post_init__(self) -> None:
         if not 0 <= self.clip_norm < math.inf:
-            raise ValueError(f"clip_norm: found {self.clip_norm}, expected a finite number of at least 0 (0: no clipping)")
+            raise InputError(f"clip_norm: found {self.clip_norm}, expected a finite number of at least 0 (0: no clipping)")
 
 
 class Network(Protocol):
@@ -93,5 +95,5 @@ def network(role: str, name: str) -> SubNetwork:
     table = networks()
     if (role, name) not in table:
         known = sorted(n for r, n in table if r == role)
-        raise ValueError(f"no {role} network is called {name!r}; there are: {', '.join(known) or 'none'}")
+        raise InputError(f"no {role} network is called {name!r}; there are: {', '.join(known) or 'none'}")
     return table[role, name]

@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from dataprep.records import InputError
 from painmodels import devices
 from painmodels.alexnet import AlexNet
 from painmodels.backbones import BACKBONES, Backbone, State, backbone, skeleton, trunk_names
@@ -91,7 +92,7 @@ class Trunk:
             batch = _BATCH[self.precision] if self._device.type == "cpu" else len(crops)
             features = torch.cat([self.features(part) for part in pixels.split(batch)])
             if not torch.isfinite(features.sum(dtype=torch.float32)):  # one that is not makes the sum so
-                raise ValueError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
+                raise InputError(f"{self.name}: a feature does not fit float16 (input kind {self._scaling!r})")
             return features.cpu().numpy()
 
     def shared(self) -> Shared:
@@ -201,11 +202,11 @@ def trunk_fingerprint(
     entry = backbone(name)
     scaling = scaling or entry.scalings[0]
     if scaling not in entry.scalings:
-        raise ValueError(f"scaling of {name}: found {scaling!r}, expected one of {', '.join(entry.scalings)}")
+        raise InputError(f"scaling of {name}: found {scaling!r}, expected one of {', '.join(entry.scalings)}")
     if precision not in PRECISIONS:
-        raise ValueError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
+        raise InputError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
     if random and weights is not None:
-        raise ValueError(f"{name}: random weights and a weight file ({weights}) exclude each other")
+        raise InputError(f"{name}: random weights and a weight file ({weights}) exclude each other")
     tensors = f"random {seed}" if random else file_digest(find_weights(name, weights))
     identity = json.dumps([_VERSIONS[precision], name, scaling, precision, tensors])
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

@@ -27,7 +27,8 @@ import torch
 
 from dataprep import faces
 from dataprep.datasets import dataset
-from dataprep.records import DataError, Trial
+from dataprep.faults import guarded
+from dataprep.records import InputError, RecordingError, Trial
 from dataprep.signals import MAX_RATIO, n_samples, to_clock
 from dataprep.video import Frame, open_video, steps
 from painmodels.fit import one_thread
@@ -64,16 +65,16 @@ class Stream:
         self.channels: tuple[str, ...] = tuple(model.about["channels"])
         missing = [c for c in self.channels if c not in self.rates_hz]
         if missing:
-            raise ValueError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
+            raise InputError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
         for channel, rate_hz in self.rates_hz.items():
             if not 1 / MAX_RATIO <= rate_hz / model.clock_hz <= MAX_RATIO:  # NaN is in no range
                 low_hz, high_hz = model.clock_hz / MAX_RATIO, model.clock_hz * MAX_RATIO
-                raise ValueError(
+                raise InputError(
                     f"rates_hz: found {rate_hz} for {channel}, expected {low_hz:g} to {high_hz:g} samples a second"
                 )
         self.wait_s = model.n_steps / model.clock_hz if wait_s is None else wait_s
         if not (every_s > 0 and self.wait_s >= 0):
-            raise ValueError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
+            raise InputError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
         self.every = max(1, round(every_s * model.clock_hz))
         self.end = model.n_steps  # the step before which the next estimate's window ends
         self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
@@ -85,13 +86,13 @@ class Stream:
     def frame(self, rgb_YXC: np.ndarray) -> list[Estimate]:
         """The next frame, (height, width, 3) uint8 RGB; gives the estimates that are due now."""
         if rgb_YXC.ndim != 3 or rgb_YXC.shape[2] != 3 or rgb_YXC.dtype != np.uint8:
-            raise ValueError(f"frame: found {rgb_YXC.dtype} {rgb_YXC.shape}, expected uint8 (height, width, 3)")
+            raise InputError(f"frame: found {rgb_YXC.dtype} {rgb_YXC.shape}, expected uint8 (height, width, 3)")
         return self.picture(Frame(0.0, (rgb_YXC,), None))
 
     def picture(self, frame: Frame) -> list[Estimate]:
         """The same for a frame as `dataprep.video` decodes it."""
         if self.model.trunk is None or self.face is None:
-            raise ValueError(f"{self.model.about['cell']} uses no video: found a frame, expected samples alone")
+            raise InputError(f"{self.model.about['cell']} uses no video: found a frame, expected samples alone")
         box_4, seen = self.face(frame)
         with one_thread(), torch.inference_mode():
             if box_4 is None:
@@ -111,12 +112,12 @@ class Stream:
         """
         for channel, given in values.items():
             if channel not in self.values:
-                raise ValueError(
+                raise InputError(
                     f"samples: found channel {channel!r}, expected some of {', '.join(self.channels) or 'none'}"
                 )
             new = np.asarray(given, dtype=np.float64)
             if new.ndim != 1:
-                raise ValueError(f"samples: channel {channel}: found shape {new.shape}, expected one row of values")
+                raise InputError(f"samples: channel {channel}: found shape {new.shape}, expected one row of values")
             if at_s is not None:
                 self._skip_to(channel, at_s)
             self.values[channel] = np.concatenate([self.values[channel], new])
@@ -129,7 +130,7 @@ class Stream:
         gap = round(at_s * rate_hz) - arrived if np.isfinite(at_s) else -2
         if gap < -1:
             last_s = arrived / rate_hz
-            raise ValueError(
+            raise InputError(
                 f"samples: channel {channel}: found at_s = {at_s}, expected {last_s:.3f} or later: time goes on"
             )
         most = n_samples(rate_hz=rate_hz, clock_hz=self.model.clock_hz, n_steps=self.model.n_steps)
@@ -200,7 +201,7 @@ class Stream:
         try:
             if not reason:
                 return to_clock(values, rate_hz=rate_hz, clock_hz=model.clock_hz, n_steps=model.n_steps)
-        except DataError as error:  # values before the steps that are used, which the low-pass reaches
+        except RecordingError as error:  # values before the steps that are used, which the low-pass reaches
             reason = f"channel {channel}: {error}"
         raise NoEstimate(reason)
 
@@ -231,15 +232,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--signals", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="a JSON object a line: time_s, p_pain (or null), reason")
     options = parser.parse_args(arguments)
-    try:
-        model = load(options.model)
-        if not options.json:
-            print(HEADER, flush=True)
-        for estimate in replay(model, video=options.video, signals=options.signals):
-            print(told(estimate, as_json=options.json), flush=True)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    if not options.json:
+        print(HEADER, flush=True)
+    for estimate in replay(model, video=options.video, signals=options.signals):
+        print(told(estimate, as_json=options.json), flush=True)
     return 0
 
 
@@ -255,14 +256,14 @@ def told(estimate: Estimate, *, as_json: bool) -> str:
 def replay(model: Model, *, video: Path | None, signals: Path | None) -> Iterator[Estimate]:
     """The estimates of a recording that is fed as a stream, signals and frames side by side; each as soon as it is made.
 
-    Raises DataError for a bad file, ValueError for a missing one and for a recording that ends before the first window does.
+    Raises RecordingError for a bad file, ValueError for a missing one and for a recording that ends before the first window does.
     """
     for name, used, given in (
         ("video", model.trunk is not None, video),
         ("signals", bool(model.about["channels"]), signals),
     ):
         if used and given is None:
-            raise ValueError(f"{model.about['cell']} uses {name}: found no {name} file, expected one")
+            raise InputError(f"{model.about['cell']} uses {name}: found no {name} file, expected one")
     channels = model.about["channels"]
     read: Mapping[str, tuple[np.ndarray, float]] = {}
     if channels and signals is not None:
@@ -286,13 +287,13 @@ def replay(model: Model, *, video: Path | None, signals: Path | None) -> Iterato
         yield from found
     if not made:
         window_s, ended_s = model.n_steps / model.clock_hz, stream.ahead_s()
-        raise ValueError(f"the recording ended at {ended_s:.2f} s, before the first window of {window_s:.2f} s")
+        raise InputError(f"the recording ended at {ended_s:.2f} s, before the first window of {window_s:.2f} s")
 
 
 def _frames(model: Model, video: Path) -> Iterator[Frame]:
     opened = open_video(video, decoder=model.face_settings.decoder)
     if not abs(opened.rate_hz / model.clock_hz - 1) <= 0.02:
-        raise DataError(f"{video}: found {opened.rate_hz:.2f} frames/s, expected {model.clock_hz:g} within 2%")
+        raise RecordingError(f"{video}: found {opened.rate_hz:.2f} frames/s, expected {model.clock_hz:g} within 2%")
     return steps(opened)
 
 

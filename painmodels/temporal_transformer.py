@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dataprep.records import InputError
 from painmodels.registry import SubNetwork, Training
 
 
@@ -33,7 +34,7 @@ class Settings(Training):
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads or self.hidden % 2:
-            raise ValueError(f"hidden: found {self.hidden}, expected an even multiple of heads = {self.heads}")
+            raise InputError(f"hidden: found {self.hidden}, expected an even multiple of heads = {self.heads}")
 
 
 class Block(nn.Module):

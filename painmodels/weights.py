@@ -23,12 +23,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from dataprep.faults import guarded
+from dataprep.records import InputError
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.matconvnet import read_mat
 from painmodels.mini_xception import read_hdf5
 
 
-class WeightsMissing(ValueError):  # noqa: N818  (a state of the installation, not a fault of the program)
+class WeightsMissing(InputError):  # noqa: N818  (a state of the installation, not a fault of the program)
     """The backbone has no weights here. The message says where they come from and what can be done without them."""
 
 
@@ -63,7 +65,7 @@ def read_weights(name: str, path: Path, *, only: Collection[str] | None = None) 
     elif path.suffix in (".hdf5", ".h5") and name == "mini-xception-fer":
         state = read_hdf5(path)
     else:
-        raise ValueError(f"{path}: expected .safetensors; make it: python -m painmodels.weights import {path} --as {name}")
+        raise InputError(f"{path}: expected .safetensors; make it: python -m painmodels.weights import {path} --as {name}")
     checked = _checked(name, path, state)
     return checked if only is None else {key: checked[key] for key in checked if key in only}
 
@@ -99,7 +101,7 @@ def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
     """
     shapes = expected_shapes(name)
     if not file.is_file():
-        raise ValueError(f"{file}: no such file")
+        raise InputError(f"{file}: no such file")
     if file.suffix == ".mat":
         state = read_mat(file, shapes)
     elif file.suffix == ".safetensors":
@@ -109,7 +111,7 @@ def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
     state = _checked(name, file, state)
     path = out or cache_path(name)
     if path.suffix != ".safetensors":
-        raise ValueError(f"{path}: the output is a .safetensors file")
+        raise InputError(f"{path}: the output is a .safetensors file")
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"backbone": name, "file": file.name, "sha256": file_digest(file), "published": backbone(name).source}
     # the record first: weights without a record would be possible the other way round
@@ -138,7 +140,7 @@ def _read_safetensors(path: Path, only: Collection[str] | None = None) -> State:
                 for key in file.keys()  # noqa: SIM118  (no mapping)
             }
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a safetensors file: {error}") from error
+        raise InputError(f"{path}: not a safetensors file: {error}") from error
 
 
 def _read_pth(path: Path) -> State:
@@ -146,11 +148,11 @@ def _read_pth(path: Path) -> State:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: refused, not a PyTorch file that holds nothing but tensors: {reason}") from error
+        raise InputError(f"{path}: refused, not a PyTorch file that holds nothing but tensors: {reason}") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
-        raise ValueError(f"{path}: found {type(content).__name__}, expected a state dict (tensor name -> tensor)")
+        raise InputError(f"{path}: found {type(content).__name__}, expected a state dict (tensor name -> tensor)")
     return content
 
 
@@ -167,7 +169,7 @@ def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
             faults.append(f"{key} holds values that are not finite")
     if faults:
         more = f"; and {len(faults) - 12} more" if len(faults) > 12 else ""
-        raise ValueError(f"{path}: these are not the weights of {name}: {'; '.join(sorted(faults)[:12])}{more}")
+        raise InputError(f"{path}: these are not the weights of {name}: {'; '.join(sorted(faults)[:12])}{more}")
     return {key: found[key].to(torch.float32).contiguous() for key in shapes}
 
 
@@ -180,11 +182,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     importing.add_argument("--as", dest="name", required=True, choices=list(BACKBONES), help="the backbone it belongs to")
     importing.add_argument("--out", type=Path, help="where to write, instead of the default cache")
     options = parser.parse_args(arguments)
-    try:
-        path = import_weights(options.file, options.name, out=options.out)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return guarded(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> int:
+    path = import_weights(options.file, options.name, out=options.out)
     print(f"{path}\n{provenance(options.name, path)}")
     return 0
 

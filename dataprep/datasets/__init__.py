@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from dataprep.places import Place
-from dataprep.records import DataError, DataSet
+from dataprep.records import DataSet, InputError
 
 
 @cache
@@ -26,14 +26,14 @@ def dataset(name: str) -> DataSet:
     if name not in table:
         near = difflib.get_close_matches(name, table, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no data set is called {name!r}.{hint} There are: {', '.join(table)}")
+        raise InputError(f"no data set is called {name!r}.{hint} There are: {', '.join(table)}")
     return table[name]
 
 
 def recognise(path: Place) -> DataSet:
-    """The data set whose layout the folder has. Raises DataError that says what is there and what is expected."""
+    """The data set whose layout the folder has. Raises InputError that says what is there and what is expected."""
     if not path.is_dir():
-        raise DataError(f"{path}: found {'a file' if path.exists() else 'nothing'}, expected the folder of a data set")
+        raise InputError(f"{path}: found {'a file' if path.exists() else 'nothing'}, expected the folder of a data set")
     match = _match(path)
     if match:
         return match
@@ -42,7 +42,7 @@ def recognise(path: Place) -> DataSet:
     inner = [p for p in (path / name for name in names if name.endswith("/")) if _match(p)]
     hint = f" The folder {inner[0]} would do." if inner else ""
     layouts = "".join(f"\n  {d.name}: {d.layout}" for d in datasets().values())
-    raise DataError(f"{path}: found {seen}; expected one of these layouts:{layouts}\n{hint}".rstrip())
+    raise InputError(f"{path}: found {seen}; expected one of these layouts:{layouts}\n{hint}".rstrip())
 
 
 def _match(path: Place) -> DataSet | None:

@@ -15,7 +15,7 @@ from pathlib import PurePath
 import numpy as np
 
 from dataprep.places import Place, place
-from dataprep.records import DataError, DataSet, Defect, Trial
+from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
 from dataprep.signals import column_numbers, read_table, read_text
 
 LAYOUT = "starting_point/samples.csv, video/<subject>/<trial>.mp4, biosignals_filtered/<subject>/<trial>_bio.csv"
@@ -71,18 +71,21 @@ def recognise(path: Place) -> bool:
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
-    """The trials of samples.csv in its order, and what is wrong with some. Raises DataError if there is no usable index.
+    """The trials of samples.csv in its order, and what is wrong with some. Raises InputError if there is no usable index.
 
     A row that contradicts itself, repeats a trial or holds a name unfit for a path is a Defect and no trial; a trial whose
     file is missing stays, with None in its place, and a Defect.
     """
     path = path.absolute()
     index = path / INDEX
-    header, *lines = read_text(index, lenient=True).split("\n")
-    numbers = column_numbers(header, expected=COLUMNS, path=index)
+    try:
+        header, *lines = read_text(index, lenient=True).split("\n")
+        numbers = column_numbers(header, expected=COLUMNS, path=index)
+    except (RecordingError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{error}; without the index there is no data set") from None
     rows = [(n, line.split("\t")) for n, line in enumerate(lines, start=2) if line.strip()]
     if not rows:
-        raise DataError(f"{index}: found a header and no rows, expected a row per trial")
+        raise InputError(f"{index}: found a header and no rows, expected a row per trial")
     videos, signals = _Files(path, "video", ".mp4"), _Files(path, "biosignals_filtered", "_bio.csv")
     trials: dict[str, Trial] = {}
     defects: list[Defect] = []
@@ -147,17 +150,15 @@ def _names(folder: Place) -> frozenset[str] | None:
         return frozenset(file.name for file in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as e:
-        raise DataError(f"{folder}: cannot be listed ({e.strerror or e}), expected a folder with a subject's files") from e
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
-    """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. Raises DataError.
+    """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. Raises RecordingError.
 
     The time column (in microseconds) is checked against that rate, so a file with a gap or another rate is refused.
     """
     if trial.signals is None:
-        raise DataError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")
+        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")
     file = place(trial.signals)
     table = read_table(file, columns=("time", *CHANNELS.values()))
     with np.errstate(all="ignore"):  # a broken time column may hold anything; what is not finite fails the comparisons
@@ -165,9 +166,9 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
         off = np.flatnonzero(~(np.abs(steps - 1) <= 0.5))
         if off.size:
             seen = f"a time step of {steps[off[0]]:g} samples after row {off[0]}"
-            raise DataError(f"{file}: found {seen}, expected 1 at {RATE_HZ:g} Hz")
+            raise RecordingError(f"{file}: found {seen}, expected 1 at {RATE_HZ:g} Hz")
         if steps.size and not abs(steps.mean() - 1) <= 0.01:
-            raise DataError(f"{file}: found {RATE_HZ / steps.mean():g} Hz by the time column, expected {RATE_HZ:g} Hz")
+            raise RecordingError(f"{file}: found {RATE_HZ / steps.mean():g} Hz by the time column, expected {RATE_HZ:g} Hz")
     return {channel: (table[column], RATE_HZ) for channel, column in CHANNELS.items()}
 
 

@@ -19,7 +19,7 @@ import re
 import numpy as np
 
 from dataprep.places import Place, place
-from dataprep.records import DataError, DataSet, Defect, Trial
+from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
 from dataprep.signals import read_text
 
 CLOCK_HZ = 4.0
@@ -51,23 +51,23 @@ def _folders(path: Place) -> list[Place]:
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all subjects with plain tags, by subject and time; the other subjects as defects.
 
-    Raises DataError if there is no subject's folder.
+    Raises RecordingError if there is no subject's folder.
     """
     folders = _folders(path.absolute())
     if not folders:
-        raise DataError(f"{path}: found no folder S<number>, expected {DATASET.layout}")
+        raise InputError(f"{path}: found no folder S<number>, expected {DATASET.layout}")
     trials: list[Trial] = []
     defects: list[Defect] = []
     for folder in folders:
         try:
             trials += _subject_trials(folder)
-        except DataError as e:
+        except RecordingError as e:
             defects.append(Defect("", folder.name, "index", str(folder), str(e)))
     return tuple(trials), tuple(defects)
 
 
 def _subject_trials(folder: Place) -> list[Trial]:
-    """The balanced windows of one subject in the order of time. Raises DataError if tags or signal are not plain."""
+    """The balanced windows of one subject in the order of time. Raises RecordingError if tags or signal are not plain."""
     eda = folder / "EDA.csv"
     values, start_s, rate_hz = _read_eda(eda)
     bounds_s = _phase_bounds(folder / f"tags_{folder.name}.csv", start_s=start_s, length_s=len(values) / rate_hz)
@@ -90,31 +90,31 @@ def _in_turn(phases: list[list[tuple[float, str]]]) -> list[tuple[float, str]]:
 
 
 def _phase_bounds(path: Place, *, start_s: float, length_s: float) -> list[float]:
-    """The 8 bounds of the 7 phases in seconds since the start of the recording. Raises DataError if they are not plain."""
+    """The 8 bounds of the 7 phases in seconds since the start of the recording. Raises RecordingError if they are not plain."""
     tags_s = [t - start_s for t in _numbers(path)]
     bounds_s = [0.0, *tags_s]
     seen = f"{path}: found tags at {', '.join(f'{t:.0f}' for t in tags_s[:12])} s"
     if len(tags_s) != len(PHASES):
-        raise DataError(f"{seen}, expected {len(PHASES)} of them")
+        raise RecordingError(f"{seen}, expected {len(PHASES)} of them")
     if bounds_s != sorted(bounds_s) or bounds_s[-1] > length_s:
-        raise DataError(f"{seen}, expected them to ascend from 0 to {length_s:.0f} s, the length of the recording")
+        raise RecordingError(f"{seen}, expected them to ascend from 0 to {length_s:.0f} s, the length of the recording")
     lasts_s = {phase: end - begin for (phase, _), begin, end in zip(PHASES, bounds_s[:-1], bounds_s[1:], strict=True)}
     if not lasts_s["hyperventilation"] < lasts_s["stroop"] < lasts_s["interview"]:
         order = ", ".join(f"{phase} {s:.0f} s" for phase, s in lasts_s.items())
-        raise DataError(f"{seen}, that is {order}; expected hyperventilation < stroop < interview by the protocol")
+        raise RecordingError(f"{seen}, that is {order}; expected hyperventilation < stroop < interview by the protocol")
     return bounds_s
 
 
 def _read_eda(path: Place) -> tuple[np.ndarray, float, float]:
-    """(values, start as unix time, rate in Hz). Raises DataError."""
+    """(values, start as unix time, rate in Hz). Raises RecordingError."""
     numbers = _numbers(path)
     if len(numbers) < 3 or numbers[1] != CLOCK_HZ:
-        raise DataError(f"{path}: found {numbers[:3]}, expected a start time, the rate {CLOCK_HZ:g} and then values")
+        raise RecordingError(f"{path}: found {numbers[:3]}, expected a start time, the rate {CLOCK_HZ:g} and then values")
     return np.array(numbers[2:]), numbers[0], numbers[1]
 
 
 def _numbers(path: Place) -> list[float]:
-    """The finite numbers of a file with one a line; blank lines are ignored. Raises DataError."""
+    """The finite numbers of a file with one a line; blank lines are ignored. Raises RecordingError."""
     numbers = []
     for n, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
@@ -123,14 +123,14 @@ def _numbers(path: Place) -> list[float]:
             except ValueError:
                 numbers.append(math.nan)
             if not math.isfinite(numbers[-1]):
-                raise DataError(f"{path}: line {n}: found {line[:40]!r}, expected a finite number")
+                raise RecordingError(f"{path}: line {n}: found {line[:40]!r}, expected a finite number")
     return numbers
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
-    """eda: (240,) float64 in µS at 4 Hz, the window of the trial and nothing of its neighbours. Raises DataError."""
+    """eda: (240,) float64 in µS at 4 Hz, the window of the trial and nothing of its neighbours. Raises RecordingError."""
     if trial.signals is None:
-        raise DataError(f"{trial.trial_id}: found no signal file, expected {DATASET.layout}")
+        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {DATASET.layout}")
     values, _, rate_hz = _read_eda(place(trial.signals))
     first = round(trial.start_s * rate_hz)
     return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}

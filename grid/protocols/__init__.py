@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import compress
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
 ONE_PARTITION = ("loso", "holdout")
@@ -42,15 +42,15 @@ class FoldSplit:
         tested = set(self.test)
         if not tested.isdisjoint(self.train):
             shared = tested & set(self.train)
-            raise ValueError(f"{self.protocol} fold {self.fold}: trials on both sides: {sorted(shared)[:3]}")
+            raise InputError(f"{self.protocol} fold {self.fold}: trials on both sides: {sorted(shared)[:3]}")
         if not self.train or not (self.test or self.one_sided):
-            raise ValueError(
+            raise InputError(
                 f"{self.protocol} fold {self.fold}: {len(self.train)} training and {len(self.test)} test trials"
             )
         if not self.subjects_may_repeat:
             both = {self.subject_of[t] for t in self.test}.intersection(map(self.subject_of.__getitem__, self.train))
             if both:
-                raise ValueError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
+                raise InputError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
 
 
 def by_subject(index: SampleIndex, *, protocol: str, groups: list[list[str]]) -> tuple[FoldSplit, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """The published validation subjects are tested, the others train."""
     if not holdout:
-        raise ValueError(
+        raise InputError(
             "no fixed hold-out split has been published for this data set: choose protocol subject, sample or loso"
         )
     tested = sorted(holdout & set(index.subjects))
     if not tested or len(tested) == len(set(index.subjects)):
-        raise ValueError(f"the published hold-out list has {len(tested)} of the {len(set(index.subjects))} subjects at hand")
+        raise InputError(f"the published hold-out list has {len(tested)} of the {len(set(index.subjects))} subjects at hand")
     return by_subject(index, protocol="holdout", groups=[tested])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject
 
 
@@ -10,5 +10,5 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     """Fold i tests the i-th subject alone."""
     subjects = sorted(set(index.subjects))
     if len(subjects) < 2:
-        raise ValueError(f"leaving one subject out needs at least 2 subjects, there are {len(subjects)}")
+        raise InputError(f"leaving one subject out needs at least 2 subjects, there are {len(subjects)}")
     return by_subject(index, protocol="loso", groups=[[subject] for subject in subjects])

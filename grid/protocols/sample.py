@@ -5,14 +5,14 @@ It exists to measure that leak (compare with `subject`), not to be reported as a
 
 from __future__ import annotations
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, shuffled
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """Trials of each class are shuffled by name and dealt to the folds in turn."""
     if folds < 2 or folds > len(index):
-        raise ValueError(f"{folds} folds by trial asked for, but there are {len(index)} trials: choose 2 to {len(index)}")
+        raise InputError(f"{folds} folds by trial asked for, but there are {len(index)} trials: choose 2 to {len(index)}")
     subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
     tested: list[set[str]] = [set() for _ in range(folds)]
     dealt = 0

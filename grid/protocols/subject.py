@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject, shuffled
 
 
@@ -10,7 +10,7 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     """Subjects are shuffled by name and dealt to the folds in turn, so that fold sizes differ by one subject at most."""
     subjects = shuffled(index.subjects, seed)
     if folds < 2 or folds > len(subjects):
-        raise ValueError(
+        raise InputError(
             f"{folds} folds by subject asked for, but there are {len(subjects)} subjects: choose 2 to {len(subjects)}"
         )
     return by_subject(index, protocol="subject", groups=[subjects[fold::folds] for fold in range(folds)])

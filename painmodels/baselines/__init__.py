@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dataprep.records import InputError
 from painmodels.fit import Fitted
 
 ROLE = "baseline"
@@ -72,7 +73,7 @@ def baselines() -> Mapping[str, Baseline]:
 def baseline(name: str) -> Baseline:
     """The baseline of that name. Raises ValueError that lists the names there are."""
     if name not in baselines():
-        raise ValueError(f"no baseline is called {name!r}; there are: {', '.join(sorted(baselines()))}")
+        raise InputError(f"no baseline is called {name!r}; there are: {', '.join(sorted(baselines()))}")
     return baselines()[name]
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
+from dataprep.records import InputError
 from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.fit import Fitted
@@ -30,7 +31,7 @@ class Settings(TwoClasses):
 
     def __post_init__(self) -> None:
         if min(self.trees, self.leaf) < 1:
-            raise ValueError(f"trees and leaf: found {self.trees} and {self.leaf}, expected at least 1")
+            raise InputError(f"trees and leaf: found {self.trees} and {self.leaf}, expected at least 1")
 
 
 def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:

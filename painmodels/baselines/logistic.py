@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataprep.records import InputError
 from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.fit import Fitted
@@ -25,7 +26,7 @@ class Settings(TwoClasses):
 
     def __post_init__(self) -> None:
         if not (self.penalty > 0 and self.steps >= 1):
-            raise ValueError(f"penalty and steps: found {self.penalty} and {self.steps}, expected above 0 and at least 1")
+            raise InputError(f"penalty and steps: found {self.penalty} and {self.steps}, expected above 0 and at least 1")
 
 
 def _design(x_NF: np.ndarray, weights: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -41,7 +41,7 @@ import numpy as np
 from skimage import data
 
 from dataprep import faces, video
-from dataprep.records import DataError
+from dataprep.records import RecordingError
 from dataprep.retinaface import overlap
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
@@ -69,7 +69,7 @@ def make_clip(path: Path, *, face_px: int = 720, noise: float = 3.0) -> None:
 
 
 def measure(path: Path, settings: faces.FaceSettings) -> dict[str, object]:
-    """All figures of one clip. Raises DataError if no face can be followed through it."""
+    """All figures of one clip. Raises RecordingError if no face can be followed through it."""
     track = faces.prepare_video(path, settings, on_crops=lambda crops: None)  # also warms the detector up
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     n = len(track)
@@ -198,7 +198,7 @@ def main() -> int:
         for clip in clips:
             try:
                 rows.append(measure(clip, settings))
-            except DataError as error:
+            except RecordingError as error:
                 rows.append({"clip": clip.name, "error": str(error)})
             if not chosen.json:
                 print("  ".join(f"{key}={value}" for key, value in rows[-1].items()), flush=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataprep.datasets import biovid
 from dataprep.datasets.biovid import DATASET, HOLDOUT, LOW_EXPRESSIVE, SUBJECTS
-from dataprep.records import DataError, Trial
+from dataprep.records import InputError, RecordingError, Trial
 from dataprep.signals import prepare_signals
 
 INDEX_HEADER = "subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"
@@ -161,7 +161,7 @@ def test_a_bad_row_is_a_defect_with_its_line_and_the_others_are_read(tmp_path, b
 def test_an_unreadable_index_names_the_file_what_was_found_and_expected(tmp_path, content, words):
     root = tree(tmp_path / "a", FOUR)
     (root / "starting_point" / "samples.csv").write_bytes(content)
-    with pytest.raises(DataError, match=r"samples\.csv") as e:
+    with pytest.raises(InputError, match=r"samples\.csv") as e:
         DATASET.read_trials(root)
     assert words in str(e.value)
     assert "found" in str(e.value)
@@ -195,7 +195,7 @@ def test_a_broken_signal_file_becomes_a_defect_and_the_subject_goes_on(tmp_path,
 
 
 def test_a_folder_in_place_of_a_file_is_refused_with_its_name(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(RecordingError, match="cannot be read"):
         biovid.read_signals(Trial("t", WOMAN, 0, "BL1", None, str(tmp_path)))
 
 
@@ -221,10 +221,10 @@ def test_any_bytes_give_trials_or_a_data_error(tmp_path_factory, content):
 
 
 def _outcome(read):
-    """(the message of a DataError, None) or ("", what was read); any other error is a failure."""
+    """(the message of a RecordingError, None) or ("", what was read); any other error is a failure."""
     try:
         return "", read()
-    except DataError as e:
+    except (InputError, RecordingError) as e:
         return str(e), None
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dataprep.datasets import dataset, datasets, recognise
-from dataprep.records import DataError
+from dataprep.records import InputError
 
 
 @pytest.mark.parametrize("name", list(datasets()))
@@ -19,7 +19,7 @@ def test_every_data_set_keeps_the_contract(name, tmp_path):
     assert d.negative != d.positive
     assert d.subsets["all"] is None
     assert d.recognise(tmp_path) is False
-    with pytest.raises(DataError):
+    with pytest.raises(InputError):
         d.read_trials(tmp_path)
 
 
@@ -31,14 +31,14 @@ def test_a_wrong_name_gets_the_nearest_and_all_names():
 
 
 def test_an_unknown_folder_is_described_with_the_layouts_expected(tmp_path):
-    with pytest.raises(DataError, match="nothing"):
+    with pytest.raises(InputError, match="nothing"):
         recognise(tmp_path / "none")
-    with pytest.raises(DataError, match="an empty folder"):
+    with pytest.raises(InputError, match="an empty folder"):
         recognise(tmp_path)
     (tmp_path / "holiday.jpg").touch()
-    with pytest.raises(DataError, match="a file"):
+    with pytest.raises(InputError, match="a file"):
         recognise(tmp_path / "holiday.jpg")
-    with pytest.raises(DataError) as e:
+    with pytest.raises(InputError) as e:
         recognise(tmp_path)
     assert all(d.layout in str(e.value) for d in datasets().values())
     assert "holiday.jpg" in str(e.value)
@@ -48,5 +48,5 @@ def test_the_folder_above_a_data_set_is_refused_with_a_hint(tmp_path):
     (tmp_path / "PartA" / "starting_point").mkdir(parents=True)
     (tmp_path / "PartA" / "starting_point" / "samples.csv").touch()
     assert recognise(tmp_path / "PartA").name == "biovid"
-    with pytest.raises(DataError, match=r"PartA would do"):
+    with pytest.raises(InputError, match=r"PartA would do"):
         recognise(tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from dataprep.records import DataError
+from dataprep.records import InputError
 from dataprep.retinaface import DETECTORS, Detector, Face, detector, overlap
 
 FACE_4 = np.array([174, 73, 266, 201], dtype=np.float32)  # of the photograph, by eye
@@ -19,7 +19,7 @@ FACE_4 = np.array([174, 73, 266, 201], dtype=np.float32)  # of the photograph, b
 def detect(request: pytest.FixtureRequest) -> Detector:
     try:
         return detector(request.param, min_score=0.6)
-    except DataError as error:
+    except InputError as error:
         pytest.skip(str(error))
 
 
@@ -64,5 +64,5 @@ def test_two_faces_are_two_and_no_face_is_none(detect: Detector) -> None:
 def test_another_place_of_the_weights_is_taken_and_named_if_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIN_GRID_RETINAFACE", str(tmp_path / "mine.onnx"))
     detector.cache_clear()
-    with pytest.raises(DataError, match=r"mine\.onnx: no such file.*PAIN_GRID_RETINAFACE.*retinaface-mobile"):
+    with pytest.raises(InputError, match=r"mine\.onnx: no such file.*PAIN_GRID_RETINAFACE.*retinaface-mobile"):
         detector("retinaface", min_score=0.6)

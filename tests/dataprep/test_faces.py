@@ -16,7 +16,7 @@ from skimage import data
 
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
-from dataprep.records import DataError
+from dataprep.records import InputError, RecordingError
 from dataprep.retinaface import Face, overlap
 from dataprep.tracking import FaceLostError, Follower
 from dataprep.video import DECODERS, Frame, open_video, steps
@@ -152,7 +152,7 @@ def test_a_given_track_needs_no_detector(sway: Path, tmp_path: Path, monkeypatch
     same, crops_again = prepared(sway, without, track=track)
     np.testing.assert_array_equal(crops, crops_again)
     assert same is track
-    with pytest.raises(DataError, match=r"sway\.mp4: .*60 steps"):
+    with pytest.raises(RecordingError, match=r"sway\.mp4: .*60 steps"):
         prepared(sway, track=track, n_steps=50)
 
 
@@ -161,9 +161,9 @@ def test_margin_and_shape_of_the_crop(sway: Path) -> None:
     frame = next(iter(open_video(sway).frames))
     box_4 = track.boxes_T4[0]
     x0, y0, x1, y1 = (float(v) for v in box_4)
-    tight = faces.crop(frame, box_4, FaceSettings(size=100, crop="box", margin=0.0))
+    tight = faces.crop(frame, box_4, FaceSettings(crop="box", margin=0.0))
     assert abs(tight.astype(int) - frame.window((x0, y0, x1, y1), width=100, height=100)).max() <= 2
-    wide = faces.crop(frame, box_4, FaceSettings(size=100, crop="square", margin=0.5))
+    wide = faces.crop(frame, box_4, FaceSettings(crop="square", margin=0.5))
     side, cx, cy = max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
     expected = frame.window((cx - side, cy - side, cx + side, cy + side), width=100, height=100)
     assert abs(wide.astype(int) - expected).max() <= 2
@@ -182,12 +182,14 @@ def test_a_short_gap_is_bridged_and_marked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gone", [range(15, 40), range(0, 20), range(30, 60)])
 def test_a_face_lost_for_too_long_is_refused(tmp_path: Path, gone: range) -> None:
     path = write(tmp_path / "a.mp4", 60, lambda t: [] if t in gone else swaying(t))
-    with pytest.raises(DataError, match=rf"a\.mp4: found no face in \d+ frames from frame {gone.start} .*at most 0\.5 s"):
+    with pytest.raises(
+        RecordingError, match=rf"a\.mp4: found no face in \d+ frames from frame {gone.start} .*at most 0\.5 s"
+    ):
         prepare_video(path, SETTINGS)
 
 
 def test_a_clip_without_a_face_is_refused_however_short(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="found no face in 5 frames"):
+    with pytest.raises(RecordingError, match="found no face in 5 frames"):
         prepare_video(write(tmp_path / "a.mp4", 5, lambda t: []), SETTINGS)
 
 
@@ -202,7 +204,7 @@ def test_the_larger_of_two_faces_is_followed_and_both_are_counted(tmp_path: Path
 
 def test_it_does_not_jump_to_another_person(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", 60, lambda t: [(440, 60, 180)] + ([(20, 100, 300)] if t < 30 else []))
-    with pytest.raises(DataError, match="from frame 30 on"):
+    with pytest.raises(RecordingError, match="from frame 30 on"):
         prepare_video(path, SETTINGS)
 
 
@@ -235,7 +237,7 @@ def test_settings_are_plain_and_checked() -> None:
 
 def test_absent_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"retinaface\.onnx: no such file.*retinaface-mobile"):
+    with pytest.raises(InputError, match=r"retinaface\.onnx: no such file.*retinaface-mobile"):
         faces.load_detector(FaceSettings(detector="retinaface"))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dataprep.records import DataError
+from dataprep.records import RecordingError
 from dataprep.signals import to_clock
 
 BIOVID = {"rate_hz": 512.0, "clock_hz": 25.0, "n_steps": 138}
@@ -56,11 +56,11 @@ def test_a_signal_one_step_short_holds_its_last_value_and_a_shorter_one_is_refus
     np.testing.assert_array_equal(to_clock(np.arange(9.0), rate_hz=4, clock_hz=4, n_steps=10)[-2:], [8, 8])
     one_step_short = int(136 / 25 * 512) + 2
     assert np.isfinite(to_clock(np.ones(one_step_short), **BIOVID)).all()
-    with pytest.raises(DataError, match=r"found 2700 rows, expected at least 2807"):
+    with pytest.raises(RecordingError, match=r"found 2700 rows, expected at least 2807"):
         to_clock(np.ones(2700), **BIOVID)
-    with pytest.raises(DataError, match="found 8 rows, expected at least 10"):
+    with pytest.raises(RecordingError, match="found 8 rows, expected at least 10"):
         to_clock(np.arange(8.0), rate_hz=4, clock_hz=4, n_steps=10)
-    with pytest.raises(DataError, match="found 0 rows"):
+    with pytest.raises(RecordingError, match="found 0 rows"):
         to_clock(np.array([]), rate_hz=4, clock_hz=4, n_steps=1)
 
 
@@ -68,7 +68,7 @@ def test_a_signal_one_step_short_holds_its_last_value_and_a_shorter_one_is_refus
 def test_values_that_are_not_finite_are_counted_and_placed(value):
     x = np.ones(2816)
     x[[17, 300]] = value
-    with pytest.raises(DataError, match=r"2 values that are not finite .* row 17"):
+    with pytest.raises(RecordingError, match=r"2 values that are not finite .* row 17"):
         to_clock(x, **BIOVID)
 
 
@@ -78,6 +78,6 @@ def test_any_numbers_give_finite_steps_or_a_data_error(x, rate_hz, n_steps):
     refusal, y = "", None
     try:
         y = to_clock(x, rate_hz=rate_hz, clock_hz=5.0, n_steps=n_steps)
-    except DataError as e:
+    except RecordingError as e:
         refusal = str(e)
     assert "found" in refusal if y is None else (y.shape == (n_steps,) and np.isfinite(y).all())

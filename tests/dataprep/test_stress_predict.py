@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataprep.datasets import recognise
 from dataprep.datasets.stress_predict import DATASET
-from dataprep.records import DataError, Trial
+from dataprep.records import InputError, RecordingError, Trial
 from dataprep.signals import prepare_signals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ def test_another_rate_is_refused(tmp_path):
 
 
 def test_no_subject_at_all_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="S<number>"):
+    with pytest.raises(InputError, match="S<number>"):
         DATASET.read_trials(tmp_path)
 
 
@@ -126,7 +126,7 @@ def test_any_bytes_give_trials_defects_or_a_data_error(tmp_path_factory, content
     assert bool(trials) != bool(defects)
     try:
         x = DATASET.read_signals(Trial("t", "S05", 0, "rest", None, str(root / "S05" / "EDA.csv"), 60.0))["eda"][0]
-    except DataError as error:
+    except (InputError, RecordingError) as error:
         refusal = str(error)
     else:
         refusal = "" if x.dtype == np.float64 else "EDA.csv: no numbers"

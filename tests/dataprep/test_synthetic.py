@@ -10,7 +10,7 @@ import pytest
 from dataprep import synthetic, synthetic_face
 from dataprep.datasets import recognise
 from dataprep.datasets.biovid import HOLDOUT, LOW_EXPRESSIVE
-from dataprep.records import DataError, SampleIndex
+from dataprep.records import InputError, SampleIndex
 from dataprep.retinaface import detector
 from dataprep.signals import prepare_signals
 from dataprep.synthetic import write_synthetic
@@ -122,7 +122,7 @@ def test_an_interrupted_write_leaves_nothing_that_looks_like_a_data_set(tmp_path
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(DataError, match="already"):
+    with pytest.raises(InputError, match="already"):
         write_synthetic(tmp_path, subjects=1, trials=1, size=SMALL)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 

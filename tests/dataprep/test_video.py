@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from dataprep.records import DataError
+from dataprep.records import RecordingError
 from dataprep.video import DECODERS, Frame, open_video, steps
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
@@ -51,21 +51,21 @@ def test_step_k_is_frame_k(tmp_path: Path, decoder: str) -> None:
 @both
 def test_one_missing_frame_at_the_end_is_held_and_two_are_refused(tmp_path: Path, decoder: str) -> None:
     assert numbers(write(tmp_path / "a.mp4", 137), decoder, 138) == [*range(137), 136]
-    with pytest.raises(DataError, match=r"b\.mp4: found 136 frames, expected 138"):
+    with pytest.raises(RecordingError, match=r"b\.mp4: found 136 frames, expected 138"):
         numbers(write(tmp_path / "b.mp4", 136), decoder, 138)
 
 
 @both
 def test_steps_follow_the_clock_where_a_frame_was_dropped(tmp_path: Path, decoder: str) -> None:
     assert numbers(write(tmp_path / "a.mp4", 60, skip=[20]), decoder, 60) == [*range(20), 19, *range(21, 60)]
-    with pytest.raises(DataError, match="found no frame between"):
+    with pytest.raises(RecordingError, match="found no frame between"):
         numbers(write(tmp_path / "b.mp4", 170, skip=[20, 21, 22]), decoder, 170)
 
 
 @both
 def test_another_rate_is_refused_on_a_clock_and_accepted_without(tmp_path: Path, decoder: str) -> None:
     path = write(tmp_path / "a.mp4", 40, rate=30)
-    with pytest.raises(DataError, match=r"a\.mp4: found 30\.00 f.*expected 25"):
+    with pytest.raises(RecordingError, match=r"a\.mp4: found 30\.00 f.*expected 25"):
         numbers(path, decoder, 30)
     assert numbers(path, decoder, None) == list(range(40))
     assert numbers(path, decoder, 40, clock_hz=30.0) == list(range(40))
@@ -77,15 +77,19 @@ def test_another_rate_is_refused_on_a_clock_and_accepted_without(tmp_path: Path,
     [
         ("empty.mp4", b"", "empty"),
         ("text.mp4", b"no video\n" * 50, "cannot be opened"),
-        ("absent.mp4", None, "no such file"),
     ],
 )
-def test_files_that_are_no_video(tmp_path: Path, decoder: str, name: str, content: bytes | None, message: str) -> None:
+def test_files_that_are_no_video(tmp_path: Path, decoder: str, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=f"{name}.*{message}"):
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=f"{name}.*{message}"):
         numbers(path, decoder, None)
+
+
+@both
+def test_a_file_that_is_not_there_is_not_the_recordings_fault(tmp_path: Path, decoder: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file; expected a video"):
+        numbers(tmp_path / "absent.mp4", decoder, None)
 
 
 @both
@@ -93,7 +97,7 @@ def test_files_that_are_no_video(tmp_path: Path, decoder: str, name: str, conten
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, decoder: str, name: str, share: float) -> None:
     whole = write(tmp_path / f"whole{Path(name).suffix}", 100, movflags="faststart").read_bytes()
     (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(DataError, match=name):
+    with pytest.raises(RecordingError, match=name):
         numbers(tmp_path / name, decoder, None)
 
 
@@ -104,7 +108,7 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
-    with pytest.raises(DataError, match="no video stream"):
+    with pytest.raises(RecordingError, match="no video stream"):
         open_video(tmp_path / "sound.mkv")
 
 
@@ -133,7 +137,7 @@ def test_decord_refuses_program_streams_that_it_would_shift() -> None:
     if not path.is_file():
         pytest.skip(f"{path} is not here")
     assert sum(1 for _ in steps(open_video(path), n_steps=75)) == 75
-    with pytest.raises(DataError, match=r"bbaf2n\.mpg.*'pyav'"):
+    with pytest.raises(RecordingError, match=r"bbaf2n\.mpg.*'pyav'"):
         list(open_video(path, decoder="decord").frames)
 
 

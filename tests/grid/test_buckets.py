@@ -140,7 +140,7 @@ def _facts(store: Store, key: str) -> dict:
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remote, tiny_data: Path, decoder: str) -> None:
-    from dataprep.records import DataError
+    from dataprep.records import InputError
     from dataprep.video import open_video
 
     clip = next(tiny_data.rglob("*.mp4"))
@@ -149,7 +149,7 @@ def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remo
         open_video(clip, decoder=decoder).frames, open_video(str(there), decoder=decoder).frames, strict=True
     ):
         assert all(np.array_equal(a, b) for a, b in zip(mine.planes, other.planes, strict=True))
-    with pytest.raises(DataError, match=rf"{there.parent}/absent.mp4: no such file"):
+    with pytest.raises(InputError, match=rf"{there.parent}/absent.mp4: no such file"):
         open_video(str(there.parent / "absent.mp4"))
 
 

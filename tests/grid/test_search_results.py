@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from dashboards import searches
-from dataprep.records import DataError
+from dataprep.records import InputError
 from grid import tracking
 from grid.launch import main
 from tests.conftest import TINY
@@ -187,5 +187,5 @@ def test_a_folder_without_searches_has_no_section_and_a_broken_file_is_named(tin
     assert 'id="search"' not in (tiny_grid / "report.html").read_text()
     for text, message in (("{", "not valid JSON"), ("{}", "expected a list"), ("[{}]", "a search has no key")):
         (tmp_path / "searches.json").write_text(text)
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(InputError, match=message):
             searches.read_searches(tmp_path)
