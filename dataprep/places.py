@@ -142,9 +142,11 @@ Place = Path | Remote
 
 
 def place(text: str | Path | Remote) -> Place:
-    """A path, file:///path or s3://bucket/prefix. Raises ValueError for another kind of URI."""
+    """A path, file:///path or s3://bucket/prefix. Raises InputError for another kind of URI."""
     if not isinstance(text, str):
         return text
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)", text):  # it would be a local folder of that name, on each machine its own
+        raise InputError(f"{text}: found one slash after the colon, expected a path, file:///path or s3://bucket/prefix")
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         return Path(text)
     parts = urlsplit(text)

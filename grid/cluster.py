@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
+from dataprep.records import InputError
 from grid.attempts import alone, tried
 from grid.config_tables import Execution
 from grid.inprocess import Prepared, Tick
@@ -86,11 +89,33 @@ def _alone(job: VideoJob, store: Store, limit_s: float) -> Failure:
     return alone(job, store, limit_s=limit_s)
 
 
+def probe(address: str, *, seconds: float = 5.0) -> None:
+    """Raises InputError if nothing answers at HOST:PORT or ray://HOST:PORT: Ray itself would try for half a minute or more."""
+    if address in ("auto", "local"):
+        return
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme not in ("", "ray"):
+        raise InputError(f"--address {address}: expected auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except OSError as error:
+        raise InputError(
+            f"--address {address}: no Ray answers there ({error}). Check on the head: `ray status`; the port (6379, or 10001 "
+            "with ray://); that this machine reaches it; and that both have the same token. On the head itself: --address auto"
+        ) from None
+
+
 class Cluster:
     """A Ray cluster: the one at `address`, or one started on this machine with its dashboard off and its logs kept to itself."""
 
     def __init__(self, store: Store, execution: Execution, *, address: str | None, logs: Path) -> None:
         self.store, self.execution, self.logs = store, execution, logs
+        if address:
+            probe(address)
         if not ray.is_initialized():
             # "local": never the Ray that somebody else happens to run on this machine
             options: dict[str, Any] = {"address": address or "local"}

@@ -176,6 +176,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
     from grid.masking import masked
     from grid.plan import Planner
+    from grid.progress import Hashing
     from grid.scenarios import splits_of
     from grid.session import Session
     from grid.store import Store, point
@@ -187,6 +188,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
         rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
     elif options.baselines and not (options.all or options.plan):
         rows = ()
+    if not rows and not options.baselines:
+        raise InputError(f"--modalities {options.modalities!r}: names no row; expected some such as eda,video")
     if options.baselines:
         rows = tuple(dict.fromkeys([*rows, *default_rows()]))
     scenarios: tuple[str, ...] = experiment.axes.scenarios
@@ -195,9 +198,11 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     if options.store and not options.plan:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")
-    data = options.data.resolve() if options.data else _synthetic(experiment, out, plan=options.plan)
+    data = options.data.resolve() if options.data else _synthetic(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
-    found = survey(data, experiment, rows=rows, scenarios=scenarios, memory=memory, dataset=options.dataset)
+    with Hashing() as hashing:
+        what: dict[str, Any] = {"rows": rows, "scenarios": scenarios, "memory": memory, "dataset": options.dataset}
+        found = survey(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
     folds = None
     if options.folds:
         folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
@@ -206,6 +211,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     _refuse_impossible(plan)
     if options.plan:
         print(show.plan_text(experiment, found, plan, store))
+        if found.missing:
+            print(f"\nbefore it can run: {found.missing}")
         return 0
     for defect in found.defects[:5]:
         print(f"left out: {defect.reason}")
@@ -228,10 +235,13 @@ def _refuse_impossible(plan: Plan) -> None:
         raise InputError("no cell can be computed: " + "; ".join(reasons[:3]))
 
 
-def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
+def _synthetic(experiment: Experiment, out: Path, rows: tuple[str, ...], *, plan: bool) -> Path:
     """The experiment's synthetic data set, written if it is not there; to `plan` on, its index alone in a temporary folder."""
+    from dataprep.faces import load_detector
     from dataprep.synthetic import write_layout, write_synthetic
+    from grid.cells import row
     from grid.keys import digest
+    from grid.prepare import TrunkSpec
     from grid.progress import Display
 
     s = experiment.synthetic
@@ -243,6 +253,9 @@ def _synthetic(experiment: Experiment, out: Path, *, plan: bool) -> Path:
         atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
         write_layout(path, subjects=s.subjects, trials=s.trials, seed=s.seed)
         return path
+    if any("video" in row(name).parts for name in rows):  # what cannot be loaded stops here, before anything is written
+        TrunkSpec.of(experiment)
+        load_detector(experiment.face_settings)
     print(
         f"no --data: writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}", flush=True
     )

@@ -47,6 +47,12 @@ class TrunkSpec:
     fingerprint: str
 
     @classmethod
+    def unknown(cls, experiment: Experiment) -> TrunkSpec:
+        """The trunk of an experiment whose weights are not here: enough for a plan, since no artefact has its fingerprint."""
+        t = experiment.trunk
+        return cls(t.name, t.weights, t.random, t.seed, t.scaling, t.precision, "weights not here")
+
+    @classmethod
     def of(cls, experiment: Experiment) -> TrunkSpec:
         """The trunk of an experiment. Raises painmodels.spatial.WeightsMissing if its weights are not here."""
         t = experiment.trunk

@@ -74,3 +74,23 @@ class Display:
         state = f" ({self._state()})" if self._state() else ""
         eta = f", ETA {left:.0f} s" if self.done < self.total and self.done else ""
         self.console.print(f"  {self.title}: {self.done}/{self.total} {self.unit}{state}, {spent:.0f} s{eta}")
+
+
+class Hashing:
+    """A display of files being hashed, which appears with the first of them: a repeat hashes none."""
+
+    def __init__(self) -> None:
+        self.display: Display | None = None
+
+    def __enter__(self) -> Hashing:
+        return self
+
+    def progress(self, done: int, total: int) -> None:
+        """So many of the files that have to be hashed are."""
+        if self.display is None:
+            self.display = Display("hashing", total, unit="files").__enter__()
+        self.display.advance()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.display is not None:
+            self.display.__exit__(kind, error, trace)

@@ -21,6 +21,7 @@ from grid.fingerprints import fingerprints
 from grid.jobs import Inputs
 from grid.keys import digest
 from grid.scenarios import scenario_index
+from painmodels.weights import WeightsMissing
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Survey:
     signals: list[prepare.SignalsJob] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     trunk: prepare.TrunkSpec | None = None
+    missing: str = ""
 
     @property
     def labels(self) -> dict[str, int]:
@@ -72,8 +74,13 @@ def survey(
     memory: Path,
     dataset: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    plan_only: bool = False,
 ) -> Survey:
-    """Read the data set at `path`. `memory` keeps file hashes. Raises InputError if it cannot be read at all."""
+    """Read the data set at `path`. `memory` keeps file hashes; `on_progress` is called with (files hashed, files to hash).
+
+    `plan_only`: the trunk's weights need not be here; `missing` says then how to get them. Raises InputError if the data set
+    cannot be read at all.
+    """
     if not path.exists():
         raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
     reader = dataset_named(dataset) if dataset else recognise(path)
@@ -99,7 +106,12 @@ def survey(
     )
     out = Survey(reader, path, index, content, classes, defects=defects)
     if "video" in parts and any(t.video in marks for t in chosen):
-        out.trunk = prepare.TrunkSpec.of(experiment)
+        try:
+            out.trunk = prepare.TrunkSpec.of(experiment)
+        except WeightsMissing as error:
+            if not plan_only:
+                raise
+            out.trunk, out.missing = prepare.TrunkSpec.unknown(experiment), str(error)
         settings = experiment.face_settings
         with_video = [(t, marks[t.video]) for t in chosen if t.video in marks]
         out.videos = [prepare.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]

@@ -229,6 +229,46 @@ def test_only_a_file_that_crashes_its_own_process_twice_is_to_blame(
     assert words in said.reason
 
 
+def test_a_plan_needs_no_weights(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "mine.toml"
+    file.write_text(tiny_experiment.read_text().replace("mini-xception-fer", "alexnet-fer-bn"))
+    wanted = ["--all", "--data", str(tiny_data), "--experiment", str(file), "--out", str(tmp_path / "out")]
+    assert main([*wanted, "--plan"]) == 0
+    told = capsys.readouterr().out
+    assert "fits serve" in told
+    assert "before it can run: " in told
+    assert main([*wanted, "--in-process"]) == 2
+
+
+def test_what_cannot_be_loaded_stops_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
+    assert main(["--all", "--detector", "retinaface", "--out", str(tmp_path / "out"), "--in-process"]) == 2
+    assert not list((tmp_path / "out").glob("data/*"))
+
+
+@pytest.mark.parametrize("text", ["s3:/bucket/x", "file:/x", "gs:/x"])
+def test_a_uri_with_one_slash_is_no_local_folder(text: str, tiny_data: Path, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--all", "--data", str(tiny_data), "--store", text])
+    assert ended.value.code == 2
+    assert "one slash" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere", "http://127.0.0.1:8265"])
+def test_an_address_where_nothing_answers_is_told_at_once(
+    address: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    wanted = [a for a in arguments(tiny_data, tiny_experiment, tmp_path) if a != "--in-process"]
+    assert main([*wanted, "--address", address]) == 2
+    told = capsys.readouterr().err
+    assert f"--address {address}: " in told
+    assert "kept" not in told
+
+
 BROKEN_WORKER = """
 import sys
 import grid.cluster
