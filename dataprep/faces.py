@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from dataprep import retinaface, tracking, video
+from dataprep.faults import guarded
+from dataprep.outputs import check_output, drafted
 from dataprep.places import Place
 from dataprep.records import RecordingError
 from dataprep.retinaface import DETECTORS, Detector
@@ -112,15 +114,18 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.every is not None and chosen.every < 1:
         parser.error(f"--every: found {chosen.every}, expected at least 1")
-    if not chosen.out.parent.is_dir():
-        parser.error(f"--out: {chosen.out.parent} is no folder")
+    return guarded(lambda: _command(chosen))
+
+
+def _command(chosen: argparse.Namespace) -> int:
+    check_output("--out", chosen.out, endings=(".png",), inputs=chosen.clips)
     settings = FaceSettings(detector=chosen.detector, decoder=chosen.decoder)
     sheet = ContactSheet(every=chosen.every)
     for clip in chosen.clips:
         row = sheet.row(clip.name)
         try:
             track = prepare_video(clip, settings, on_crops=row.add)
-        except RecordingError as error:
+        except (RecordingError, FileNotFoundError) as error:
             print(f"FAILED  {error}", file=sys.stderr)
             continue
         sheet.rows.append(row)
@@ -128,7 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not sheet.rows:
         print("no clip is usable; no sheet was written", file=sys.stderr)
         return 2
-    sheet.write(chosen.out)
+    with drafted(chosen.out) as draft:
+        sheet.write(draft)
     print(f"{chosen.out}: {len(sheet.rows)} of {len(chosen.clips)} clips")
     return 0 if len(sheet.rows) == len(chosen.clips) else 1
 

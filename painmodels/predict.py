@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from dataprep.faults import guarded
+from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError, RecordingError
 from painmodels.export import from_run
 from painmodels.model import Model, Prediction, load
@@ -135,15 +136,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
-    model = load(options.model) if options.model else from_run(options.run, options.cell)
-    with open(options.out, "w", encoding="utf-8") if options.out else nullcontext(sys.stdout) as out:
-        if options.folder:
-            return 1 if write_table(model, options.folder, out) else 0
-        found = model.predict(video=options.video, signals=options.signals)
-        print(json.dumps(facts(model, found), indent=1, allow_nan=False), file=out)
+    given = [options.video, options.signals, *(sorted(options.folder.rglob("*")) if options.folder else [])]
+    if options.out:
+        check_output("--out", options.out, endings=(".csv", ".txt") if options.folder else (".json", ".txt"), inputs=given)
     if options.plot:
-        plot(model, found, options.plot)
-    return 0
+        check_output("--plot", options.plot, endings=(".png",), inputs=[*given, options.out])
+    model = load(options.model) if options.model else from_run(options.run, options.cell)
+    failed = 0
+    text = io.StringIO()
+    if options.folder:
+        failed = write_table(model, options.folder, text)
+    else:
+        found = model.predict(video=options.video, signals=options.signals)
+        text.write(json.dumps(facts(model, found), indent=1, allow_nan=False) + "\n")
+    if options.out:
+        with drafted(options.out) as draft:
+            draft.write_text(text.getvalue(), encoding="utf-8")
+    else:
+        print(text.getvalue(), end="")
+    if options.plot:
+        with drafted(options.plot) as draft:
+            plot(model, found, draft)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""Files that a command writes where its user says: never one of its inputs, of the right kind, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dataprep.records import InputError
+
+
+def check_output(option: str, path: Path, *, endings: Iterable[str] = (), inputs: Iterable[Path | None] = ()) -> None:
+    """Raises InputError if the file that `option` names cannot be an output.
+
+    That is a folder, a file in a folder that is not there, one whose ending is none of `endings` (none given: any), or one
+    of `inputs`, by whatever name or link.
+    """
+    allowed = tuple(endings)
+    if path.is_dir():
+        raise InputError(f"{option} {path}: found a folder, expected the name of a file")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.absolute().parent}")
+    if allowed and path.suffix.lower() not in allowed:
+        raise InputError(f"{option} {path}: found the ending {path.suffix!r}, expected {' or '.join(allowed)}")
+    for given in inputs:
+        if given is not None and _same(path, given):
+            raise InputError(f"{option} {path}: is the input {given}, which it would overwrite; expected another name")
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.exists() and os.path.samefile(path, other)
+    except OSError:
+        return path.resolve() == other.resolve()
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` when the block ends well, and goes when it does not."""
+    draft = path.with_name(f".{path.stem}.draft-{os.getpid()}{path.suffix}")
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
