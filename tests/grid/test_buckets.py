@@ -140,7 +140,6 @@ def _facts(store: Store, key: str) -> dict:
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remote, tiny_data: Path, decoder: str) -> None:
-    from dataprep.records import InputError
     from dataprep.video import open_video
 
     clip = next(tiny_data.rglob("*.mp4"))
@@ -149,7 +148,7 @@ def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remo
         open_video(clip, decoder=decoder).frames, open_video(str(there), decoder=decoder).frames, strict=True
     ):
         assert all(np.array_equal(a, b) for a, b in zip(mine.planes, other.planes, strict=True))
-    with pytest.raises(InputError, match=rf"{there.parent}/absent.mp4: no such file"):
+    with pytest.raises(FileNotFoundError, match=rf"no such file.*{there.parent}/absent.mp4"):
         open_video(str(there.parent / "absent.mp4"))
 
 
@@ -175,7 +174,7 @@ def test_what_is_missing_from_a_bucket_is_said_with_its_uri(
     with pytest.raises(SystemExit):
         main([*arguments, "--data", str(s3_data), "--out", f"{s3}/out"])
     assert f"--store {s3}/out" in capsys.readouterr().err
-    assert main([*arguments, "--data", str(s3_data), "--store", "s3://no-such-bucket/store"]) == 2
+    assert main([*arguments, "--data", str(s3_data), "--store", "s3://no-such-bucket/store"]) == 1
     assert "s3://no-such-bucket/store" in capsys.readouterr().err
 
 

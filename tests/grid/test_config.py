@@ -22,7 +22,6 @@ def test_the_paper_experiment_carries_the_published_values() -> None:
     assert {"hidden": 64, "layers": 2, "epochs": 800, "batch": 64, "lr": 1e-3}.items() <= paper["physiological"].items()
     assert paper["attention"]["activation"] == "tanh"
     assert paper["signals"]["normalise"] == "trial"
-    assert paper["faces"]["size"] == 227
     assert paper["scenarios"]["expressive67"] == {"subset": "expressive", "skip_s": 2.0}
 
 

@@ -149,7 +149,7 @@ def test_a_pickle_given_as_weights_is_refused(tmp_path: Path, suffix: str, capsy
     file = tmp_path / f"weights{suffix}"
     file.write_bytes(pickle.dumps({"state_dict": Bomb(tmp_path / "boom")}))
     out = tmp_path / "w.safetensors"
-    assert weights_main(["import", str(file), "--as", "alexnet-fer-bn", "--out", str(out)]) == 1
+    assert weights_main(["import", str(file), "--as", "alexnet-fer-bn", "--out", str(out)]) == 2
     assert str(file) in capsys.readouterr().err
     assert not (tmp_path / "boom").exists()
     assert not out.exists()

@@ -11,6 +11,7 @@ import pytest
 
 from dataprep.records import DataSet, SampleIndex
 from grid import config
+from grid.config_tables import Execution
 from grid.inprocess import InProcess
 from grid.jobs import Inputs
 from grid.plan import Planner
@@ -102,7 +103,7 @@ def run(
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)
     work = Worklist(planner, store, lambda **_: None)
-    assert InProcess(store).work(work, StoreBlocks(store, {}, x, {})) == {}
+    assert InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {})) == {}
     assert not planner.plan.waiting
     return planner, store
 

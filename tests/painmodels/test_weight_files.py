@@ -173,7 +173,7 @@ def test_wrong_tensors_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[
     del state["conv1.weight"]
     source = tmp_path / "broken.pth"
     torch.save(state, source)
-    assert main(["import", str(source), "--as", "mini-xception-fer", "--out", str(tmp_path / "x.safetensors")]) == 1
+    assert main(["import", str(source), "--as", "mini-xception-fer", "--out", str(tmp_path / "x.safetensors")]) == 2
     message = capsys.readouterr().err
     for part in (
         str(source),
