@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dataprep.records import InputError
 from grid import status
 
 PORT = 9464
@@ -34,7 +35,7 @@ class GridCollector(Collector):
         started = time.monotonic()
         try:
             now = status.snapshot(self.out)
-        except FileNotFoundError:
+        except InputError:
             return
         stages = GaugeMetricFamily("grid_stages", "Stages of the plan by state.", labels=["stage", "state"])
         for name, counts in now.stages.items():

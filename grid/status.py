@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dataprep.places import Place
+from dataprep.records import InputError
 from grid.jobs import Plan
 from grid.learned import KEY, Mark, by_verdict
 from grid.results import cell_record, write_json
@@ -79,10 +80,10 @@ def _facts(manifest: Place) -> dict[str, Any]:
 
 
 def snapshot(out: Path) -> Snapshot:
-    """The state of a result folder now. Raises FileNotFoundError if no run was ever begun there."""
+    """The state of a result folder now. Raises InputError if no run was ever begun there."""
     path = out / PLAN
     if not path.exists():
-        raise FileNotFoundError(f"{out}: no grid was begun here (there is no {PLAN}); expected the --out of a run")
+        raise InputError(f"{out}: no grid was begun here (there is no {PLAN}); expected the --out of a run")
     plan = json.loads(path.read_text(encoding="utf-8"))
     store = Store(out / "store")
     wanted: dict[str, set[str]] = {name: set(keys) for name, keys in plan["prepare"].items() if keys}

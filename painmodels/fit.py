@@ -84,7 +84,12 @@ def fit(
             rate = settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
             optimiser.param_groups[0]["lr"] = rate
             with seeded(seed, epoch + 1, device):
-                row = _epoch(model, optimiser, tensors, target, settings)
+                try:
+                    row = _epoch(model, optimiser, tensors, target, settings)
+                except RuntimeError as error:
+                    if "overflow" not in str(error):
+                        raise
+                    raise DivergedError(f"{network.role} {network.name}: epoch {epoch}, lr {rate}: {error}") from error
             curve.append(finite({"epoch": epoch, **row, "lr": rate}, f"{network.role} {network.name}"))
             if on_epoch:
                 on_epoch(curve[-1])

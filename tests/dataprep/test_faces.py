@@ -162,10 +162,10 @@ def test_margin_and_shape_of_the_crop(sway: Path) -> None:
     box_4 = track.boxes_T4[0]
     x0, y0, x1, y1 = (float(v) for v in box_4)
     tight = faces.crop(frame, box_4, FaceSettings(crop="box", margin=0.0))
-    assert abs(tight.astype(int) - frame.window((x0, y0, x1, y1), width=100, height=100)).max() <= 2
+    assert abs(tight.astype(int) - frame.window((x0, y0, x1, y1), width=227, height=227)).max() <= 2
     wide = faces.crop(frame, box_4, FaceSettings(crop="square", margin=0.5))
     side, cx, cy = max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
-    expected = frame.window((cx - side, cy - side, cx + side, cy + side), width=100, height=100)
+    expected = frame.window((cx - side, cy - side, cx + side, cy + side), width=227, height=227)
     assert abs(wide.astype(int) - expected).max() <= 2
 
 
