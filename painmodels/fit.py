@@ -179,7 +179,8 @@ def _epoch(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = get_total_norm([p.grad for p in weights if p.grad is not None])
-        if settings.clip_norm:
+        # asking a GPU for the norm would wait for it; scaling by 1 changes no bit, so where it is known it is left out
+        if settings.clip_norm and (norm.is_cuda or norm > settings.clip_norm):
             clip_grads_with_norm_(weights, settings.clip_norm, norm)
         optimiser.step()
         largest = torch.maximum(largest, norm)
