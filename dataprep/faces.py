@@ -22,7 +22,7 @@ from dataprep.records import RecordingError
 from dataprep.retinaface import DETECTORS, Detector
 from dataprep.sheet import ContactSheet
 from dataprep.tracking import FaceSettings, FaceTrack, Follower
-from dataprep.video import DECODERS, Frame
+from dataprep.video import DECODERS, Frame, Video
 
 CROP_PX = 227  # what every trunk takes
 __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]
@@ -39,7 +39,7 @@ def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
 
 
 def prepare_video(
-    path: str | Place,
+    path: str | Place | Video,
     settings: FaceSettings,
     *,
     clock_hz: float = 25.0,
@@ -50,21 +50,21 @@ def prepare_video(
     """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
 
     With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
-    Without, every frame is a step and any rate is accepted. `on_crops` None: the track only. `track`: no detection is run.
-    Crops handed over before an error is raised are to be thrown away.
-    Raises RecordingError if the file is unreadable, cut off or of another rate, or the face is lost for over `max_gap_s`.
+    Without, every frame is a step. `on_crops` None: the track only. `track`: no detection is run.
+    `path` may be an opened video. Crops handed over before an error is raised are to be thrown away.
+    Raises RecordingError if the file is unreadable, cut off or of too low a rate, or the face is lost for over `max_gap_s`.
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
-    opened = video.open_video(path, decoder=settings.decoder)
+    opened = path if isinstance(path, Video) else video.open_video(path, decoder=settings.decoder)
     frames = video.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
     follower = None
     if track is None:
         rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz
-        follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(path))
+        follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(opened.path))
         boxed = follower.run(frames)
     else:
-        boxed = _with_boxes(frames, track, path)
+        boxed = _with_boxes(frames, track, opened.path)
     crops: list[np.ndarray] = []
     for frame, box_4 in boxed:
         if on_crops is None:

@@ -31,8 +31,9 @@ from dataprep.records import InputError, RecordingError
 Box = tuple[float, float, float, float]
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
 
-VERSION = 1  # raise when the same file may give other frames or other window pixels
+VERSION = 2  # raise when the same file may give other frames or other window pixels
 RATE_TOLERANCE = 0.02
+LEAST_RATE = 0.4  # of a video, in parts of the clock's: below, a frame would be held for over two and a half steps
 # A header may promise a few frames that an edit list hides; a file with a tenth missing was cut off.
 COMPLETE_SHARE = 0.9
 
@@ -127,13 +128,11 @@ def _from_start(source: Source) -> Source:
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
     """Exactly `n_steps` frames, step k being the one on screen at k / clock_hz; or every frame if `n_steps` is None.
 
-    A step without a frame of its own (the last one of 137 instead of 138) holds the frame before it. Raises RecordingError if
-    two in a row are missing, if the file's rate is not `clock_hz` within 2 %, or if much less is there than was declared.
+    A video of another rate is taken by the times of its frames: of a faster one some are left out, those of a slower one are
+    held. So is the frame before a step without one of its own (the last one of 137 instead of 138). Raises RecordingError if
+    two in a row are missing, if the file's rate is too low for the clock, or if much less is there than was declared.
     """
-    if n_steps is not None and not abs(video.rate_hz / clock_hz - 1) <= RATE_TOLERANCE:
-        raise RecordingError(
-            f"{video.path}: found {video.rate_hz:.2f} frames/s, expected {clock_hz:g} within {RATE_TOLERANCE:.0%}"
-        )
+    hold_s = 0.0 if n_steps is None else longest_hold_s(video, clock_hz=clock_hz)
     shown: Frame | None = None
     n_read = k = 0
     for frame in video.frames:
@@ -143,7 +142,7 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
             continue
         # Container clocks are rounded to a millisecond or coarser: a quarter of a step is no delay.
         while shown is not None and k < n_steps and frame.time_s > (k + 0.25) / clock_hz:
-            yield _held(shown, k, clock_hz, video.path)
+            yield _held(shown, k, clock_hz, hold_s, video.path)
             k += 1
         if k == n_steps:
             return
@@ -153,14 +152,34 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
     if n_steps is None and n_read < COMPLETE_SHARE * video.declared:
         raise RecordingError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
     if n_steps is not None and shown is not None:
-        if n_steps / clock_hz - shown.time_s > 2.25 / clock_hz:
-            raise RecordingError(f"{video.path}: found {n_read} frames, expected {n_steps} (one may be missing at the end)")
+        if (n_steps - 1) / clock_hz - shown.time_s > hold_s:
+            ends = "" if _on_clock(video, clock_hz) else f" of {clock_hz:g} a second, from {video.rate_hz:.2f}"
+            raise RecordingError(
+                f"{video.path}: found {n_read} frames, expected {n_steps}{ends} (one may be missing at the end)"
+            )
         for last in range(k, n_steps):
-            yield _held(shown, last, clock_hz, video.path)
+            yield _held(shown, last, clock_hz, hold_s, video.path)
 
 
-def _held(frame: Frame, k: int, clock_hz: float, path: Place) -> Frame:
-    if k / clock_hz - frame.time_s > 1.25 / clock_hz:
+def longest_hold_s(video: Video, *, clock_hz: float) -> float:
+    """For how long a frame may be shown on the clock, in s: one of the video's own frames may be missing, not two in a row.
+
+    Raises RecordingError if the video's rate is too low for the clock.
+    """
+    if _on_clock(video, clock_hz):
+        return 1.25 / clock_hz
+    if video.rate_hz < LEAST_RATE * clock_hz:
+        least = f"at least {LEAST_RATE * clock_hz:g} for a clock of {clock_hz:g} Hz"
+        raise RecordingError(f"{video.path}: found {video.rate_hz:.2f} frames/s, which is too few: expected {least}")
+    return max(1.25 / clock_hz, 2 / video.rate_hz)
+
+
+def _on_clock(video: Video, clock_hz: float) -> bool:
+    return not video.rate_hz or abs(video.rate_hz / clock_hz - 1) <= RATE_TOLERANCE  # 0: the header does not say
+
+
+def _held(frame: Frame, k: int, clock_hz: float, hold_s: float, path: Place) -> Frame:
+    if k / clock_hz - frame.time_s > hold_s:
         gap = f"between {frame.time_s:.3f} s and {k / clock_hz:.3f} s"
         raise RecordingError(f"{path}: found no frame {gap}, expected one every {1 / clock_hz:g} s")
     return frame

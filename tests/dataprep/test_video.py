@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -17,7 +18,9 @@ CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos
 both = pytest.mark.parametrize("decoder", list(DECODERS))
 
 
-def write(path: Path, n: int, *, rate: int = 25, skip: Sequence[int] = (), start: int = 0, **options: str) -> Path:
+def write(
+    path: Path, n: int, *, rate: int | Fraction = 25, skip: Sequence[int] = (), start: int = 0, **options: str
+) -> Path:
     """A clip of 128x96 whose frame t shows the number t as eight bars, a bit each, the highest on the left; without `skip`."""
     with av.open(str(path), "w", options={k: v for k, v in options.items() if k == "movflags"}) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
@@ -63,12 +66,35 @@ def test_steps_follow_the_clock_where_a_frame_was_dropped(tmp_path: Path, decode
 
 
 @both
-def test_another_rate_is_refused_on_a_clock_and_accepted_without(tmp_path: Path, decoder: str) -> None:
-    path = write(tmp_path / "a.mp4", 40, rate=30)
-    with pytest.raises(RecordingError, match=r"a\.mp4: found 30\.00 f.*expected 25"):
-        numbers(path, decoder, 30)
-    assert numbers(path, decoder, None) == list(range(40))
-    assert numbers(path, decoder, 40, clock_hz=30.0) == list(range(40))
+def test_a_video_of_another_rate_is_taken_by_the_times_of_its_frames(tmp_path: Path, decoder: str) -> None:
+    """Step k is the frame on screen at k / 25 s; a frame that comes within a quarter of a step is on screen already."""
+    for rate in (
+        Fraction(30),
+        Fraction(30000, 1001),
+        Fraction(50),
+        Fraction(60000, 1001),
+        Fraction(24000, 1001),
+        Fraction(12),
+        Fraction(10),
+    ):
+        path = write(tmp_path / f"{float(rate):g}.mp4", round(3.2 * rate), rate=rate)
+        expected = [int((k + 0.25) / 25 * float(rate) + 1e-6) for k in range(75)]
+        assert numbers(path, decoder, 75) == expected, rate
+    assert numbers(tmp_path / "30.mp4", decoder, None) == list(range(96))
+    assert numbers(tmp_path / "30.mp4", decoder, 40, clock_hz=30.0) == list(range(40))
+    with pytest.raises(RecordingError, match=r"8\.mp4: found 8\.00 f.*too few: expected at least 10"):
+        numbers(write(tmp_path / "8.mp4", 40, rate=8), decoder, 75)
+
+
+@both
+@pytest.mark.parametrize("rate", [15, 30])
+def test_one_frame_of_another_rate_may_be_missing_and_two_not(tmp_path: Path, decoder: str, rate: int) -> None:
+    many = 4 * rate
+    assert len(numbers(write(tmp_path / "one.mp4", many, rate=rate, skip=[20]), decoder, 75)) == 75
+    with pytest.raises(RecordingError, match="found no frame between"):
+        numbers(write(tmp_path / "three.mp4", many, rate=rate, skip=[20, 21, 22]), decoder, 75)
+    with pytest.raises(RecordingError, match=r"expected 75 of 25 a second"):
+        numbers(write(tmp_path / "short.mp4", round(2.7 * rate), rate=rate), decoder, 75)
 
 
 @both
