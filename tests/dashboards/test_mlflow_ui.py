@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -21,6 +22,7 @@ from mlflow.tracking import MlflowClient
 
 from grid import tracking
 from tests.dashboards.browser import CHROMIUM, Tab, with_tab
+from tests.taught import teach
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 PORT = 5689
@@ -28,8 +30,15 @@ FOLDS = quote("tags.kind = 'fold'")
 
 
 @pytest.fixture(scope="module")
-def shown(tiny_grid: Path) -> Path:
-    return Path(os.environ.get("PAIN_GRID_RESULTS", tiny_grid))
+def shown(tiny_grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get("PAIN_GRID_RESULTS")
+    if given is not None:
+        return Path(given)
+    out = tmp_path_factory.mktemp("shown") / "tiny"
+    shutil.copytree(tiny_grid, out)
+    teach(out, "fit-*")  # a row that did not learn is never registered, and the page of a model is wanted
+    tracking.sync(out)
+    return out
 
 
 @pytest.fixture(scope="module")

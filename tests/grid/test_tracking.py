@@ -18,6 +18,7 @@ from grid.masking import masked
 from grid.runs import CONTENT_TAG
 from painmodels.export import from_run
 from tests.benchmarks.mirror import make_folder
+from tests.taught import teach
 
 
 def runs_of(out: Path) -> list:
@@ -114,14 +115,6 @@ def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Pa
     assert (thin[0].step, thin[-1].step) == (0, 249)
     values = {m.step: m.value for m in whole}
     assert all(m.value == values[m.step] for m in thin)
-
-
-def teach(out: Path, stage: str, *, last_loss: float = 0.1) -> None:
-    """Let every fit of these stages have learned: hardly any of the tiny grid's does in its few epochs."""
-    for file in (out / "store").glob(f"{stage}/*/manifest.json"):
-        manifest = json.loads(file.read_text())
-        manifest["facts"]["learning"] = {**manifest["facts"]["learning"], "lowest_loss": 0.1, "last_loss": last_loss}
-        file.write_text(json.dumps(manifest))
 
 
 def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
