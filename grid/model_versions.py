@@ -171,7 +171,7 @@ def example_inputs(model: Model) -> dict[str, np.ndarray]:
         of_a_face = random.random(model.trunk.feature_size)
         flicker = 1 + 0.05 * random.standard_normal((model.n_steps, 1))
         example["video"] = (of_a_face * flicker).clip(0).round(2).astype(np.float32)[None]
-    if model.pipeline.uses_signals:
+    if model.uses_signals:
         t_T = np.arange(model.n_steps) / model.clock_hz
         waves = [np.sin(2 * np.pi * (0.2 + k) * t_T) + 0.1 * t_T for k in range(len(model.about["channels"]))]
         example["signals"] = np.stack(waves, axis=1).round(3).astype(np.float32)[None]

@@ -26,7 +26,8 @@ from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError, RecordingError
 from painmodels.export import from_run
-from painmodels.model import Model, Prediction, load
+from painmodels.model import Model, load
+from painmodels.predictions import Prediction
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
 SIGNALS = "_bio.csv"
@@ -40,9 +41,9 @@ def recordings(folder: Path, model: Model) -> Iterator[tuple[str, Path | None, P
     """
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEOS and model.pipeline.uses_video:
+        if path.suffix.lower() in VIDEOS and model.uses_video:
             part, name = "video", path.stem
-        elif path.name.endswith(SIGNALS) and model.pipeline.uses_signals:
+        elif path.name.endswith(SIGNALS) and model.uses_signals:
             part, name = "signals", path.name.removesuffix(SIGNALS)
         else:
             continue
