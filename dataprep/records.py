@@ -66,7 +66,8 @@ class DataSet:
 
     A trial lasts `n_steps / clock_hz` seconds; step k is the moment k / clock_hz after its start, for video frames
     and for signals alike. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
-    subjects of a fixed split, where one has been published for the data set.
+    subjects of a fixed split, where one has been published for the data set; `rates_hz` the rate of each channel's samples, where
+    it is the same in all files.
 
     `recognise(path)`      True if the folder looks like this data set (cheap: looks at a few names only)
     `read_trials(path)`    every trial of every class, in the order of the index, and the defects met;
@@ -88,6 +89,7 @@ class DataSet:
     read_signals: Callable[[Trial], Mapping[str, tuple[np.ndarray, float]]]
     subsets: Mapping[str, frozenset[str] | None] = field(default_factory=lambda: {"all": None})
     holdout: frozenset[str] | None = None
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
     layout: str = ""
 
 

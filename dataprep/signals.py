@@ -60,10 +60,22 @@ def n_samples(*, rate_hz: float, clock_hz: float, n_steps: int) -> int:
     return int(np.ceil((n_steps - 1) / clock_hz * rate_hz - 1e-6)) + 1
 
 
+def clock_matrix(*, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray:
+    """`to_clock` as the linear function that it is: (n_steps, n_samples) float64, to be multiplied with samples."""
+    x = np.eye(n_samples(rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps))
+    if rate_hz > clock_hz:
+        x = _low_pass(x, corner_hz=PASS_BAND * clock_hz / 2, rate_hz=rate_hz)
+    wanted = (np.arange(n_steps) / clock_hz * rate_hz).clip(max=len(x) - 1)
+    before = np.minimum(wanted.astype(int), max(0, len(x) - 2))
+    part_T = wanted - before
+    after = np.minimum(before + 1, len(x) - 1)
+    return (x[:, before] * (1 - part_T) + x[:, after] * part_T).T
+
+
 def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
-    """Zero-phase Butterworth. The ends are continued by point reflection for about two periods of the corner frequency."""
+    """Zero-phase Butterworth along the last axis. The ends are continued by point reflection for two periods of the corner."""
     sos = butter(FILTER_ORDER, corner_hz, fs=rate_hz, output="sos")
-    n_pad = min(len(x) - 1, int(2 * rate_hz / corner_hz) + 1)
+    n_pad = min(x.shape[-1] - 1, int(2 * rate_hz / corner_hz) + 1)
     return sosfiltfilt(sos, x, padlen=n_pad)
 
 

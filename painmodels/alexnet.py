@@ -48,7 +48,7 @@ class AlexNet(nn.Module):
         x = functional.relu_(self.bn3(self.conv3(x)))
         x = functional.relu_(self.bn4(self.conv4(x)))
         x = _pool(self.bn5(self.conv5(x)))
-        x = _whole_map(self.fc6, x) if len(x) < FEW else self.fc6(x)
+        x = _whole_map(self.fc6, x) if not torch.compiler.is_exporting() and len(x) < FEW else self.fc6(x)
         return functional.relu_(self.bn6(x)).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

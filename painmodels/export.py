@@ -1,17 +1,15 @@
 """Take one cell's model out of a result folder, and write it as safetensors + JSON, or as ONNX.
 
-    python -m painmodels.export --run DIR --cell eda+video/all87/fold0 --to FOLDER [--onnx]
+    python -m painmodels.export --run DIR --cell eda+video/all87/fold0 --to FOLDER [--onnx [--rate eda=512]]
 
 reads run.json, cells.json and the stored weights (plain JSON and safetensors; Ray and MLflow are not needed). FOLDER then
-holds `model.safetensors` and `model.json` (see `model`), and with --onnx `network.onnx` (features and signals on the clock to
-probabilities, min-max scaling included) and `trunk.onnx` (face crops to features) for models that use video.
+holds `model.safetensors` and `model.json` (see `model`), and with --onnx what `onnx_files` describes.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,9 @@ from dataprep.places import pointed
 from dataprep.records import InputError
 from painmodels.backbones import backbone
 from painmodels.model import Model
-from painmodels.model_files import FORMAT, ONNX_FILES, read_json
-from painmodels.spatial import SIZE, trunk_fingerprint, whole_state
-
-OPSET = 20
+from painmodels.model_files import FORMAT, read_json
+from painmodels.onnx_files import write_onnx
+from painmodels.spatial import trunk_fingerprint, whole_state
 
 
 def from_run(run: Path, cell: str) -> Model:
@@ -140,80 +137,6 @@ def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, An
     }
 
 
-class _Flat(torch.nn.Module):
-    """The pipeline with the inputs and outputs that it really has, in a row."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.pipeline = model.pipeline
-
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        rest = list(inputs)
-        video = mask = None
-        if self.pipeline.uses_video:
-            video, mask = rest.pop(0), rest.pop(0)
-        out = self.pipeline(video, mask, rest.pop(0) if rest else None)
-        return tuple(out[name] for name in OUTPUTS if name in out)
-
-
-OUTPUTS = ("p", "usable", "frames", "attention")
-
-
-class _Crops(torch.nn.Module):
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        assert model.trunk is not None
-        self.trunk, self.network = model.trunk, model.trunk.network
-
-    def forward(self, crops_BYXC: torch.Tensor) -> torch.Tensor:
-        return self.trunk.features(crops_BYXC).float()
-
-
-def write_onnx(model: Model, folder: Path) -> list[Path]:
-    """`network.onnx`, and `trunk.onnx` where the model uses video, for one recording at a time; gives the paths.
-
-    network.onnx: `video` (1, n_steps, F) and `mask` (1, n_steps), float32; `signals` (1, n_steps, C) float32, unscaled, on the
-    clock. To `p` (1, K), `usable` (1,), `frames` (1, T, K), `attention` (1, T); those that the row has. Where `usable` is False
-    there is no estimate, and `p` is NaN. trunk.onnx: `crops` (1, 227, 227, 3)
-    uint8 RGB to `features` (1, F) float32.
-    """
-    if model.trunk is not None and model.trunk.precision != "float32":
-        raise InputError(
-            f"--onnx: found a trunk in {model.trunk.precision}, expected float32: onnxruntime has no such convolution"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    inputs: dict[str, torch.Tensor] = {}
-    if model.trunk is not None:
-        inputs["video"] = torch.zeros(1, model.n_steps, model.trunk.feature_size)
-        inputs["mask"] = torch.ones(1, model.n_steps)
-    if model.pipeline.uses_signals:
-        inputs["signals"] = torch.zeros(1, model.n_steps, len(model.about["channels"]))
-    values = model.pipeline(inputs.get("video"), inputs.get("mask"), inputs.get("signals"))
-    paths = [folder / ONNX_FILES[0]]
-    _export(_Flat(model), inputs, [name for name in OUTPUTS if name in values], paths[0])
-    if model.trunk is not None:
-        paths.append(folder / ONNX_FILES[1])
-        _export(_Crops(model), {"crops": torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)}, ["features"], paths[1])
-    return paths
-
-
-def _export(module: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], path: Path) -> None:
-    with torch.no_grad(), warnings.catch_warnings():
-        # nn.LSTM keeps its weights in a list too; the exporter notes that it was touched, and puts it back
-        warnings.filterwarnings("ignore", message="The tensor attributes .* were assigned during export")
-        torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            path,
-            input_names=list(inputs),
-            output_names=outputs,
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Gives 0, or 2 after printing what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m painmodels.export", description="Take a cell's model out of a run.")
@@ -221,15 +144,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cell", required=True, metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--onnx", action="store_true", help="write ONNX files too")
+    parser.add_argument(
+        "--rate", action="append", default=[], metavar="CHANNEL=HZ", help="for signals.onnx, if not as in the training data"
+    )
     options = parser.parse_args(arguments)
     return guarded(lambda: _command(options))
+
+
+def given_rates(given: Sequence[str]) -> dict[str, float]:
+    """Channel -> rate of arguments such as `eda=512`. Raises InputError for others."""
+    out = {}
+    for pair in given:
+        channel, _, rate = pair.partition("=")
+        try:
+            out[channel] = float(rate)
+        except ValueError:
+            raise InputError(f"--rate: found {pair!r}, expected CHANNEL=HZ such as eda=512") from None
+    return out
 
 
 def _command(options: argparse.Namespace) -> int:
     model = from_run(options.run, options.cell)
     model.save(options.to)
     if options.onnx:
-        write_onnx(model, options.to)
+        write_onnx(model, options.to, rates_hz={**dataset(model.about["reader"]).rates_hz, **given_rates(options.rate)})
     for path in sorted(options.to.iterdir()):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0

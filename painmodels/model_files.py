@@ -22,7 +22,7 @@ from dataprep.records import InputError
 
 FORMAT = 2
 TENSORS, ABOUT = "model.safetensors", "model.json"
-ONNX_FILES = ("network.onnx", "trunk.onnx")
+ONNX_FILES = ("network.onnx", "trunk.onnx", "signals.onnx")
 
 
 class _Part(BaseModel):

@@ -28,6 +28,7 @@ from dataprep.clock import on_clock
 from dataprep.faults import guarded
 from dataprep.records import InputError
 from dataprep.video import open_video
+from painmodels.export import given_rates
 from painmodels.model import Model, load
 from painmodels.over_time import over_time
 from painmodels.predictions import Estimate
@@ -142,7 +143,7 @@ def _live(model: Model, options: argparse.Namespace) -> Iterator[Estimate]:
     sources: dict[str, Source] = {}
     rates_hz: dict[str, float] = {}
     if options.signals == "-":
-        rates_hz = _rates(options.rate)
+        rates_hz = given_rates(options.rate)
         sources["signals"] = pipe_source(sys.stdin, channels=model.channels)
     elif options.signals is not None:
         if not options.signals.startswith("lsl:"):
@@ -167,17 +168,6 @@ def _live(model: Model, options: argparse.Namespace) -> Iterator[Estimate]:
     if not made + len(found):
         ended_s = stream.ahead_s()
         raise InputError(f"the source ended at {ended_s:.2f} s, before the first window of {model.window_s:.2f} s")
-
-
-def _rates(given: Sequence[str]) -> dict[str, float]:
-    out = {}
-    for pair in given:
-        channel, _, rate = pair.partition("=")
-        try:
-            out[channel] = float(rate)
-        except ValueError:
-            raise InputError(f"--rate: found {pair!r}, expected CHANNEL=HZ such as eda=512") from None
-    return out
 
 
 if __name__ == "__main__":

@@ -186,5 +186,6 @@ DATASET = DataSet(
     read_signals=read_signals,
     subsets={"all": None, "expressive": frozenset(SUBJECTS) - LOW_EXPRESSIVE},
     holdout=HOLDOUT,
+    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
 )

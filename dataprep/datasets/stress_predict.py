@@ -148,5 +148,6 @@ DATASET = DataSet(
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
+    rates_hz={"eda": CLOCK_HZ},
     layout="S<number>/EDA.csv and S<number>/tags_S<number>.csv",
 )

@@ -14,10 +14,11 @@ from mlflow.pyfunc import PythonModelContext
 from dataprep.signals import read_table, to_clock
 from grid.model_versions import example_inputs
 from grid.served_model import Served
-from painmodels.export import from_run, write_onnx
+from painmodels.export import from_run
 from painmodels.inputs import NoEstimate, longest
 from painmodels.model import Model, load
 from painmodels.model_files import ABOUT, TENSORS
+from painmodels.onnx_files import write_onnx
 from painmodels.predict import main as predict
 from painmodels.stream import Stream, replay
 from painmodels.stream import main as stream_main

@@ -17,8 +17,9 @@ import pytest
 
 from dataprep import faces
 from grid.launch import main as launch
-from painmodels.export import from_run, write_onnx
+from painmodels.export import from_run
 from painmodels.model import Model, load
+from painmodels.onnx_files import write_onnx
 from painmodels.predict import main
 from painmodels.spatial import load_trunk
 
