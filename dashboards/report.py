@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from markupsafe import Markup
 from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.faults import guarded
+from dataprep.outputs import drafted
 from grid.axes import AXES
 from grid.learned import KEY, SYMBOLS
 from grid.metrics import confusion
@@ -53,9 +53,8 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     write_table2(table, folder)
     if results.panels:
         figures.save_figure3(_figure3(results, table), folder)
-    draft = page.with_suffix(".html.part")
-    draft.write_text(render(results, table, beside), encoding="utf-8")
-    os.replace(draft, page)
+    with drafted(page) as draft:
+        draft.write_text(render(results, table, beside), encoding="utf-8", errors="backslashreplace")
     return page
 
 

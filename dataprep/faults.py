@@ -1,11 +1,12 @@
 """Whose fault an error is, and what a command gives back for it.
 
-| kind        | is                                                                        | the work                     | exit |
-|-------------|---------------------------------------------------------------------------|------------------------------|------|
-| `recording` | one file's fault (`RecordingError`, raised by readers and decoders alone) | the recording is quarantined | 0    |
-| `machine`   | the machine's, or a fit that diverged                                     | retried, then failed         | 1    |
-| `input`     | a wrong argument, setting, data set or weight file (`InputError`)         | never begun                  | 2    |
-| `bug`       | anything else: this program's                                             | retried, then failed         | 3    |
+| kind        | is                                                                         | the work                     | exit |
+|-------------|----------------------------------------------------------------------------|------------------------------|------|
+| `recording` | one file's fault (`RecordingError`, raised by readers and decoders alone)  | the recording is quarantined | 0    |
+| `machine`   | the machine's                                                              | retried, then failed         | 1    |
+| `diverged`  | a fit's whose loss is no number (a trial of a search: scored as the worst) | failed                       | 1    |
+| `input`     | a wrong argument, setting, data set or weight file (`InputError`)          | never begun                  | 2    |
+| `bug`       | anything else: this program's                                              | retried, then failed         | 3    |
 
 A failure is never stored and never makes a training set smaller. Where several happened, 3 beats 1 beats 2; 130 is an
 interruption.
@@ -13,6 +14,7 @@ interruption.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -22,17 +24,17 @@ from pathlib import Path
 
 from dataprep.records import InputError, RecordingError
 
-RECORDING, MACHINE, INPUT, BUG = "recording", "machine", "input", "bug"
-EXIT = {RECORDING: 0, MACHINE: 1, INPUT: 2, BUG: 3}
-GRAVEST = (BUG, MACHINE, INPUT, RECORDING)
+RECORDING, MACHINE, DIVERGED, INPUT, BUG = "recording", "machine", "diverged", "input", "bug"
+EXIT = {RECORDING: 0, MACHINE: 1, DIVERGED: 1, INPUT: 2, BUG: 3}
+GRAVEST = (BUG, MACHINE, DIVERGED, INPUT, RECORDING)
 INTERRUPTED = 130
-_OF_MACHINE = ("DivergedError", "OutOfMemoryError", "AcceleratorError", "ProcessDied")
+_OF_MACHINE = ("OutOfMemoryError", "AcceleratorError", "ProcessDied")
 _DEVICE_WORDS = ("CUDA", "cuDNN", "NCCL", "DefaultCPUAllocator", "out of memory")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, as plain data that travels between processes. `kind` is one of the four, or empty for nothing."""
+    """What went wrong, as plain data that travels between processes. `kind` is one of the five, or empty for nothing."""
 
     kind: str = ""
     reason: str = ""
@@ -49,6 +51,8 @@ def classify(error: BaseException) -> str:
         return RECORDING
     if isinstance(error, InputError):
         return INPUT
+    if type(error).__name__ == "DivergedError":
+        return DIVERGED
     if isinstance(error, OSError | MemoryError) or type(error).__name__ in _OF_MACHINE:
         return MACHINE
     if type(error).__module__.startswith("ray."):
@@ -61,7 +65,7 @@ def classify(error: BaseException) -> str:
 def failure(error: BaseException) -> Failure:
     """An error as data: its message alone where it was written for people, with its type otherwise."""
     kind = classify(error)
-    told = kind in (RECORDING, INPUT) or type(error).__name__ == "DivergedError"
+    told = kind in (RECORDING, INPUT, DIVERGED)
     return Failure(kind, str(error) if told else f"{type(error).__name__}: {error}")
 
 
@@ -77,6 +81,9 @@ def guarded(command: Callable[[], int], *, kept: str = "", log: Callable[[], Pat
     `kept` says what is not lost where the machine failed or the user interrupted. The traceback of a bug goes into the folder
     that `log` names, or to the standard error. GRID_TRACEBACK in the environment lets every error through.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the name of a file may be no UTF-8
     try:
         return command()
     except KeyboardInterrupt:

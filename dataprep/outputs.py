@@ -35,6 +35,11 @@ def _same(path: Path, other: Path) -> bool:
         return path.resolve() == other.resolve()
 
 
+def shown(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a name on disk that are none are shown as `\\xff`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it takes the place of `path` when the block ends well, and goes when it does not."""

@@ -5,7 +5,7 @@ A fit is built from the training side of a fold alone; test trials enter in `Pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -199,6 +199,20 @@ class Plan:
     """(part, trial id) -> why its preparation failed. What needs it fails with it: a failure never makes a side smaller."""
     _by_fit: dict[str, list[Predict]] = field(default_factory=dict, repr=False)
     _noted: int = 0
+
+    def only(self, cells: Collection[Cell]) -> Plan:
+        """The same plan with these cells alone, and what they need. It is not to be worked on: searches of others stay in it."""
+        predicts = {cell: p for cell, p in self.predicts.items() if cell in cells}
+        return Plan(
+            cells=[c for c in self.cells if c in cells],
+            fits={f.stage.key: f for p in predicts.values() for f in fits_of(p.fit)},
+            predicts=predicts,
+            searches=self.searches,
+            decided=self.decided,
+            waiting={c: key for c, key in self.waiting.items() if c in cells},
+            impossible={c: reason for c, reason in self.impossible.items() if c in cells},
+            unprepared=self.unprepared,
+        )
 
     def lacks(self, parts: Iterable[str], trial_ids: Iterable[str]) -> str:
         """Why work on these trials cannot be done: the first whose preparation failed; empty if there is none."""

@@ -11,16 +11,15 @@ and usable), 2 bad input (one clear message), 3 a bug of this program, 130 inter
 from __future__ import annotations
 
 import argparse
-import atexit
 import os
 import shlex
-import shutil
 import sys
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataprep.faults import BUG, MACHINE, exit_code, guarded
+from dataprep.outputs import shown
 from dataprep.places import Place, place
 from dataprep.records import InputError
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from grid.config import Experiment
     from grid.jobs import Plan
     from grid.session import Session
+    from grid.survey import Survey
 
 PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").glob("[!_]*.py"))
 
@@ -107,6 +107,10 @@ def _folder(text: str) -> Path:
     at = _place(text)
     if not isinstance(at, Path):
         raise argparse.ArgumentTypeError(f"{text}: results lie in a folder of this machine; for a bucket, --store {text}")
+    if shown(text) != text:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)}: found a name that is not UTF-8, expected one that can be written down"
+        )
     return at
 
 
@@ -174,6 +178,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid import cells, show
+    from grid.earlier import Earlier
     from grid.masking import masked
     from grid.plan import Planner
     from grid.progress import Hashing
@@ -181,6 +186,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from grid.session import Session
     from grid.store import Store, point
     from grid.survey import survey
+    from grid.synthetic_data import synthetic_data
     from painmodels.baselines import default_rows
 
     rows: tuple[str, ...] = experiment.axes.modalities
@@ -198,11 +204,15 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     if options.store and not options.plan:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")
-    data = options.data.resolve() if options.data else _synthetic(experiment, out, rows, plan=options.plan)
+    data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
-    with Hashing() as hashing:
+
+    def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Survey:
         what: dict[str, Any] = {"rows": rows, "scenarios": scenarios, "memory": memory, "dataset": options.dataset}
-        found = survey(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
+        with Hashing() as hashing:
+            return survey(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
+
+    found = surveyed(rows, scenarios)
     folds = None
     if options.folds:
         folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
@@ -219,11 +229,15 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     if options.strict and found.defects:
         raise InputError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
+    earlier = Earlier.beyond(out, session.plan.cells)
+    earlier.check(earlier.joined(session, surveyed))
     session.command = masked("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
-    if not session.failures:
-        _refuse_impossible(session.plan)  # of recordings that turned out to be unusable
-    return _finish(options, session, session.write())
+    whole = earlier.joined(session, surveyed)
+    if not session.failures and len(session.plan.impossible) == len(session.plan.cells):
+        whole.write_quarantine()  # of recordings that turned out to be unusable
+        _refuse_impossible(session.plan)
+    return _finish(options, session, whole.write())
 
 
 def _refuse_impossible(plan: Plan) -> None:
@@ -235,47 +249,17 @@ def _refuse_impossible(plan: Plan) -> None:
         raise InputError("no cell can be computed: " + "; ".join(reasons[:3]))
 
 
-def _synthetic(experiment: Experiment, out: Path, rows: tuple[str, ...], *, plan: bool) -> Path:
-    """The experiment's synthetic data set, written if it is not there; to `plan` on, its index alone in a temporary folder."""
-    from dataprep.faces import load_detector
-    from dataprep.synthetic import write_layout, write_synthetic
-    from grid.cells import row
-    from grid.keys import digest
-    from grid.prepare import TrunkSpec
-    from grid.progress import Display
-
-    s = experiment.synthetic
-    path = out / "data" / f"synthetic-{digest(s.model_dump())}"
-    if path.exists():
-        return path
-    if plan:
-        path = Path(tempfile.mkdtemp(prefix="grid-plan-")) / "synthetic-not-written-yet"
-        atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
-        write_layout(path, subjects=s.subjects, trials=s.trials, seed=s.seed)
-        return path
-    if any("video" in row(name).parts for name in rows):  # what cannot be loaded stops here, before anything is written
-        TrunkSpec.of(experiment)
-        load_detector(experiment.face_settings)
-    print(
-        f"no --data: writing a synthetic data set ({s.subjects} subjects, {s.trials} trials a class) to {path}", flush=True
-    )
-    width, _, height = s.size.partition("x")
-    options: dict[str, Any] = {"subjects": s.subjects, "trials": s.trials, "seed": s.seed, "signal": s.signal}
-    with Display("writing", s.subjects * s.trials * 2, unit="recordings") as display:
-        write_synthetic(path, size=(int(width), int(height)), progress=lambda *_: display.advance(), **options)
-    return path
-
-
 def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     """Mirror, report, and say how it went; returns the exit code."""
+    import pandas as pd
+
     from grid import show
     from grid.finish import mirror, write_report
-    from grid.learned import learning_table
 
     out = session.out
     problem, report_kinds = write_report(out, options.compare)
     mirrored, mirror_kinds = mirror(out, options.tracking_uri)
-    print(f"\n{show.outcome_text(scores, learning_table(session.plan, session.store))}\n")
+    print(f"\n{show.outcome_text(scores, pd.read_csv(out / 'learning.csv'))}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
     if session.plan.impossible:

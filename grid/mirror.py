@@ -46,7 +46,7 @@ class Mirror:
         predictions = out / "predictions.parquet"
         self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
         self.client = MlflowClient(uri, registry_uri=uri)  # MLFLOW_REGISTRY_URI would take models elsewhere
-        self.writers = 1 if uri.startswith("sqlite:") else 4  # a database file takes one at a time
+        self.writers = 1 if uri.startswith("sqlite") else 4  # a database file takes one at a time
         self.name: str = self.run["experiment"]["name"]
         self.apart = _apart(self.run["experiment"])
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 QUIET_SECONDS = 15.0
+RECENT = 64
+"""So many pieces of work, the latest ones, say how fast it goes: costly fits come first, and cheap ones follow."""
 
 
 class Display:
@@ -20,6 +23,7 @@ class Display:
         self.console = Console(soft_wrap=True, highlight=False)
         self.live = self.console.is_terminal
         self.started = self.last_line = time.monotonic()
+        self.ended: deque[float] = deque(maxlen=RECENT)
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -50,6 +54,7 @@ class Display:
         """One piece of work is over; `running` are still being worked on; `total` is the new total, if it has grown."""
         self.total = total or self.total
         self.done += 1
+        self.ended.append(time.monotonic())
         self.failed += failed
         self.running = running
         if self.live and self.task is not None:
@@ -57,22 +62,24 @@ class Display:
         elif time.monotonic() - self.last_line > QUIET_SECONDS:
             self._line()
 
-    def say(self, text: str) -> None:
-        """A line above the bar."""
-        self.console.print(text)
-
     def _state(self) -> str:
         parts = [f"{self.running} running"] if self.running else []
         if self.failed:
             parts.append(f"{self.failed} failed")
         return ", ".join(parts)
 
+    def seconds_left(self) -> float | None:
+        """An estimate; None while it has no ground: up to the first piece, workers were started, too."""
+        if len(self.ended) < 2 or self.done >= self.total:
+            return None
+        return (self.ended[-1] - self.ended[0]) / (len(self.ended) - 1) * (self.total - self.done)
+
     def _line(self) -> None:
         self.last_line = time.monotonic()
         spent = self.last_line - self.started
-        left = spent / self.done * (self.total - self.done) if self.done else float("nan")
         state = f" ({self._state()})" if self._state() else ""
-        eta = f", ETA {left:.0f} s" if self.done < self.total and self.done else ""
+        left = self.seconds_left()
+        eta = f", ETA {left:.0f} s" if left is not None else ""
         self.console.print(f"  {self.title}: {self.done}/{self.total} {self.unit}{state}, {spent:.0f} s{eta}")
 
 

@@ -6,7 +6,6 @@ Everything in the result folder can be written again from the store at any time;
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dataprep.outputs import drafted, shown
 from dataprep.records import Defect
 from grid import classes, learned, tables
 from grid.axes import AXES
@@ -59,17 +59,22 @@ def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataF
     return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
 
 
-def statuses(plan: Plan, store: Store, failed: Mapping[str, str]) -> dict[Cell, tuple[str, str]]:
-    """Per cell 'done', 'failed' or 'impossible', and the reason."""
+def statuses(
+    plan: Plan, store: Store, failed: Mapping[str, str], earlier: Mapping[Cell, tuple[str, str]] | None = None
+) -> dict[Cell, tuple[str, str]]:
+    """Per cell 'done', 'failed' or 'impossible', and the reason; `earlier` are those of cells that were not asked for now."""
     out = {}
     for cell in plan.cells:
-        if cell in plan.impossible:
+        there = cell in plan.predicts and store.has(plan.predicts[cell].stage)
+        if earlier and cell in earlier and not there:
+            out[cell] = earlier[cell]
+        elif cell in plan.impossible:
             out[cell] = ("impossible", plan.impossible[cell])
-        elif cell in plan.predicts and not store.has(plan.predicts[cell].stage) and plan.lacks_test(plan.predicts[cell]):
+        elif cell in plan.predicts and not there and plan.lacks_test(plan.predicts[cell]):
             out[cell] = ("failed", plan.lacks_test(plan.predicts[cell]))
         elif cell in plan.waiting:
             out[cell] = ("failed", failed.get(plan.waiting[cell], "its hyperparameter search has not ended"))
-        elif store.has(plan.predicts[cell].stage):
+        elif there:
             out[cell] = ("done", "")
         else:
             out[cell] = ("failed", failed.get(plan.predicts[cell].fit.stage.key, "not run"))
@@ -84,11 +89,12 @@ def write(
     labels: Mapping[str, int],
     failed: Mapping[str, str],
     defects: list[Defect],
+    earlier: Mapping[Cell, tuple[str, str]],
     run: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Write every table of the result folder; returns scores.csv's table."""
     table = predictions(plan, store, labels)
-    state = statuses(plan, store, failed)
+    state = statuses(plan, store, failed, earlier)
     learning = learned.learning_table(plan, store)
     scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells])
     scores = tables.with_learning(scores, learning)
@@ -96,15 +102,11 @@ def write(
     problems += [
         ("", "", "", -1, 0, 0, "preparation failed", f"{t} ({part}): {why}") for (part, t), why in plan.unprepared.items()
     ]
-    quarantine = pd.DataFrame(
-        [vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"]
-    )
+    failures = pd.DataFrame(problems, columns=[*CELL, "status", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
     _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
-    _replace(
-        out / "failures.csv", lambda p: pd.DataFrame(problems, columns=[*CELL, "status", "reason"]).to_csv(p, index=False)
-    )
-    _replace(out / "quarantine.csv", lambda p: quarantine.to_csv(p, index=False))
+    _replace(out / "failures.csv", lambda p: failures.to_csv(p, index=False, errors="backslashreplace"))
+    write_quarantine(out, defects)
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
     _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
@@ -118,6 +120,12 @@ def write(
     write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))
     return scores
+
+
+def write_quarantine(out: Path, defects: Iterable[Defect]) -> None:
+    """Write quarantine.csv: the recordings left out, and why."""
+    table = pd.DataFrame([vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"])
+    _replace(out / "quarantine.csv", lambda p: table.to_csv(p, index=False, errors="backslashreplace"))
 
 
 def _ordered(defects: Iterable[Defect]) -> list[Defect]:
@@ -199,11 +207,19 @@ def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFra
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    write(draft)
-    os.replace(draft, path)
+    with drafted(path) as draft:
+        write(draft)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file in one step."""
-    _replace(path, lambda p: p.write_text(json.dumps(value, indent=1), encoding="utf-8"))
+    _replace(path, lambda p: p.write_text(json.dumps(_encodable(value), indent=1), encoding="utf-8"))
+
+
+def _encodable(value: Any) -> Any:
+    """The same with every text shown as it can be written: a path may hold bytes that are no UTF-8."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {_encodable(k): _encodable(v) for k, v in value.items()}
+    return [_encodable(v) for v in value] if isinstance(value, list | tuple) else value

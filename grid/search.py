@@ -76,6 +76,8 @@ class SearchState:
         self.distributions = distributions(search.space, search.own)
         self.trials: dict[int, dict[str, Any]] = {}
         self.running: dict[str, dict[str, Any]] = {}
+        self.again: list[dict[str, Any]] = []  # trials whose fits failed once, through no fault of their configuration
+        self.tried_again: set[int] = set()
         for number in range(search.trials):
             if store.has(self._stage(number)):
                 self.trials[number] = store.facts(self._stage(number))
@@ -111,13 +113,26 @@ class SearchState:
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Number and parameters of the next trial, or None when all have been handed out."""
-        if not self.unused:
+        if self.again:
+            trial = self.again.pop(0)
+        elif self.unused:
+            params = self.optuna.suggest(trial_id)
+            assert isinstance(params, dict)
+            trial = {"number": self.unused.pop(0), "params": params, "reports": [], "asked_as": trial_id}
+        else:
             return None
-        params = self.optuna.suggest(trial_id)
-        assert isinstance(params, dict)
-        self.running[trial_id] = {"number": self.unused.pop(0), "params": params, "reports": []}
-        self.asha.on_trial_add(None, SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
-        return {"number": self.running[trial_id]["number"], "params": params}
+        self.running[trial_id] = trial
+        self.asha.on_trial_add(None, SimpleNamespace(trial_id=trial["asked_as"]))  # type: ignore[arg-type]
+        return {"number": trial["number"], "params": trial["params"]}
+
+    def put_back(self, trial_id: str) -> bool:
+        """A trial's fits failed through no fault of its configuration: it is done again, once. False if it was already."""
+        trial = self.running.pop(trial_id)
+        if trial["number"] in self.tried_again:
+            return False
+        self.tried_again.add(trial["number"])
+        self.again.append(trial)
+        return True
 
     def report(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Note a rung's result; False if the trial lags behind and is to stop."""
@@ -126,10 +141,10 @@ class SearchState:
         if trial["reports"] and trial["reports"][-1]["rung"] >= result["rung"]:
             return True  # said again by a worker that was restarted
         trial["reports"].append({k: result[k] for k in keep})
-        self.optuna.on_trial_result(trial_id, {"rank": result["rank"], "training_iteration": result["rung"]})
+        self.optuna.on_trial_result(trial["asked_as"], {"rank": result["rank"], "training_iteration": result["rung"]})
         if not self.search.options.prune or result.get("last"):
             return True
-        past: Any = SimpleNamespace(trial_id=trial_id)
+        past: Any = SimpleNamespace(trial_id=trial["asked_as"])
         return self.asha.on_trial_result(None, past, self._shared(result)) != TrialScheduler.STOP  # type: ignore[arg-type]
 
     def _shared(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -137,11 +152,11 @@ class SearchState:
         return {"share": self.search.options.halving ** (report["rung"] - 1), "rank": report["rank"]}
 
     def complete(self, trial_id: str) -> None:
-        """A trial is over, at its last report; one without a report (its fits failed) counts as the worst."""
+        """A trial is over, at its last report; one without a report (its fits diverged) counts as the worst."""
         trial = self.running.pop(trial_id)
         if not trial["reports"]:
             trial["reports"] = [{"rung": 1, "epochs": 0, "score": -1e9, "rank": -1e9, "inner": [], "seconds": 0.0}]
-        self.optuna.on_trial_complete(trial_id, {"rank": trial["reports"][-1]["rank"]})
+        self.optuna.on_trial_complete(trial.pop("asked_as"), {"rank": trial["reports"][-1]["rank"]})
         wanted = self.search_epochs(trial["params"])
         trial["state"] = "complete" if trial["reports"][-1]["epochs"] >= wanted else "pruned"
         if trial["reports"][-1]["score"] <= -1e9:

@@ -25,15 +25,15 @@ from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
 from grid import results, show, status
-from grid.cells import SIGNALS
+from grid.cells import SIGNALS, Cell
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
 from grid.jobs import Plan
 from grid.keys import Stage
+from grid.notes import notes
 from grid.plan import Planner
 from grid.prepare import VideoJob, known_defects
 from grid.progress import Display
-from grid.scenarios import scenario_index
 from grid.store import Store
 from grid.survey import Survey
 from grid.versions import REPORTED_VERSIONS, code_version, version_of
@@ -68,6 +68,7 @@ class Session:
         self.defects: list[Defect] = [*survey.defects, *known_defects(survey.videos, survey.signals, self.store)]
         self.planner = self._plan()
         self.made: Counter[str] = Counter()
+        self.earlier: dict[Cell, tuple[str, str]] = {}  # status and reason of cells that were not asked for
         self.command = ""
         self.hardware = ""
 
@@ -172,6 +173,17 @@ class Session:
             raise InputError(f"{len(prepared.defects)} recordings cannot be used, and --strict was given")
         return prepared
 
+    def continues(self, other: Session) -> None:
+        """Speak for the work of another session, which did a part of the cells of this one."""
+        self.failed, self.failures, self.made, self.kinds = other.failed, other.failures, other.made, other.kinds
+        self.started, self.clock, self.command, self.hardware = other.started, other.clock, other.command, other.hardware
+        self.plan.unprepared = other.plan.unprepared
+
+    def write_quarantine(self) -> None:
+        """Write the list of recordings left out, alone: where nothing else can be written, it says why."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        results.write_quarantine(self.out, self.defects)
+
     def write(self) -> pd.DataFrame:
         """Write the tables of the result folder; returns the scores."""
         self.out.mkdir(parents=True, exist_ok=True)
@@ -181,6 +193,7 @@ class Session:
             store=self.store,
             labels=self.survey.class_labels,
             failed=self.failed,
+            earlier=self.earlier,
             defects=self.defects,
             run=self.facts(),
         )
@@ -244,27 +257,8 @@ class Session:
             },
             "started": before["started"] or self.started.isoformat(timespec="seconds"),
             "seconds": round(before["seconds"] + time.monotonic() - self.clock, 1),
-            "notes": self._notes(),
+            "notes": notes(e, s, self.plan),
         }
-
-    def _notes(self) -> list[str]:
-        """Sentences that nobody who reads the results may miss."""
-        notes = []
-        options, seeds = self.experiment.search, self.experiment.fit.seeds
-        if options.trials and len(seeds) > 1:
-            notes.append(
-                f"Hyperparameters were searched with fit seed {seeds[0]} alone, and what was chosen was trained from all "
-                f"{len(seeds)} seeds: the spread over seeds is that of training, not of the search."
-            )
-        if options.trials and options.scope == "scenario":
-            for name in dict.fromkeys(c.scenario for c in self.plan.predicts):
-                index = scenario_index(self.survey.dataset, self.survey.index, self.experiment.scenario(name))
-                seen = sorted(set(index.subjects))
-                notes.append(
-                    f"Optimistic: the hyperparameters of {name} were searched on all of its {len(seen)} subjects, those of every "
-                    f"test fold among them. Seen by the search: {', '.join(seen)}."
-                )
-        return notes
 
     def _before(self) -> dict[str, Any]:
         """When these results were begun, the wall seconds spent before now, and on what: a grid may take several runs."""

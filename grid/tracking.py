@@ -28,7 +28,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.exceptions import MlflowException
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataprep.faults import guarded
@@ -47,12 +47,15 @@ UNUSABLE = (MlflowException, SQLAlchemyError, OSError)
 
 def local_uri(out: Path) -> str:
     """The SQLite database of a result folder, as an absolute URI: `?`, `#` and `%` in a path mean something else there."""
-    return f"sqlite:///{quote(str((out / 'mlflow.db').resolve()), safe='/')}"
+    path = str((out / "mlflow.db").resolve())
+    quoted = quote(path, safe="/")
+    # for a plain sqlite:/// MLflow makes the folder of the quoted name
+    return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
 
 
 def is_file(uri: str) -> bool:
     """Whether a tracking URI names a file of this machine instead of a server."""
-    return uri.startswith("sqlite:")
+    return uri.startswith("sqlite")
 
 
 def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> dict[str, int]:
@@ -77,12 +80,14 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
 
 
 def _open_database(uri: str) -> None:
-    """Raises MlflowException at once if a database server cannot be used: MLflow itself would try for hours."""
-    if uri.startswith(("http:", "https:", "sqlite:")):
+    """Raises MlflowException at once if a database cannot be used: MLflow itself would try for minutes or hours."""
+    if uri.startswith(("http:", "https:")):
         return
     try:
         engine = create_engine(uri)
-        engine.connect().close()
+        with engine.connect() as connection:
+            if is_file(uri):
+                connection.execute(text("PRAGMA schema_version"))
         engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         why = str(error).strip().splitlines()[0]
@@ -127,8 +132,8 @@ def ui(out: Path, port: int) -> int:
 
 def told(count: dict[str, int]) -> str:
     """What `sync` did, in words."""
-    text = f"{count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged"
-    return text + (f", {count['models']} models registered" if count["models"] else "")
+    said = f"{count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged"
+    return said + (f", {count['models']} models registered" if count["models"] else "")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataprep.faults import Failure
+from dataprep.faults import DIVERGED, Failure
 from grid.jobs import Fit, Search
 from grid.plan import Planner
 from grid.ready_queue import ReadyQueue
@@ -159,6 +159,11 @@ class Worklist:
         return self.running[worker]
 
     @property
+    def busy(self) -> int:
+        """How many items are worked on. A worker that has just finished one takes the next that is ready."""
+        return len(self.running) + bool(self.queue.ready)
+
+    @property
     def over(self) -> bool:
         """Nothing is being worked on, and nothing waits but what was put off."""
         return not self.running and not self.queue.ready and (not len(self.queue) or bool(self.postponed))
@@ -203,14 +208,22 @@ class Worklist:
             else:
                 self.made.append(item.job)
                 self.queue.done(key)
-                self.tick(running=len(self.running), total=self.total)
+                self.tick(running=self.busy, total=self.total)
             return
         state = self.states[key]
+        if said and said.kind != DIVERGED:  # it says nothing of the configuration, and is never stored
+            if not state.put_back(worker) and key not in self.failed:
+                self.kinds.add(said.kind)
+                self._give_up(key, f"a trial of its search failed twice: {reason}")
+            elif key in self.aside and key not in self.failed:
+                self.queue.put_back(key)
+            self.aside.discard(key)
+            return
         state.complete(worker)
         self.made_trials += 1
         if state.finished:
             self._resume(key)
-        self.tick(failed=bool(reason), running=len(self.running), total=self.total)
+        self.tick(failed=bool(reason), running=self.busy, total=self.total)
 
     def _resume(self, key: str) -> None:
         """A search has ended: what waited for it joins the list."""
@@ -238,4 +251,4 @@ class Worklist:
 
     def _fail(self, key: str, reason: str) -> None:
         self.failed[key] = reason
-        self.tick(failed=True, running=len(self.running), total=self.total)
+        self.tick(failed=True, running=self.busy, total=self.total)

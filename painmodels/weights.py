@@ -15,7 +15,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from dataprep.faults import guarded
+from dataprep.outputs import drafted
 from dataprep.records import InputError
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.matconvnet import read_mat
@@ -115,18 +116,11 @@ def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"backbone": name, "file": file.name, "sha256": file_digest(file), "published": backbone(name).source}
     # the record first: weights without a record would be possible the other way round
-    _replace(path.with_suffix(".json"), lambda part: part.write_text(json.dumps(facts, indent=1) + "\n"))
-    _replace(path, lambda part: save_file(state, part))
+    with drafted(path.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(facts, indent=1) + "\n")
+    with drafted(path) as draft:
+        save_file(state, draft)
     return path
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read_safetensors(path: Path, only: Collection[str] | None = None) -> State:

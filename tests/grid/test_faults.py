@@ -18,7 +18,7 @@ import pytest
 from dataprep import faces
 from dataprep.datasets.biovid import DATASET
 from dataprep.faces import FaceSettings
-from dataprep.faults import BUG, INPUT, MACHINE, RECORDING, classify, exit_code, guarded
+from dataprep.faults import BUG, DIVERGED, INPUT, MACHINE, RECORDING, classify, exit_code, guarded
 from dataprep.records import InputError, RecordingError
 from grid import attempts, inprocess, prepare
 from grid.attempts import alone
@@ -47,8 +47,9 @@ def scores(out: Path) -> pd.DataFrame:
 def test_kinds_and_exit_codes() -> None:
     assert classify(RecordingError("a")) == RECORDING
     assert classify(InputError("a")) == classify(ConfigError("a")) == INPUT
-    for error in (OSError(errno.ENOSPC, "full"), MemoryError(), TimeoutError(), DivergedError("nan"), BlockingIOError()):
+    for error in (OSError(errno.ENOSPC, "full"), MemoryError(), TimeoutError(), BlockingIOError()):
         assert classify(error) == MACHINE
+    assert classify(DivergedError("nan")) == DIVERGED
     assert classify(RuntimeError("CUDA error: initialization error")) == MACHINE
     for bug in (ValueError("a"), KeyError("a"), TypeError("a"), AssertionError(), RuntimeError("a"), ImportError("a")):
         assert classify(bug) == BUG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from dataprep.records import DataSet, SampleIndex
-from grid import config
+from grid import config, inner
 from grid.config_tables import Execution
 from grid.inprocess import InProcess
 from grid.jobs import Inputs
@@ -18,6 +19,7 @@ from grid.plan import Planner
 from grid.stages import StoreBlocks
 from grid.store import Store
 from grid.worklist import Worklist
+from painmodels.fit import DivergedError
 
 STEPS = 10
 TOML = """
@@ -95,17 +97,36 @@ def run(
     folds: tuple[int, ...] | None = None,
 ) -> tuple[Planner, Store]:
     """The grid of an experiment on these signals, in this process."""
+    work, failed = worked(setup, Store(out), index, x, marks, folds)
+    assert failed == {}
+    assert not work.planner.plan.waiting
+    return work.planner, work.store
+
+
+def worked(
+    setup: config.Experiment,
+    store: Store,
+    index: SampleIndex,
+    x: Mapping[str, np.ndarray],
+    marks: Mapping[str, str] | None = None,
+    folds: tuple[int, ...] | None = None,
+) -> tuple[Worklist, dict[str, str]]:
+    """The same, whether it fails or not: the worklist, and the reasons of what failed."""
     unread = lambda *_: None  # noqa: E731
     data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
     keys = {"signals": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
-    store = Store(out)
     winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)
     work = Worklist(planner, store, lambda **_: None)
-    assert InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {})) == {}
-    assert not planner.plan.waiting
-    return planner, store
+    return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
+
+
+def without_seconds(value: Any) -> Any:
+    """Facts without what the clock says."""
+    if isinstance(value, dict):
+        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
+    return [without_seconds(v) for v in value] if isinstance(value, list) else value
 
 
 def outer_accuracy(planner: Planner, store: Store, index: SampleIndex) -> float:
@@ -138,9 +159,9 @@ def test_the_winner_is_what_is_fitted(tmp_path: Path) -> None:
             "the experiment's own values come first"
         )
         held_out = {s for p in planner.plan.predicts.values() if p.fit.fold == search.fold for s in p.test.subjects}
-        for inner in search.inner:
-            assert not held_out & {*inner.train.subjects, *inner.validation.subjects}
-            assert not {*inner.train.subjects} & {*inner.validation.subjects}
+        for halves in search.inner:
+            assert not held_out & {*halves.train.subjects, *halves.validation.subjects}
+            assert not {*halves.train.subjects} & {*halves.validation.subjects}
 
 
 @pytest.mark.slow
@@ -224,6 +245,66 @@ def test_a_search_cut_short_goes_on_from_its_trials(tmp_path: Path, monkeypatch:
     for search in planner.plan.searches.values():
         params = [t["params"] for t in store.facts(search.stage)["trials"]]
         assert params == [t["params"] for t in store2.facts(search.stage)["trials"]]
+
+
+@pytest.mark.parametrize(("error", "kind"), [(MemoryError("no room"), "machine"), (KeyError("x"), "bug")])
+def test_a_trial_that_failed_is_done_again_and_never_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    index, x = people(6, 2, planted=True)
+    setup = experiment(tmp_path, folds=2)
+    _, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
+    real = inner._train
+
+    def search(out: Path, times: int) -> tuple[Worklist, Store, dict[str, str]]:
+        left = [times]
+
+        def failing(*args: Any, **options: Any) -> Any:
+            if left[0]:
+                left[0] -= 1
+                raise error
+            return real(*args, **options)
+
+        monkeypatch.setattr(inner, "_train", failing)
+        store = Store(out)
+        work, failed = worked(setup, store, index, x, folds=(0,))
+        return work, store, failed
+
+    def said(store: Store, stage: str) -> list[dict[str, Any]]:
+        facts = [json.loads(p.read_text())["facts"] for p in sorted((store.root / stage).glob("*/manifest.json"))]
+        return [without_seconds(f) for f in facts]
+
+    once, store, failed = search(tmp_path / "once", 1)
+    assert not failed
+    assert not once.kinds
+    assert said(store, "search-physiological-eda") == said(whole, "search-physiological-eda")
+
+    always, store, failed = search(tmp_path / "always", 1000)
+    assert always.kinds == {kind}
+    assert "failed twice" in " ".join(failed.values())
+    assert not said(store, "search-trial")
+    _, store, failed = search(tmp_path / "always", 0)
+    assert not failed
+    assert said(store, "search-physiological-eda") == said(whole, "search-physiological-eda")
+
+
+def test_a_trial_that_diverged_is_the_worst_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, x = people(6, 2, planted=True)
+    real = inner._train
+
+    def diverging(network: Any, settings: Any, *args: Any, **options: Any) -> Any:
+        if settings.lr > 1e-6:
+            raise DivergedError("the loss is nan")
+        return real(network, settings, *args, **options)
+
+    monkeypatch.setattr(inner, "_train", diverging)
+    work, failed = worked(experiment(tmp_path, folds=2), Store(tmp_path / "out"), index, x, folds=(0,))
+    assert not failed
+    assert not work.kinds
+    (search,) = work.planner.plan.decided.values()
+    facts = Store(tmp_path / "out").facts(search.stage)
+    assert facts["winner_trial"] == 0
+    assert {t["state"] for t in facts["trials"][1:]} == {"failed"}
 
 
 def test_a_search_on_all_subjects_is_one_for_all_folds(tmp_path: Path) -> None:
