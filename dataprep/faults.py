@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataprep.home import home
 from dataprep.records import InputError, RecordingError
 
 RECORDING, MACHINE, DIVERGED, INPUT, BUG = "recording", "machine", "diverged", "input", "bug"
@@ -84,6 +85,7 @@ def guarded(command: Callable[[], int], *, kept: str = "", log: Callable[[], Pat
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the name of a file may be no UTF-8
+    home()
     try:
         return command()
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ import numpy as np
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import: it would write a device id at home and look a collector up
 import onnxruntime as ort
 
+from dataprep.home import home
 from dataprep.records import InputError
 
 VERSION = 2  # raise when the same picture may give other faces
@@ -154,7 +155,7 @@ def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndar
 
 
 def _resnet(min_score: float, threads: int) -> Detector:
-    home = Path(os.environ.get("DEEPFACE_HOME", str(Path.home())))
+    home = Path(os.environ.get("DEEPFACE_HOME", str(home())))
     weights = Path(os.environ.get(RESNET_WEIGHTS) or home / ".deepface" / "weights" / "retinaface.onnx")
     if not weights.is_file():
         raise InputError(

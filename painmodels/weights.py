@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from dataprep.faults import guarded
+from dataprep.home import home
 from dataprep.outputs import drafted
 from dataprep.records import InputError
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
@@ -38,7 +39,7 @@ class WeightsMissing(InputError):  # noqa: N818  (a state of the installation, n
 def cache_path(name: str) -> Path:
     """Where the imported weights of backbone `name` are kept."""
     folder = os.environ.get("PAIN_GRID_WEIGHTS")
-    return (Path(folder) if folder else Path.home() / ".cache" / "pain-grid") / f"{name}.safetensors"
+    return (Path(folder) if folder else home() / ".cache" / "pain-grid") / f"{name}.safetensors"
 
 
 def find_weights(name: str, weights: Path | None = None) -> Path:
