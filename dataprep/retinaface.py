@@ -155,8 +155,8 @@ def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndar
 
 
 def _resnet(min_score: float, threads: int) -> Detector:
-    home = Path(os.environ.get("DEEPFACE_HOME", str(home())))
-    weights = Path(os.environ.get(RESNET_WEIGHTS) or home / ".deepface" / "weights" / "retinaface.onnx")
+    cache = Path(os.environ.get("DEEPFACE_HOME", str(home())))
+    weights = Path(os.environ.get(RESNET_WEIGHTS) or cache / ".deepface" / "weights" / "retinaface.onnx")
     if not weights.is_file():
         raise InputError(
             f"{weights}: no such file; expected the weights of the retina-face package. Fetch retinaface.onnx from "
