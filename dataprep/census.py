@@ -123,7 +123,7 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
         if seen_faces["faces"] > 1:
             reason = f"{file}: found {seen_faces['faces']} faces; the largest is followed"
             found.append(_finding(facts.trial, "video", "faces", file, reason, unusable=False))
-    about = replace(_file_facts(file, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
+    about = replace(_file_facts(file, settings, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
     if about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
         reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
         found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
@@ -131,12 +131,12 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
     return replace(facts, video=about, findings=(*facts.findings, *found), thumbnail_HWC=thumbnail)
 
 
-def _file_facts(file: str, *, count: bool) -> VideoFacts:
+def _file_facts(file: str, settings: faces.FaceSettings, *, count: bool) -> VideoFacts:
     """What the file itself says; with `count`, or where it does not say, frames are counted as far as they can be decoded."""
     n = width = height = 0
     rate_hz = 0.0
     try:
-        opened = video.open_video(file)
+        opened = video.open_video(file, stream=settings.stream)
         rate_hz = opened.rate_hz
         for frame in opened.frames:
             n, width, height = n + 1, frame.width, frame.height

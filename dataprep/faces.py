@@ -56,7 +56,7 @@ def prepare_video(
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
-    opened = path if isinstance(path, Video) else video.open_video(path, decoder=settings.decoder)
+    opened = path if isinstance(path, Video) else video.open_video(path, decoder=settings.decoder, stream=settings.stream)
     frames = video.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
     follower = None
     if track is None:

@@ -37,6 +37,7 @@ class FaceSettings:
     """All that decides how crops look: identity, so scalars only. Lengths in s are brought to whole frames.
 
     decoder, detector   names in dataprep.video.DECODERS and dataprep.retinaface.DETECTORS
+    stream              index of the stream that is followed in files that hold several videos (-1: such files are refused)
     size                crops are size x size pixels
     crop                "square": the longer side of the box both ways; "box": the box as it is, stretched to a square
     margin              part of the side added on every side of the box
@@ -52,6 +53,7 @@ class FaceSettings:
 
     detector: str = "retinaface-mobile"
     decoder: str = "pyav"
+    stream: int = -1
     crop: str = "square"
     margin: float = 0.1
     work_px: int = 160
