@@ -62,8 +62,8 @@ def planes(picture: av.VideoFrame) -> tuple[tuple[np.ndarray, ...], np.ndarray |
     return tuple(cv2.convertScaleAbs(_plane(p, np.uint16), alpha=scale) for p in picture.planes[:3]), to_rgb
 
 
-def _plane(plane: av.video.plane.VideoPlane, kind: type) -> np.ndarray:
-    values = np.frombuffer(memoryview(plane), kind)
+def _plane(plane: av.video.plane.VideoPlane, kind: type[np.generic]) -> np.ndarray:
+    values: np.ndarray = np.frombuffer(memoryview(plane), kind)
     return values.reshape(-1, plane.line_size // values.itemsize)[: plane.height, : plane.width]
 
 

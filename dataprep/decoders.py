@@ -11,19 +11,20 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import IO
+from typing import IO, Any
 
 import av
+import cv2  # noqa: F401  (before decord: its zlib would serve libpng in OpenCV, and fail)
 import decord
 import numpy as np
 
 from dataprep import colours
-from dataprep.times import Clock, is_raw
 from dataprep.frames import Frame
 from dataprep.orientation import UPRIGHT, Orientation, of_matrix, same_shape, shown_size
 from dataprep.places import Place
 from dataprep.records import RecordingError
 from dataprep.streams import Opened
+from dataprep.times import Clock, is_raw, stores_times
 
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
 
@@ -44,19 +45,26 @@ class _View:
         """Orientation and shown size of frame `n`. Raises RecordingError where it is not the shape of the first."""
         matrix = picture.side_data.get("DISPLAYMATRIX")
         try:
-            orientation = UPRIGHT if matrix is None else of_matrix(np.frombuffer(matrix, np.int32))
+            orientation = UPRIGHT if matrix is None else of_matrix(_numbers(matrix))
             size = shown_size((picture.width, picture.height), self.container_aspect, orientation)
         except ValueError as error:
-            raise RecordingError(f"{self.path}: frame {n}: found {error}, expected quarter turns and mirrors of real pixels") from None
+            raise RecordingError(
+                f"{self.path}: frame {n}: found {error}, expected quarter turns and mirrors of real pixels"
+            ) from None
         aspect = self.context.sample_aspect_ratio or Fraction(1)
         self.size = self.size or size
         if not same_shape(size, self.size):
             seen, first = (f"{w}x{h}" for w, h in (size, self.size))
             raise RecordingError(f"{self.path}: frame {n} is shown {seen}, the first {first}; expected one shape of picture")
         if aspect != self.codec_aspect and self.container_aspect in (None, self.codec_aspect):
-            seen = f"{aspect.numerator}:{aspect.denominator}, those before {self.codec_aspect.numerator}:{self.codec_aspect.denominator}"
+            now, before = (f"{a.numerator}:{a.denominator}" for a in (aspect, self.codec_aspect))
+            seen = f"{now}, those before {before}"
             raise RecordingError(f"{self.path}: from about frame {n} on pixels are {seen}; expected one shape of picture")
         return orientation, self.size
+
+
+def _numbers(matrix: Any) -> np.ndarray:
+    return np.frombuffer(matrix, np.int32)
 
 
 def read_pyav(path: Place, _: Source, opened: Opened) -> Iterator[Frame]:
@@ -67,7 +75,7 @@ def read_pyav(path: Place, _: Source, opened: Opened) -> Iterator[Frame]:
     stream.codec_context.thread_count = 1
     clock, view = Clock(container, stream), _View(path, opened)
     first_s: float | None = None
-    last_s = n = 0
+    last_s, n = 0.0, 0
     with container:
         try:
             for packet in container.demux(stream):
@@ -96,7 +104,9 @@ def _of_picture(path: Place, picture: av.VideoFrame, n: int, view: _View, time_s
     try:
         planes, to_rgb = colours.planes(picture)
     except ValueError as error:
-        raise RecordingError(f"{path}: frame {n}: found {error}, expected BT.601, BT.709 or BT.2020 of standard range") from None
+        raise RecordingError(
+            f"{path}: frame {n}: found {error}, expected BT.601, BT.709 or BT.2020 of standard range"
+        ) from None
     shown = tuple(orientation.of(plane) for plane in planes)
     return Frame(time_s, shown, to_rgb, size, picture.interlaced_frame)
 
@@ -106,7 +116,7 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
     with opened.container:
         reason = _misread(opened)
         if reason:
-            raise RecordingError(f"{path}: found {reason}, which decord misreads; expected decoder 'pyav'")
+            raise RecordingError(f"{path}: found {reason}, which decord cannot read; expected decoder 'pyav'")
         orientation, size = _probed(path, opened)
     try:
         reader = decord.VideoReader(_from_start(source), num_threads=1)
@@ -122,15 +132,18 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
 
 
 def _misread(opened: Opened) -> str | None:
-    """What decord would read wrongly without an error, or None."""
+    """What decord would read wrongly without an error, or not at all, or None."""
     container, stream = opened.container, opened.stream
-    if container.format.name in ("mpeg", "mpegts"):
+    if container.format.name in ("mpeg", "mpegts", "ivf"):
         # It drops the first group of pictures and repeats the last frame instead.
-        return "an MPEG stream without an index"
+        return f"{container.format.name.upper()}, a stream without an index"
     if is_raw(container):
         return "a bare stream without times"
-    if Clock(container, stream).decoding_order:
-        return f"reordered pictures in {container.format.name.upper()}, which stores no times of them"
+    codec = stream.codec_context.codec.canonical_name
+    if codec in ("av1", "vvc", "evc"):
+        return codec.upper()
+    if not stores_times(container) and (codec in ("h264", "hevc") or stream.codec_context.has_b_frames):
+        return f"{codec.upper()} in {container.format.name.upper()}, which stores no times of reordered pictures"
     if opened.several and container.streams.best("video") is not stream:
         return "several streams of pictures, of which another is taken"
     return None

@@ -58,7 +58,7 @@ def of_matrix(matrix_9: np.ndarray) -> Orientation:
         unit = np.array([a, b, c, d]) / np.tile(size, 2)
         whole = tuple(int(v) for v in np.round(unit))
         if whole in _EIGHT and np.abs(unit - whole).max() <= SLANT:
-            return _EIGHT[whole]  # type: ignore[index]
+            return _EIGHT[whole]
     turn = np.degrees(np.arctan2(b, a))
     raise ValueError(f"a display matrix that turns the picture by {turn:.0f}° ({a:g} {b:g} {c:g} {d:g})")
 

@@ -11,9 +11,9 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from dataprep.times import declared_hz, is_raw
 from dataprep.places import Place
 from dataprep.records import RecordingError
+from dataprep.times import declared_hz, is_raw
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 _THUMBNAILS = 0.1  # a stream with fewer pictures than this share of another's are its thumbnails
@@ -21,7 +21,7 @@ _THUMBNAILS = 0.1  # a stream with fewer pictures than this share of another's a
 
 @dataclass(frozen=True)
 class Opened:
-    """A file opened for decoding. `rate_hz` by its header (0 = unknown), `declared` frames (0 = unknown).
+    """A file opened for decoding. By its header: `rate_hz`, `declared` frames, `length_s` from the first to the end (0: unknown).
 
     `aspect` is the shape of its pixels by the container, or by the codec where the container is silent; None: not said.
     """
@@ -30,6 +30,7 @@ class Opened:
     stream: av.VideoStream
     rate_hz: float
     declared: int
+    length_s: float
 
     @property
     def aspect(self) -> Fraction | None:
@@ -53,12 +54,13 @@ def opened(path: Place, open_container: Callable[[], InputContainer], *, wanted:
         if not real:
             seen = "pictures beside the sound (a cover or thumbnails)" if videos else "no video stream"
             raise RecordingError(f"{path}: found {seen}{' and no video stream' if videos else ''}, expected one")
-        chosen = real[0].index
+        indices = [s.index for s in real]
+        chosen = indices[0]
         if len(real) > 1:
             counts = _pictures(container)
             container.close()
             container = open_container()  # the packets are read; from the beginning
-            chosen = _choose(path, container, counts, [s.index for s in real], wanted)
+            chosen = _choose(path, container, counts, indices, wanted)
         stream = container.streams[chosen]
         assert isinstance(stream, av.VideoStream)
         if stream.codec_context is None:
@@ -85,7 +87,9 @@ def _choose(path: Place, container: InputContainer, counts: Counter[int], real: 
     for i in real:
         stream = container.streams[i]
         assert isinstance(stream, av.VideoStream)
-        kinds.append(f"{i} ({stream.codec_context.name}, {stream.width}x{stream.height}, {counts[i]} pictures)")
+        kinds.append(
+            f"{i} ({stream.codec_context.codec.canonical_name}, {stream.width}x{stream.height}, {counts[i]} pictures)"
+        )
     which = f"stream = {wanted}" if wanted >= 0 else "no choice"
     raise RecordingError(
         f"{path}: found {len(real)} videos, streams {' and '.join(kinds)}, and {which}; expected one of them as [faces] stream"
@@ -96,11 +100,11 @@ def _described(path: Place, container: InputContainer, stream: av.VideoStream) -
     if is_raw(container):
         declared = declared_hz(stream)
         if declared is None:
-            raise RecordingError(
-                f"{path}: found a bare {stream.codec_context.name} stream that declares no frame rate, expected one that does "
-                "or a container with times (MP4, MKV, …)"
-            )
-        return Opened(container, stream, float(declared), 0)
+            seen = f"a bare {stream.codec_context.codec.canonical_name} stream that declares no frame rate"
+            raise RecordingError(f"{path}: found {seen}, expected one that does, or a container with times (MP4, MKV, …)")
+        return Opened(container, stream, float(declared), 0, 0.0)
     rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
-    frames = stream.frames or round((container.duration or 0) / av.time_base * rate_hz)
-    return Opened(container, stream, rate_hz, frames)
+    length_s = (container.duration or 0) / av.time_base
+    if container.format.name == "matroska,webm":  # there the end is what is stored
+        length_s -= (container.start_time or 0) / av.time_base
+    return Opened(container, stream, rate_hz, stream.frames or round(length_s * rate_hz), max(0.0, length_s))

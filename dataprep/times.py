@@ -8,7 +8,17 @@ from fractions import Fraction
 import av
 
 _NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: raw streams
-_PRESENTATION = ("mov", "matroska", "mpegts", "mpeg", "flv", "nut", "mxf", "ivf", "ogg")  # formats that store the shown times
+_PRESENTATION = (
+    "mov",
+    "matroska",
+    "mpegts",
+    "mpeg",
+    "flv",
+    "nut",
+    "mxf",
+    "ivf",
+    "ogg",
+)  # formats that store the shown times
 
 
 class Clock:
@@ -22,8 +32,8 @@ class Clock:
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
         self.raw_hz = declared_hz(stream) if is_raw(container) else None
         self.unit_s = float(stream.time_base or 1)
-        stored = set(container.format.name.split(",")) & set(_PRESENTATION)
-        self.decoding_order = not stored and self.raw_hz is None and bool(stream.codec_context.has_b_frames)
+        stored = self.raw_hz is not None or stores_times(container)
+        self.decoding_order = not stored and bool(stream.codec_context.has_b_frames)
         self.waiting: list[int] = []
         self.delays: set[int] = set()
         self.shown = 0
@@ -46,6 +56,11 @@ class Clock:
         if self.decoding_order and self.waiting:
             at = heapq.heappop(self.waiting)
         return None if at is None else at * self.unit_s
+
+
+def stores_times(container: av.container.InputContainer) -> bool:
+    """Whether the container stores when pictures are shown, not only when they are decoded."""
+    return bool(set(container.format.name.split(",")) & set(_PRESENTATION))
 
 
 def is_raw(container: av.container.InputContainer) -> bool:

@@ -25,18 +25,18 @@ __all__ = ["DECODERS", "VERSION", "Box", "Frame", "Video", "open_video", "steps"
 VERSION = 3  # raise when the same file may give other frames or other window pixels
 RATE_TOLERANCE = 0.02
 LEAST_RATE = 0.4  # of a video, in parts of the clock's: below, a frame would be held for over two and a half steps
-# A header may promise a few frames that an edit list hides; a file with a tenth missing was cut off.
-COMPLETE_SHARE = 0.9
+COMPLETE_SHARE = 0.9  # of the promised frames and of the promised length: a file with less of both was cut off
 
 
 @dataclass(frozen=True)
 class Video:
-    """An opened file: `rate_hz` by its header (0 = unknown), `declared` frames (0 = unknown), frames to be read once."""
+    """An opened file: by its header `rate_hz`, `declared` frames and `length_s` (0: unknown); frames to be read once."""
 
     path: Place
     rate_hz: float
     declared: int
     frames: Iterator[Frame]
+    length_s: float = 0.0
 
 
 def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) -> Video:
@@ -66,7 +66,7 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) ->
         file = opened(path, container, wanted=stream)
     except av.FFmpegError as error:
         raise blamed(error, f"{path}: cannot be opened ({error}); expected a video") from None
-    return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file))
+    return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
@@ -79,8 +79,9 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
     hold_s = 0.0 if n_steps is None else longest_hold_s(video, clock_hz=clock_hz)
     shown: Frame | None = None
     n_read = k = 0
+    end_s = 0.0
     for frame in video.frames:
-        n_read += 1
+        n_read, end_s = n_read + 1, frame.time_s
         if n_steps is None:
             yield frame
             continue
@@ -93,7 +94,9 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
         shown = frame
     if (shown is None and n_steps is not None) or not n_read:
         raise RecordingError(f"{video.path}: found no frame, expected {n_steps or 'at least one'}")
-    if n_steps is None and n_read < COMPLETE_SHARE * video.declared:
+    end_s += 1 / video.rate_hz if video.rate_hz else 0.0
+    # Frames may be fewer than promised where the rate varies or an edit list hides some: then they last as long as promised.
+    if n_steps is None and n_read < COMPLETE_SHARE * video.declared and end_s < COMPLETE_SHARE * video.length_s:
         raise RecordingError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
     if n_steps is not None and shown is not None:
         if (n_steps - 1) / clock_hz - shown.time_s > hold_s:
