@@ -68,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--dataset", metavar="NAME", help="how to read it: biovid, stress-predict, …; default: recognised")
     how.add_argument(
+        "--exclude",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="leave recordings out by hand: a .txt with a trial id or file name a line, or a recording; may be repeated",
+    )
+    how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
     )
     how.add_argument(
@@ -177,6 +185,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
+    from dataprep.exclusions import read_exclusions
     from grid import cells, show
     from grid.earlier import Earlier
     from grid.masking import masked
@@ -209,6 +218,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
 
     def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Survey:
         what: dict[str, Any] = {"rows": rows, "scenarios": scenarios, "memory": memory, "dataset": options.dataset}
+        what["exclude"] = read_exclusions(options.exclude)
         with Hashing() as hashing:
             return survey(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
 
@@ -221,6 +231,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     _refuse_impossible(plan)
     if options.plan:
         print(show.plan_text(experiment, found, plan, store))
+        if found.excluded:
+            print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:
             print(f"\nbefore it can run: {found.missing}")
         return 0

@@ -65,7 +65,9 @@ class Session:
         self.failed: dict[str, str] = {}
         self.kinds: set[str] = set()
         self.failures: dict[tuple[str, str], Failure] = {}
-        self.defects: list[Defect] = [*survey.defects, *known_defects(survey.videos, survey.signals, self.store)]
+        by_hand = {(d.part, d.trial_id) for d in survey.excluded}
+        known = [*survey.defects, *known_defects(survey.videos, survey.signals, self.store)]
+        self.defects: list[Defect] = [*survey.excluded, *(d for d in known if (d.part, d.trial_id) not in by_hand)]
         self.planner = self._plan()
         self.made: Counter[str] = Counter()
         self.earlier: dict[Cell, tuple[str, str]] = {}  # status and reason of cells that were not asked for
@@ -91,10 +93,9 @@ class Session:
 
     def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
         """Fill the store. `strict`: raise InputError at the first recording that cannot be used."""
-        if strict and self.defects:
-            raise InputError(
-                f"{len(self.defects)} recordings cannot be used, and --strict was given: {self.defects[0].reason}"
-            )
+        unusable = self.defects[len(self.survey.excluded) :]
+        if strict and unusable:
+            raise InputError(f"{len(unusable)} recordings cannot be used, and --strict was given: {unusable[0].reason}")
         suspects = self.store.running()
         self.store.sweep()
         self._say_what_is_wanted()

@@ -6,12 +6,13 @@ A survey reads names and bytes but decodes nothing; it imports neither Ray nor M
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
+from dataprep.exclusions import Exclusion, excluded
 from dataprep.places import Place
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from grid import prepare
@@ -28,7 +29,8 @@ from painmodels.weights import WeightsMissing
 class Survey:
     """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
 
-    `classes` are the ids of the task's classes in the order of their labels.
+    `classes` are the ids of the task's classes in the order of their labels. `defects` are recordings known to be unusable,
+    `excluded` those left out by hand.
     """
 
     dataset: DataSet
@@ -36,9 +38,10 @@ class Survey:
     index: SampleIndex
     fingerprint: str
     classes: tuple[int, ...]
+    defects: list[Defect] = field(default_factory=list)
+    excluded: list[Defect] = field(default_factory=list)
     videos: list[prepare.VideoJob] = field(default_factory=list)
     signals: list[prepare.SignalsJob] = field(default_factory=list)
-    defects: list[Defect] = field(default_factory=list)
     trunk: prepare.TrunkSpec | None = None
     missing: str = ""
 
@@ -58,8 +61,8 @@ class Survey:
         return [self.dataset.classes[c] for c in self.classes]
 
     def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
-        """The usable recordings, those of `broken` left out."""
-        bad = {(d.trial_id, d.part) for d in broken}
+        """The usable recordings, those of `broken` and those left out by hand apart."""
+        bad = {(d.trial_id, d.part) for d in (*broken, *self.excluded)}
         video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
         signals = {t.trial_id: s.stage.key for s in self.signals for t in s.trials if (t.trial_id, "signals") not in bad}
         return Inputs(self.index, {"video": video, "signals": signals})
@@ -73,6 +76,7 @@ def survey(
     scenarios: Iterable[str],
     memory: Path,
     dataset: str | None = None,
+    exclude: Sequence[Exclusion] = (),
     on_progress: Callable[[int, int], None] | None = None,
     plan_only: bool = False,
 ) -> Survey:
@@ -104,7 +108,9 @@ def survey(
     content = digest(
         [[t.trial_id, t.class_id, marks.get(t.video or "", ""), marks.get(t.signals or "", ""), t.start_s] for t in chosen]
     )
-    out = Survey(reader, path, index, content, classes, defects=defects)
+    by_hand = excluded(exclude, trials, parts)
+    of_these = {t.trial_id for t in chosen}
+    out = Survey(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = prepare.TrunkSpec.of(experiment)
