@@ -3,12 +3,13 @@
 Best is the row with the highest mean accuracy over its cells (folds, partitions, fit seeds); its version is the cell whose
 accuracy is nearest to that mean, so that none is chosen for its luck. A row with a fit that did not learn, or collapsed, is
 never registered. The row is chosen by held-out scores all the same, which its description says. A version holds an exported
-model (safetensors and JSON, run by grid/served_model.py: no pickle), a signature and an input example. It is found by its key's
-tag before it is made, as runs are.
+model (safetensors and JSON, run by grid/served_model.py: no pickle), a signature, an input example, this package as a
+wheel, and a model card. It is found by its key's tag before it is made, as runs are.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from functools import partial
@@ -23,13 +24,14 @@ from mlflow.tracking import MlflowClient
 from grid.axes import AXES
 from grid.cells import CELL, Cell, place
 from grid.keys import digest
+from grid.model_card import card
 from grid.runs import KEY_TAG, patiently
 
 if TYPE_CHECKING:
     from grid.mirror import Mirror
     from painmodels.model import Model
 
-VERSION, FOLDER = 1, "model"
+VERSION, FOLDER, CARD = 2, "model", "model_card.md"
 NO_MODEL = ("frame",)
 """Rows that judge frames, not recordings."""
 
@@ -105,7 +107,7 @@ def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
     if version is None:
         run_id = mirror.fold_ids[cell["predict"], cell["repeat"], cell["fold"]]
         with tempfile.TemporaryDirectory() as folder:
-            about = _save(mirror.out, cell, Path(folder) / FOLDER)
+            about = _save(mirror, cell, Path(folder) / FOLDER)
             client.log_artifacts(run_id, str(Path(folder) / FOLDER), FOLDER)
         _registered(client, name)
         where = f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}"
@@ -131,16 +133,17 @@ def _registered(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
+def _save(mirror: Mirror, cell: dict[str, Any], to: Path) -> dict[str, Any]:
     """Write the cell's model as an MLflow model; what model.json says. Raises ValueError if it cannot be exported."""
     from mlflow.models import ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types import Schema, TensorSpec
 
     from painmodels.export import from_run
+    from painmodels.wheel import write_wheel
 
     where = str(Cell(*(cell[name] for name in CELL)))
-    model = from_run(out, where)
+    model = from_run(mirror.out, where)
     example = example_inputs(model)
     inputs: list[Any] = []
     for name, array in example.items():
@@ -148,15 +151,19 @@ def _save(out: Path, cell: dict[str, Any], to: Path) -> dict[str, Any]:
         inputs.append(TensorSpec(np.dtype(np.float32), shape, name))
     outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)))])
     with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder))
+        model.save(Path(folder) / FOLDER)
+        wheel = write_wheel(Path(folder))
         save_model(
             to,
             python_model=str(Path(__file__).with_name("served_model.py")),
-            artifacts={"model": folder},
+            artifacts={"model": str(Path(folder) / FOLDER)},
             signature=ModelSignature(Schema(inputs), outputs),
             input_example=example,
-            pip_requirements=["mlflow"],  # this package is installed by hand: nobody has registered its name
+            # the package travels with the model, as MLflow looks for it from the model's folder: nobody has registered its name
+            pip_requirements=["mlflow", f"./{wheel.name}[predict]"],
         )
+        shutil.copy(wheel, to)
+        (to / CARD).write_text(card(mirror, cell, model.about), encoding="utf-8")
     return model.about
 
 

@@ -5,8 +5,11 @@ recordings: `video` (N, T, F), the frozen trunk's features of the frames there a
 and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of which is no pain. Where a
 recording cannot be judged, an error names it and says why: leave it out and ask again.
 
-For files instead of arrays: `mlflow.pyfunc.load_model(URI).unwrap_python_model().model` is what `painmodels.model.load` gives,
-with `.predict(video=…, signals=…)`, and `.video(path)` and `.signals(path)` that make the inputs above.
+For files instead of arrays, `served = mlflow.pyfunc.load_model(URI)` and
+
+    inputs = served.unwrap_python_model().inputs(video="v.mp4", signals="x_bio.csv")     # what served.predict takes
+
+or `served.unwrap_python_model().model`, which is what `painmodels.load` gives, with `.predict(video=…, signals=…)`.
 """
 
 from __future__ import annotations
@@ -30,6 +33,13 @@ class Served(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the exported folder. Raises ValueError if it is damaged."""
         self.model = load(Path(context.artifacts["model"]))
+
+    def inputs(self, *, video: str | None = None, signals: str | None = None) -> dict[str, np.ndarray]:
+        """One recording's files as the arrays that `predict` takes. Raises InputError, RecordingError, NoEstimate."""
+        with one_thread():
+            video_TF, signals_TC = self.model.read(video=video, signals=signals)
+        given = {"video": video_TF, "signals": signals_TC}
+        return {name: x[None].astype(np.float32) for name, x in given.items() if x is not None}
 
     def predict(self, context, model_input, params=None):  # no types: MLflow would read them as a schema
         """Probabilities (N, K), one recording after the other: a result does not depend on what else was asked."""

@@ -3,7 +3,8 @@
     python -m painmodels.export --run DIR --cell eda+video/all87/fold0 --to FOLDER [--onnx [--rate eda=512]]
 
 reads run.json, cells.json and the stored weights (plain JSON and safetensors; Ray and MLflow are not needed). FOLDER then
-holds `model.safetensors` and `model.json` (see `model`), and with --onnx what `onnx_files` describes.
+holds `model.safetensors` and `model.json` (see `model`), README.md, this package as a wheel, and with --onnx what `onnx_files`
+describes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from painmodels.model import Model
 from painmodels.model_files import FORMAT, read_json
 from painmodels.onnx_files import write_onnx
 from painmodels.spatial import trunk_fingerprint, whole_state
+from painmodels.wheel import write_wheel
 
 
 def from_run(run: Path, cell: str) -> Model:
@@ -166,6 +168,7 @@ def given_rates(given: Sequence[str]) -> dict[str, float]:
 def _command(options: argparse.Namespace) -> int:
     model = from_run(options.run, options.cell)
     model.save(options.to)
+    write_wheel(options.to)
     if options.onnx:
         write_onnx(model, options.to, rates_hz={**dataset(model.about["reader"]).rates_hz, **given_rates(options.rate)})
     for path in sorted(options.to.iterdir()):

@@ -19,9 +19,10 @@ from safetensors.torch import load, save
 
 from dataprep.places import Place, write_whole
 from dataprep.records import InputError
+from painmodels.wheel import needs
 
 FORMAT = 2
-TENSORS, ABOUT = "model.safetensors", "model.json"
+TENSORS, ABOUT, README = "model.safetensors", "model.json", "README.md"
 ONNX_FILES = ("network.onnx", "trunk.onnx", "signals.onnx")
 
 
@@ -61,14 +62,44 @@ class Description(_Part):
 
 
 def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write both files into `folder`, made if it is not there. ONNX files of an earlier export there are removed first."""
+    """Write both files, and README.md for people, into `folder`, made if it is not there.
+
+    ONNX files and wheels of an earlier export there are removed first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ONNX_FILES:
         (folder / name).unlink(missing_ok=True)
+    for wheel in folder.glob("pain_grid-*.whl"):
+        wheel.unlink()
     content = save({name: v.contiguous() for name, v in tensors.items()})
     marks = {"tensors": hashlib.sha256(content).hexdigest(), "description": description_mark(about)}
     write_whole(folder / TENSORS, content)
+    write_whole(folder / README, readme(about).encode())
     write_whole(folder / ABOUT, (json.dumps({**about, "sha256": marks}, indent=1) + "\n").encode())
+
+
+def readme(about: Mapping[str, Any]) -> str:
+    """What the folder holds, takes, gives and needs."""
+    inputs = [*about["channels"], *(["a video of the face"] if about["trunk"] else [])]
+    files = [*(['video="v.mp4"'] if about["trunk"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
+    made_up = "Trained on synthetic data: it says nothing about pain.\n\n" if about["synthetic"] else ""
+    return f"""# {about["cell"]}
+
+Research software, not a medical device: no output may guide the care of a person.
+
+{made_up}Takes {", ".join(inputs)}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by window), as in the data set
+{about["reader"]}. Gives the probability of {" and ".join(about["classes"])}, or the reason why there is none.
+
+    import painmodels
+    found = painmodels.load("this folder").predict({", ".join(files)})
+
+Needs Python 3.11 and pain-grid with the extra `predict`, not Ray, MLflow or Optuna; where its wheel is in this folder,
+`pip install './pain_grid-….whl[predict]'`. Written with
+
+    {f"{chr(10)}    ".join(needs())}
+
+`{TENSORS}` holds the tensors, `{ABOUT}` what they mean and the SHA-256 of both.
+"""
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

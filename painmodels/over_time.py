@@ -31,7 +31,7 @@ from painmodels.predictor import File, Predictor
 
 @dataclass(frozen=True)
 class Event:
-    """Windows in a row whose `p_pain` is at or above a threshold.
+    """Windows in a row whose `p_pain` is above a threshold.
 
     It lasts from the start of the first of them, `start_s`, to the end of the last, `end_s`; the window with the highest value,
     `peak_p_pain`, ends at `peak_s`.
@@ -164,7 +164,7 @@ def events(estimates: Sequence[Estimate], *, threshold: float, window_s: float) 
     run: list[tuple[float, float]] = []
     for estimate in [*estimates, Estimate(0.0, None)]:
         p = estimate.p_pain
-        if p is not None and p >= threshold:
+        if p is not None and p > threshold:
             run.append((estimate.time_s, p))
         elif run:
             peak_s, peak = max(run, key=lambda x: x[1])

@@ -30,8 +30,8 @@ class Prediction:
     members_M: np.ndarray | None = None
 
     def called(self, classes: Sequence[str], *, threshold: float = THRESHOLD) -> str:
-        """The class that is called: the first one where `p_pain` is below the threshold, else the likeliest of the others."""
-        return classes[0] if self.p_pain < threshold else classes[1 + int(self.p_classes_K[1:].argmax())]
+        """The class that is called: the first one unless `p_pain` is above the threshold, else the likeliest of the others."""
+        return classes[0] if not self.p_pain > threshold else classes[1 + int(self.p_classes_K[1:].argmax())]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
@@ -122,7 +121,7 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
 ) -> None:
     out = tmp_path / "models"
     out.mkdir()
-    for name in ("cells.json", "run.json"):
+    for name in ("cells.json", "run.json", "predictions.parquet"):
         shutil.copy(tiny_grid / name, out / name)
     shutil.copytree(tiny_grid / "store", out / "store")
     teach(out, "fit-*")
@@ -148,8 +147,15 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
     for clip in sorted((tiny_data / "video").rglob("*.mp4"))[:2]:
         signals = next((tiny_data / "biosignals_filtered").rglob(f"{clip.stem}_bio.csv"))
         said = model.predict(video=clip, signals=signals).p_pain
-        inputs = {"video": model.video(clip)[None].astype(np.float32), "signals": model.signals(signals)[None]}
+        inputs = served.unwrap_python_model().inputs(video=str(clip), signals=str(signals))
         assert 1 - served.predict(inputs)[0, 0] == pytest.approx(said, abs=1e-4)
+    folder = next((out / "mlartifacts").rglob("MLmodel")).parent
+    text = (folder / "model_card.md").read_text()
+    for part in ("## Data", "95 % interval over", "## Calibration", "must not be used for", "## Did it learn", "synthetic"):
+        assert part in text
+    assert text.count("| Accuracy | 0.9") + text.count("| Accuracy | 1.0") == 1
+    (wheel,) = folder.glob("*.whl")
+    assert f"./{wheel.name}[predict]" in (folder / "requirements.txt").read_text().splitlines()
     with pytest.raises(MlflowException, match="signals"):
         served.predict({"video": example["video"]})
 

@@ -332,7 +332,7 @@ def test_a_second_export_leaves_nothing_of_the_first_and_others_can_read_it(mode
     models["both"].save(tmp_path)
     write_onnx(models["both"], tmp_path)
     models["signals"].save(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [ABOUT, TENSORS]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", ABOUT, TENSORS]
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
     assert {(tmp_path / name).stat().st_mode for name in (ABOUT, TENSORS)} == {plain.stat().st_mode}

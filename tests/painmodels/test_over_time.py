@@ -175,5 +175,5 @@ def test_events_are_runs_above_the_threshold() -> None:
 
     values = [0.1, 0.5, 0.9, 0.6, 0.2, 0.7, None, 0.8]
     found = events([of(p, k) for k, p in enumerate(values)], threshold=0.5, window_s=5.0)
-    assert found == [Event(1.0, 8.0, 3, 0.9, 7.0), Event(5.0, 10.0, 1, 0.7, 10.0), Event(7.0, 12.0, 1, 0.8, 12.0)]
+    assert found == [Event(2.0, 8.0, 2, 0.9, 7.0), Event(5.0, 10.0, 1, 0.7, 10.0), Event(7.0, 12.0, 1, 0.8, 12.0)]
     assert events([], threshold=0.5, window_s=5.0) == []

@@ -64,7 +64,7 @@ def test_a_model_out_of_a_run_gives_the_grids_own_predictions(tiny_grid: Path, t
 
 def test_the_two_files_are_enough(exported: Path, tiny_grid: Path, tiny_data: Path, tmp_path: Path) -> None:
     """In a process of its own, away from the run, without Ray, MLflow and the grid."""
-    assert sorted(p.name for p in exported.iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(p.name for p in exported.iterdir()) == ["README.md", "model.json", "model.safetensors"]
     clip = files(tiny_data, pd.read_parquet(tiny_grid / "predictions.parquet").sample_name.iloc[0])
     code = "import sys, json; from pathlib import Path; from painmodels.model import load\n"
     code += f"m = load(Path({str(exported)!r}))\n"

@@ -1,0 +1,112 @@
+"""This package as a wheel beside a model, so that the model can be installed where nothing of the project is.
+
+    pip install 'MODEL/pain_grid-0.1.0-py3-none-any.whl[predict]'
+
+A wheel is a zip file of the packages as they are, with their metadata (the binary distribution format of PyPA); nothing is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import re
+import tomllib
+import zipfile
+from email.message import Message
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from dataprep.records import InputError
+
+NAME = "pain-grid"
+PACKAGES = ("dataprep", "painmodels", "grid", "dashboards")
+LEFT_OUT = {"__pycache__", "pictures"}
+USED = (
+    "av",
+    "decord",
+    "h5py",
+    "numpy",
+    "onnxruntime",
+    "opencv-contrib-python-headless",
+    "pydantic",
+    "safetensors",
+    "scipy",
+    "torch",
+)
+"""What a model in use needs."""
+
+
+def write_wheel(folder: Path) -> Path:
+    """Write the wheel into `folder`; its path. The same packages give the same bytes."""
+    about = metadata()
+    version = about["Version"]
+    info = f"pain_grid-{version}.dist-info"
+    content = {f"{p.relative_to(root)}": p.read_bytes() for root, p in _files()}
+    content[f"{info}/METADATA"] = about.as_bytes()
+    content[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: pain-grid\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    record = f"{info}/RECORD"
+    lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in content.items()]
+    content[record] = "\n".join([*lines, f"{record},,", ""]).encode()
+    path = folder / f"pain_grid-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in content.items():
+            entry = zipfile.ZipInfo(name)  # 1980, so that bytes do not depend on when
+            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return path
+
+
+def _digest(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def _root(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise InputError(f"package {package}: is not there, expected it beside painmodels")
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def _files() -> list[tuple[Path, Path]]:
+    out = []
+    for package in PACKAGES:
+        root = _root(package)
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and not LEFT_OUT & set(path.relative_to(root).parts) and path.suffix != ".pyc":
+                out.append((root.parent, path))
+    return out
+
+
+def metadata() -> Message:
+    """Name, version and requirements: of pyproject.toml where the packages lie beside it, else of what is installed."""
+    project = _root("painmodels").parent / "pyproject.toml"
+    if not project.is_file():
+        try:
+            return distribution(NAME).metadata  # type: ignore[return-value]
+        except PackageNotFoundError:
+            raise InputError(f"{NAME}: is neither installed nor beside {project}") from None
+    table: dict[str, Any] = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    about = Message()
+    about["Metadata-Version"] = "2.1"
+    about["Name"], about["Version"], about["Summary"] = table["name"], table["version"], table["description"]
+    about["Requires-Python"] = table["requires-python"]
+    for requirement in table["dependencies"]:
+        about["Requires-Dist"] = requirement
+    for extra, requirements in table["optional-dependencies"].items():
+        about["Provides-Extra"] = extra
+        for requirement in requirements:
+            about["Requires-Dist"] = f'{requirement}; extra == "{extra}"'
+    return about
+
+
+def needs() -> list[str]:
+    """The packages a model in use needs, with the versions that are here: `numpy==2.3.1` …"""
+    out = []
+    for name in USED:
+        try:
+            out.append(f"{name}=={re.sub(r'[+].*', '', distribution(name).version)}")
+        except PackageNotFoundError:
+            out.append(name)
+    return out
