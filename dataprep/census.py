@@ -8,6 +8,7 @@ duplicate (two files of the same bytes), orphan (a file that no trial names).
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from dataprep import faces, places, video
+from dataprep import faces, names, places, video
 from dataprep.places import place
 from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals import on_clock
@@ -204,10 +205,16 @@ def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[D
         root = places.common(files)
         if len({place(f).parent for f in files}) == 1:
             root = root.parent  # a single subject: look beside it too
-        present = places.below(root)
+        present = {
+            f: size for f, size in places.below(root).items() if not any(map(names.is_shadow, _below(root, f).split("/")))
+        }
         twins += _twins({f: t for t in used if (f := getattr(t, part)) in present}, present, part)
         orphans += _orphans(files, present, named, part)
     return twins + orphans
+
+
+def _below(root: places.Place, file: str) -> str:
+    return file.removeprefix(str(root)).replace(os.sep, "/").lstrip("/")
 
 
 def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
@@ -228,11 +235,11 @@ def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> l
 
 def _orphans(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
     """Files beside those of the trials, named like them, that no trial and no defect names."""
-    endings = tuple({place(f).name.removeprefix(t.trial_id) for f, t in files.items()})
+    endings = tuple({place(f).name[len(t.trial_id) :].casefold() for f, t in files.items()})
     found = []
     for file in present:
         folder = place(file).parent
-        if file not in files and file not in named and str(folder) not in named and file.endswith(endings):
+        if file not in files and file not in named and str(folder) not in named and file.casefold().endswith(endings):
             reason = f"{file}: no usable row of the index names this file"
             found.append(Finding("", folder.name, part, "orphan", False, file, reason))
     return found

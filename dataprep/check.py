@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dataprep import census, overview
+from dataprep import census, names, overview
 from dataprep.census import Finding, TrialFacts
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
@@ -51,6 +51,11 @@ def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, al
     wanted = [t for t in trials if all_classes or t.class_id in (dataset.negative, dataset.positive)]
     measured = _measure(wanted, dataset, settings, jobs=jobs)
     findings = census.of_defects(defects)
+    if wanted and not any(getattr(t, part) for t in wanted for part in PARTS):
+        there = sorted(names.listed(path) or ())
+        seen = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
+        reason = f"{path}: found {seen}, and no recording of any trial there; looked for {dataset.layout}"
+        findings.append(Finding("", "", "index", "missing", True, str(path), reason))
     findings += [f for m in measured for f in m.findings]
     findings += census.of_files(trials, wanted, defects)
     verdict = _verdict(measured, findings, dataset)

@@ -113,7 +113,7 @@ def features(model: Predictor, video: File) -> tuple[np.ndarray, np.ndarray]:
             found.append(model.trunk(np.stack(waiting), model.device))  # type: ignore[misc]
             waiting.clear()
 
-    opened = open_video(str(video), decoder=model.face_settings.decoder)
+    opened = open_video(str(video), decoder=model.face_settings.decoder, stream=model.face_settings.stream)
     for crop in crops_over_time(opened, model.face_settings, clock_hz=model.clock_hz):
         seen.append(crop is not None)
         if crop is not None:

@@ -114,7 +114,10 @@ def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: f
     stream = Stream(model, rates_hz={c: read[c][1] for c in channels if c in read}, every_s=every_s)
     frames = iter(())
     if model.uses_video and video is not None:
-        frames = on_clock(open_video(video, decoder=model.face_settings.decoder), clock_hz=model.clock_hz)  # type: ignore[assignment]
+        frames = on_clock(
+            open_video(video, decoder=model.face_settings.decoder, stream=model.face_settings.stream),
+            clock_hz=model.clock_hz,
+        )  # type: ignore[assignment]
     n_pieces = max((int(np.ceil(len(v) / rate_hz * model.clock_hz)) for v, rate_hz in read.values()), default=0)
     made, ended = 0, not model.uses_video
     for k in count():

@@ -2,7 +2,8 @@
 
 Source: Walter et al. 2013, https://www.nit.ovgu.de/BioVid.html; file layout as in `LAYOUT`. Videos have 25 frames/s and
 137 to 138 frames, signals 2816 rows at 512 Hz: 5.5 s. `gsr` is EDA. Trials are the rows of samples.csv, joined by name,
-never by directory order. A video or signal folder that is absent as a whole is no defect; its trials just have none.
+never by directory order. A video or signal folder that is absent as a whole is no defect; its trials just have none. If one of
+nearly its name is there, that is said. Names are matched without regard to case.
 The data is personal and restricted: it stays where its owner put it.
 """
 
@@ -14,6 +15,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from dataprep import names
 from dataprep.places import Place, place
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
 from dataprep.signals import column_numbers, read_table, read_text
@@ -27,8 +29,8 @@ CHANNELS = {"eda": "gsr", "ecg": "ecg", "emg_trapezius": "emg_trapezius"}  # cha
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name becomes part of a path: no separators, no dots
 
 
-def _listed(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
 
 
 SUBJECTS = _listed(
@@ -67,7 +69,7 @@ HOLDOUT = frozenset(  # the validation subjects of the split proposed on the dat
 
 def recognise(path: Place) -> bool:
     """True if the folder holds starting_point/samples.csv."""
-    return (path / INDEX).is_file()
+    return (path / INDEX).is_file() or names.inside(path, *INDEX.parts) is not None
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
@@ -77,7 +79,7 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     file is missing stays, with None in its place, and a Defect.
     """
     path = path.absolute()
-    index = path / INDEX
+    index = names.inside(path, *INDEX.parts) or path / INDEX
     try:
         header, *lines = read_text(index, lenient=True).split("\n")
         numbers = column_numbers(header, expected=COLUMNS, path=index)
@@ -86,9 +88,10 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     rows = [(n, line.split("\t")) for n, line in enumerate(lines, start=2) if line.strip()]
     if not rows:
         raise InputError(f"{index}: found a header and no rows, expected a row per trial")
-    videos, signals = _Files(path, "video", ".mp4"), _Files(path, "biosignals_filtered", "_bio.csv")
     trials: dict[str, Trial] = {}
     defects: list[Defect] = []
+    videos = _Files(path, "video", ".mp4", part="video", defects=defects)
+    signals = _Files(path, "biosignals_filtered", "_bio.csv", part="signals", defects=defects)
     for n, fields in rows:
         row = {name: fields[i].strip() if i < len(fields) else "" for name, i in numbers.items()}
         trial_id, subject = row["sample_name"], row["subject_name"]
@@ -96,8 +99,7 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
         if reason:
             defects.append(Defect(trial_id, subject, "index", str(index), f"{index}: row {n}: {reason}"))
             continue
-        video = videos.find(trial_id, subject, part="video", defects=defects)
-        bio = signals.find(trial_id, subject, part="signals", defects=defects)
+        video, bio = videos.find(trial_id, subject), signals.find(trial_id, subject)
         trials[trial_id] = Trial(trial_id, subject, int(row["class_id"]), row["class_name"], video, bio)
     return tuple(trials.values()), tuple(defects)
 
@@ -122,34 +124,43 @@ def _wrong(row: Mapping[str, str]) -> str | None:
 class _Files:
     """The files of one part of the tree. Each subject's folder is listed once: 8,700 look-ups are slow on a network disk."""
 
-    def __init__(self, path: Place, part: str, suffix: str):
-        nested = path / part / part  # some copies were unpacked twice
-        self.root = nested if nested.is_dir() else path / part
-        self.present = self.root.is_dir()
-        self.suffix = suffix
+    def __init__(self, path: Place, folder: str, suffix: str, *, part: str, defects: list[Defect]):
+        self.part, self.suffix, self.defects = part, suffix, defects
+        root = names.inside(path, folder)
+        # Some copies were unpacked twice.
+        self.root = (root and names.inside(root, folder)) or root
+        self.subjects = names.listed(self.root) if self.root else None
         self.listed: dict[str, frozenset[str] | None] = {}
+        if self.subjects is None:
+            there = names.listed(path) or frozenset()
+            meant = names.near(folder, there)
+            if meant:
+                seen = f"looked for the folder {folder}, which is not there{names.hint(meant)}"
+                self._defect("", "", path / folder, seen)
 
-    def find(self, trial_id: str, subject: str, *, part: str, defects: list[Defect]) -> str | None:
+    def find(self, trial_id: str, subject: str) -> str | None:
         """The trial's file, or None. A missing file adds a Defect, unless the whole part is absent."""
-        if not self.present:
+        if self.subjects is None or self.root is None:
             return None
-        if subject not in self.listed:
-            self.listed[subject] = _names(self.root / subject)
-        file = self.root / subject / f"{trial_id}{self.suffix}"
-        names = self.listed[subject]
-        if names is not None and file.name in names:
-            return str(file)
-        reason = "the file is missing" if names is not None else f"the subject's folder {file.parent} is missing"
-        defects.append(Defect(trial_id, subject, part, str(file), f"{file}: {reason}"))
+        folder = names.match(subject, self.subjects)
+        if folder is None:
+            meant = names.hint(names.near(subject, self.subjects))
+            at = self.root / subject
+            self._defect(trial_id, subject, at / f"{trial_id}{self.suffix}", f"the subject's folder {at} is missing{meant}")
+            return None
+        if folder not in self.listed:
+            self.listed[folder] = names.listed(self.root / folder)
+        present = self.listed[folder] or frozenset()
+        wanted = f"{trial_id}{self.suffix}"
+        name = names.match(wanted, present)
+        if name is not None:
+            return str(self.root / folder / name)
+        missing = "the file is missing" if self.listed[folder] is not None else f"found a file {folder}, expected a folder"
+        self._defect(trial_id, subject, self.root / folder / wanted, missing + names.hint(names.near(wanted, present)))
         return None
 
-
-def _names(folder: Place) -> frozenset[str] | None:
-    """The names in a folder; None where there is no such folder."""
-    try:
-        return frozenset(file.name for file in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    def _defect(self, trial_id: str, subject: str, file: Place, reason: str) -> None:
+        self.defects.append(Defect(trial_id, subject, self.part, str(file), f"{file}: {reason}"))
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:

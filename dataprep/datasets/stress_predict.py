@@ -18,6 +18,7 @@ import re
 
 import numpy as np
 
+from dataprep import names
 from dataprep.places import Place, place
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
 from dataprep.signals import read_text
@@ -36,16 +37,21 @@ PHASES = (
     ("hyperventilation", 1),
     ("rest3", 0),
 )
-SUBJECT = re.compile(r"S\d{2,3}")
+SUBJECT = re.compile(r"S\d{2,3}", re.IGNORECASE)
 
 
 def recognise(path: Place) -> bool:
     """True if some folder S<number> holds EDA.csv and its tags."""
-    return any((p / f"tags_{p.name}.csv").is_file() and (p / "EDA.csv").is_file() for p in _folders(path))
+    return any(_file(p, f"tags_{p.name}.csv").is_file() and _file(p, "EDA.csv").is_file() for p in _folders(path))
+
+
+def _file(folder: Place, name: str) -> Place:
+    """The subject's file of that name, or the only one that differs in case alone."""
+    return names.inside(folder, name) or folder / name
 
 
 def _folders(path: Place) -> list[Place]:
-    return sorted(p for p in path.glob("S*") if SUBJECT.fullmatch(p.name) and p.is_dir())
+    return sorted(p for p in path.glob("[Ss]*") if SUBJECT.fullmatch(p.name) and p.is_dir())
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
@@ -68,9 +74,9 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
 
 def _subject_trials(folder: Place) -> list[Trial]:
     """The balanced windows of one subject in the order of time. Raises RecordingError if tags or signal are not plain."""
-    eda = folder / "EDA.csv"
+    eda = _file(folder, "EDA.csv")
     values, start_s, rate_hz = _read_eda(eda)
-    bounds_s = _phase_bounds(folder / f"tags_{folder.name}.csv", start_s=start_s, length_s=len(values) / rate_hz)
+    bounds_s = _phase_bounds(_file(folder, f"tags_{folder.name}.csv"), start_s=start_s, length_s=len(values) / rate_hz)
     windows: dict[int, list[list[tuple[float, str]]]] = {class_id: [] for class_id in CLASSES}
     for (phase, class_id), begin_s, end_s in zip(PHASES, bounds_s[:-1], bounds_s[1:], strict=True):
         begin_s = math.ceil(begin_s * rate_hz) / rate_hz  # the first sample inside the phase
