@@ -1,7 +1,8 @@
 """What a data set holds, recording by recording, and what is wrong with it: measured with the very code that prepares it.
 
 A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
-the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite, flat;
+the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite,
+no-value (empty or NA fields), flat;
 to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped,
 duplicate (two files of the same bytes), orphan (a file that no trial names).
 """
@@ -20,7 +21,7 @@ import numpy as np
 from dataprep import faces, names, places, video
 from dataprep.places import place
 from dataprep.records import DataSet, Defect, RecordingError, Trial
-from dataprep.signals import on_clock
+from dataprep.signals import NoValueError, on_clock
 from dataprep.tracking import FaceLostError
 
 THUMBNAIL_PX = 112
@@ -158,6 +159,7 @@ def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
         x_TC = on_clock(read, facts.trial, dataset)
     except (RecordingError, OSError) as error:
         kind = "not-finite" if any(c.nan or c.infinite for c in channels.values()) else "unreadable"
+        kind = "no-value" if isinstance(error, NoValueError) else kind
         kind = "flat" if kind == "unreadable" and any(c.flat for c in channels.values()) else kind
         found.append(_finding(facts.trial, "signals", kind, file, str(error)))
     for name, c in channels.items():

@@ -23,6 +23,9 @@ from dataprep.records import DataSet, Defect, RecordingError, Trial
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
 FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
 MAX_RATIO = 10_000.0  # between the two rates: beyond it is a mistake, and no filter is accurate
+NO_VALUE = frozenset(
+    ["", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", ".", "?", "missing"]
+)  # in any case of letters
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -119,6 +122,10 @@ def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset
     return np.stack(columns, axis=1)
 
 
+class NoValueError(RecordingError):
+    """A signal file with fields that hold no number because nothing was measured there: empty, NA and the like."""
+
+
 def read_text(path: Place, *, lenient: bool = False) -> str:
     """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed).
 
@@ -130,7 +137,9 @@ def read_text(path: Place, *, lenient: bool = False) -> str:
         if path.exists() and not path.is_file():  # reading a pipe may never end
             raise RecordingError(f"{path}: cannot be read (a folder or a device), expected a text file")
         content = path.read_bytes()
-        return content.decode("utf-8-sig", errors="replace" if lenient else "strict").replace("\r\n", "\n")
+        return (
+            content.decode("utf-8-sig", errors="replace" if lenient else "strict").replace("\r\n", "\n").replace("\r", "\n")
+        )
     except UnicodeDecodeError as e:
         raise RecordingError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
 
@@ -146,7 +155,10 @@ def column_numbers(header: str, *, expected: Sequence[str], path: Place) -> dict
 
 
 def read_table(path: Place, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
-    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises RecordingError."""
+    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises RecordingError,
+
+    NoValueError among them.
+    """
     header, _, body = read_text(path).partition("\n")
     numbers = column_numbers(header, expected=columns, path=path)
     if not body.strip():
@@ -155,5 +167,19 @@ def read_table(path: Place, *, columns: Sequence[str]) -> Mapping[str, np.ndarra
         # Quotes and comments mean nothing here: whatever is not a number in a wanted column is an error.
         x = np.loadtxt(io.StringIO(body), delimiter="\t", comments=None, usecols=list(numbers.values()), ndmin=2)
     except ValueError as e:
+        _check_fields(path, body, numbers)
         raise RecordingError(f"{path}: {str(e)[:200]}, expected rows of numbers") from e
     return dict(zip(numbers, x.T, strict=True))
+
+
+def _check_fields(path: Place, body: str, numbers: Mapping[str, int]) -> None:
+    """Raises NoValueError if wanted fields are empty or say that there is no value."""
+    n, first = 0, ""
+    for row, line in enumerate(body.split("\n"), start=1):
+        fields = line.split("\t")
+        for column, at in numbers.items() if line.strip() else ():
+            if at < len(fields) and fields[at].strip().strip('"').casefold() in NO_VALUE:
+                n += 1
+                first = first or f"the first is {fields[at].strip()!r} in row {row}, column {column!r}"
+    if n:
+        raise NoValueError(f"{path}: found {n} fields without a value ({first}), expected numbers")

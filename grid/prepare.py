@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from grid.config import Experiment
 
 FEATURES_VERSION = 2
-SIGNALS_VERSION = 3
+SIGNALS_VERSION = 4
 QUARANTINE_VERSION = 1
 DECODER_VERSIONS = {"pyav": version("av"), "decord": version("decord")}
 CROP_SETTINGS = ("crop", "margin")

@@ -2,9 +2,10 @@
 
     python -m painmodels.weights import FILE --as alexnet-fer-bn [--out PATH]
 
-reads a PyTorch `.pth` (tensors only: a file that would run code is refused), a MatConvNet `.mat` or a safetensors
-file, checks the name and shape of every tensor, and writes safetensors and a provenance JSON beside it, by default
-to `$PAIN_GRID_WEIGHTS/<name>.safetensors` (`~/.cache/pain-grid` if the variable is not set). Nothing is downloaded.
+reads a PyTorch `.pth` (tensors only: a file that would run code is refused; wrapped or prefixed as people publish them), a
+MatConvNet `.mat` or a safetensors file, checks the name and shape of every tensor, and writes safetensors and a provenance
+JSON beside it, by default to `$PAIN_GRID_WEIGHTS/<name>.safetensors` (`~/.cache/pain-grid` if the variable is not set).
+Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import hashlib
 import json
 import os
-import pickle
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -30,6 +30,7 @@ from dataprep.records import InputError
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.matconvnet import read_mat
 from painmodels.mini_xception import read_hdf5
+from painmodels.weight_kinds import check_kind, plain_names, read_pth, state_in
 
 
 class WeightsMissing(InputError):  # noqa: N818  (a state of the installation, not a fault of the program)
@@ -63,7 +64,7 @@ def read_weights(name: str, path: Path, *, only: Collection[str] | None = None) 
     `only`: tensors to read; of the others, names and shapes are checked alone, and their values take no memory.
     """
     if path.suffix == ".safetensors":
-        state = _read_safetensors(path, only)
+        state = _read_safetensors(path, expected_shapes(name), only)
     elif path.suffix in (".hdf5", ".h5") and name == "mini-xception-fer":
         state = read_hdf5(path)
     else:
@@ -105,11 +106,12 @@ def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     if file.suffix == ".mat":
-        state = read_mat(file, shapes)
+        check_kind(file, allowed=b"MATLAB")
+        state: Mapping[str, torch.Tensor] = read_mat(file, shapes)
     elif file.suffix == ".safetensors":
-        state = _read_safetensors(file)
+        state = _read_safetensors(file, shapes)
     else:
-        state = _read_pth(file)
+        state = state_in(file, read_pth(file), shapes)
     state = _checked(name, file, state)
     path = out or cache_path(name)
     if path.suffix != ".safetensors":
@@ -124,37 +126,31 @@ def import_weights(file: Path, name: str, *, out: Path | None = None) -> Path:
     return path
 
 
-def _read_safetensors(path: Path, only: Collection[str] | None = None) -> State:
-    """Tensors mapped from the file; those that are not wanted have a shape and nothing else."""
+def _read_safetensors(path: Path, shapes: Mapping[str, tuple[int, ...]], only: Collection[str] | None = None) -> State:
+    """Tensors mapped from the file, by the network's names; those that are not wanted have a shape and nothing else."""
     try:
         with safe_open(path, framework="pt") as file:
             return {
-                key: file.get_tensor(key)
-                if only is None or key in only
+                name: file.get_tensor(key)
+                if only is None or name in only
                 else torch.empty(file.get_slice(key).get_shape(), device="meta")
-                for key in file.keys()  # noqa: SIM118  (no mapping)
+                for key, name in plain_names(file.keys(), shapes).items()
             }
     except (SafetensorError, OSError) as error:
+        check_kind(path)
         raise InputError(f"{path}: not a safetensors file: {error}") from error
-
-
-def _read_pth(path: Path) -> State:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: refused, not a PyTorch file that holds nothing but tensors: {reason}") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
-        raise InputError(f"{path}: found {type(content).__name__}, expected a state dict (tensor name -> tensor)")
-    return content
 
 
 def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
     """The tensors as contiguous float32, every name and shape as `expected_shapes` has it."""
     shapes = expected_shapes(name)
     found = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    if found and not found.keys() & shapes.keys():
+        seen = ", ".join(f"{k} {tuple(v.shape)}" for k, v in list(found.items())[:3])
+        wanted = ", ".join(list(shapes)[:3])
+        raise InputError(
+            f"{path}: these are not the weights of {name}: found {seen} …, expected {wanted} …; no name is shared"
+        )
     faults = [f"missing {k} {shapes[k]}" for k in shapes if k not in found]
     faults += [f"unknown {k} {tuple(found[k].shape)}" for k in found if k not in shapes]
     for key in shapes.keys() & found.keys():

@@ -1,5 +1,7 @@
 """Signals on the clock: what happens at a moment stays there, what is too fast is removed, what is broken is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dataprep.records import RecordingError
-from dataprep.signals import to_clock
+from dataprep.signals import NoValueError, read_table, to_clock
 
 BIOVID = {"rate_hz": 512.0, "clock_hz": 25.0, "n_steps": 138}
 TIME_S = np.arange(2816) / 512
@@ -81,3 +83,22 @@ def test_any_numbers_give_finite_steps_or_a_data_error(x, rate_hz, n_steps):
     except RecordingError as e:
         refusal = str(e)
     assert "found" in refusal if y is None else (y.shape == (n_steps,) and np.isfinite(y).all())
+
+
+@pytest.mark.parametrize("ends", [b"\r", b"\r\n", b"\n"])
+def test_line_ends_of_any_system_are_read(tmp_path: Path, ends: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(ends.join([b"time\tgsr", b"0\t1.5", b"1\t2.5", b""]))
+    table = read_table(tmp_path / "a.csv", columns=("time", "gsr"))
+    np.testing.assert_array_equal(table["gsr"], [1.5, 2.5])
+
+
+@pytest.mark.parametrize("field", ["", "NA", "N/A", "null", "#N/A", " ", "-"])
+def test_fields_without_a_value_are_a_fault_of_their_own_with_their_place(tmp_path: Path, field: str) -> None:
+    (tmp_path / "a.csv").write_text(f"time\tgsr\tnote\n0\t1.5\tx\n1\t{field}\tx\n2\t{field}\tx\n")
+    with pytest.raises(NoValueError, match=r"found 2 fields without a value \(the first is .* in row 2, column 'gsr'\)"):
+        read_table(tmp_path / "a.csv", columns=("time", "gsr"))
+
+
+def test_other_columns_may_lack_values(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time\tgsr\tnote\n0\t1.5\t\n1\t2.5\tNA\n")
+    assert len(read_table(tmp_path / "a.csv", columns=("time", "gsr"))["gsr"]) == 2
