@@ -31,6 +31,7 @@ from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings
 from dataprep.faults import guarded
+from dataprep.outputs import check_folder, drafted
 from dataprep.places import Place, place
 from dataprep.processes import ProcessDied, spread
 from dataprep.records import DataSet
@@ -39,6 +40,7 @@ from dataprep.video import DECODERS
 
 VERDICTS = ("clean", "usable with defects", "unusable")
 PARTS = ("video", "signals")
+FACES = "faces.png"
 SHOWN = 30  # findings listed in words
 
 
@@ -178,13 +180,18 @@ def write(found: dict[str, Any], dataset: DataSet, folder: Path) -> list[Path]:
     """Write everything there is to look at into `folder`; returns the files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "census.json", folder / "trials.csv", folder / "findings.csv"]
-    files[0].write_text(json.dumps(_plain(found), indent=1), encoding="utf-8")
+    with drafted(files[0]) as draft:
+        draft.write_text(json.dumps(_plain(found), indent=1), encoding="utf-8")
     _write_csv(files[1], [_flat(t) for t in found["trials"]])
     _write_csv(files[2], found["findings"], [f.name for f in fields(Finding)])
     if any(m.thumbnail_HWC is not None for m in found["measured"]):
-        files.append(overview.faces_picture(found["measured"], folder / "faces.png"))
+        files.append(folder / FACES)
+        with drafted(files[-1]) as draft:
+            overview.faces_picture(found["measured"], draft)
     if any(m.x_TC is not None for m in found["measured"]):
-        files.append(overview.signals_picture(found["measured"], dataset, folder / "signals.png"))
+        files.append(folder / "signals.png")
+        with drafted(files[-1]) as draft:
+            overview.signals_picture(found["measured"], dataset, draft)
     return files
 
 
@@ -201,7 +208,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> None:
     names = names or list(dict.fromkeys(name for row in rows for name in row))
-    with open(path, "w", encoding="utf-8", newline="") as stream:
+    with drafted(path) as draft, open(draft, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         table = csv.DictWriter(stream, names, restval="")
         table.writeheader()
         table.writerows(rows)
@@ -217,7 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
     parser.add_argument("--json", action="store_true", help="print the census as JSON")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write tables, a contact sheet of faces and a plot of signals"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write tables, a plot of signals, and faces.png, which shows people's faces under their names: personal data",
     )
     parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
     parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
@@ -232,13 +242,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     path = place(options.path)
+    if options.out:
+        check_folder("--out", options.out, inputs=[path if isinstance(path, Path) else None])
     dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
     settings = FaceSettings(detector=options.detector, decoder=options.decoder)
     found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
     files = write(found, dataset, options.out) if options.out else []
     print(json.dumps(_plain(found), indent=1) if options.json else text(found))
     for file in files:
-        print(f"written    {file}", file=sys.stderr)
+        warning = "   (people's faces under their names: personal data; delete it when you have looked)"
+        print(f"written    {file}{warning if file.name == FACES else ''}", file=sys.stderr)
     return int(found["exit_code"])
 
 

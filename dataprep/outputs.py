@@ -28,6 +28,23 @@ def check_output(option: str, path: Path, *, endings: Iterable[str] = (), inputs
             raise InputError(f"{option} {path}: is the input {given}, which it would overwrite; expected another name")
 
 
+def check_folder(option: str, path: Path, *, inputs: Iterable[Path | None] = (), mark: str = "") -> None:
+    """Raises InputError if files cannot be written into the folder that `option` names.
+
+    That is a file, one of the folders `inputs` or a folder inside one of them, and, where `mark` is given, a folder with files in
+    it none of which has this name: an earlier output has one.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{option} {path}: found a file, expected a folder")
+    for given in inputs:
+        if given is not None and path.resolve().is_relative_to(given.resolve()):
+            raise InputError(f"{option} {path}: lies in the input {given}; expected a folder elsewhere")
+    if mark and path.is_dir() and any(path.iterdir()) and not (path / mark).exists():
+        raise InputError(
+            f"{option} {path}: found a folder with other files, expected a new or empty one, or one with a {mark}"
+        )
+
+
 def _same(path: Path, other: Path) -> bool:
     try:
         return path.exists() and os.path.samefile(path, other)

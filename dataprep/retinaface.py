@@ -74,13 +74,13 @@ def detector(name: str, *, min_score: float, threads: int = 1) -> Detector:
     return DETECTORS[name](min_score, threads)
 
 
-def _session(weights: Path, threads: int) -> ort.InferenceSession:
+def _session(weights: Path | bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared with other clips
     options.log_severity_level = 3
-    return ort.InferenceSession(str(weights), options, providers=providers())
+    return ort.InferenceSession(weights if isinstance(weights, bytes) else str(weights), options, providers=providers())
 
 
 def providers() -> list[str]:
@@ -154,7 +154,26 @@ def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndar
     return faces
 
 
-def _resnet(min_score: float, threads: int) -> Detector:
+_ADOPTED: list[bytes] = []
+
+
+def weights_to_carry(name: str) -> bytes | None:
+    """The content of a detector's weight file, for machines that may not have it; None for one that ships.
+
+    Raises InputError if the weights are not here either.
+    """
+    return _resnet_weights() if name == "retinaface" else None
+
+
+def adopt_weights(content: bytes | None) -> None:
+    """Use these weights in this process in place of a file; None: those of the file."""
+    _ADOPTED[:] = [] if content is None else [content]
+    detector.cache_clear()
+
+
+def _resnet_weights() -> bytes:
+    if _ADOPTED:
+        return _ADOPTED[0]
     cache = Path(os.environ.get("DEEPFACE_HOME", str(home())))
     weights = Path(os.environ.get(RESNET_WEIGHTS) or cache / ".deepface" / "weights" / "retinaface.onnx")
     if not weights.is_file():
@@ -163,6 +182,11 @@ def _resnet(min_score: float, threads: int) -> Detector:
             f"https://github.com/serengil/deepface_models/releases/tag/v1.0 once (another place: {RESNET_WEIGHTS}), "
             "or use detector 'retinaface-mobile'"
         )
+    return weights.read_bytes()
+
+
+def _resnet(min_score: float, threads: int) -> Detector:
+    weights = _resnet_weights()
     # The package would otherwise choose the first deep-learning library it finds and load it into this process.
     os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
     from retinaface import RetinaFace

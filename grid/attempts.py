@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dataprep.faults import MACHINE, RECORDING, Failure, failure
+from dataprep.retinaface import adopt_weights
 from grid.prepare import VideoJob, run_video
 from grid.store import Store
 
@@ -36,20 +37,23 @@ def tried(work: Callable[[], Any], *, retries: int) -> tuple[Failure, Any]:
     return found, None
 
 
-def alone(job: VideoJob, store: Store, *, limit_s: float) -> Failure:
-    """Prepare a video in a process of its own, which is allowed to crash; twice if it does. Its artefact is in the store then."""
+def alone(job: VideoJob, store: Store, *, limit_s: float, detector: bytes | None = None) -> Failure:
+    """Prepare a video in a process of its own, which is allowed to crash; twice if it does. Its artefact is in the store then.
+
+    `detector`: weights that this machine may not have as a file.
+    """
     said = Failure()
     for _ in range(2):
-        said = _in_child(job, store, limit_s)
+        said = _in_child(job, store, limit_s, detector)
         if said.kind != "crashed":
             return said
     return Failure(RECORDING, f"{job.trial.video}: {said.reason}; expected a video that can be decoded")
 
 
-def _in_child(job: VideoJob, store: Store, limit_s: float) -> Failure:
+def _in_child(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(job, store, theirs), daemon=True)
+    child = context.Process(target=_child, args=(job, store, theirs, detector), daemon=True)
     child.start()
     theirs.close()
     child.join(limit_s)
@@ -69,5 +73,6 @@ def _in_child(job: VideoJob, store: Store, limit_s: float) -> Failure:
         return Failure(MACHINE, f"the process that prepared it ended with exit code {code}")
 
 
-def _child(job: VideoJob, store: Store, answer: Any) -> None:
+def _child(job: VideoJob, store: Store, answer: Any, detector: bytes | None) -> None:
+    adopt_weights(detector)
     answer.send(tried(lambda: run_video(job, store) is None, retries=0)[0])

@@ -31,6 +31,7 @@ from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.records import InputError
+from dataprep.retinaface import weights_to_carry
 from grid.attempts import alone, tried
 from grid.config_tables import Execution
 from grid.inprocess import Prepared, Tick
@@ -53,8 +54,14 @@ class RayBlocks:
     """Features by reference into the object store, from the durable store where a reference is lost; signals with the object."""
 
     def __init__(
-        self, store: Store, refs: Mapping[str, Any], videos: Sequence[VideoJob], signals: Mapping[str, np.ndarray]
+        self,
+        store: Store,
+        refs: Mapping[str, Any],
+        videos: Sequence[VideoJob],
+        signals: Mapping[str, np.ndarray],
+        head: Mapping[str, np.ndarray],
     ) -> None:
+        self.head_ref: Any = ray.put(dict(head)) if head else None  # the driver's: a worker's node may not have the file
         self.store, self.refs, self.signal_arrays = store, dict(refs), dict(signals)
         self.stages = {v.trial.trial_id: v.stage for v in videos}
         self.tracks = {v.trial.trial_id: v.track for v in videos}
@@ -77,6 +84,10 @@ class RayBlocks:
         """Face track of each trial, float32 (n_steps, 15), from the durable store: they are small."""
         return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
 
+    def head(self) -> Mapping[str, np.ndarray]:
+        """The trunk's own FC-7, which a node holds once, however many workers it runs."""
+        return ray.get(self.head_ref) if self.head_ref is not None else {}
+
 
 @ray.remote
 def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int) -> Any:
@@ -85,8 +96,8 @@ def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries:
 
 
 @ray.remote
-def _alone(job: VideoJob, store: Store, limit_s: float) -> Failure:
-    return alone(job, store, limit_s=limit_s)
+def _alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
+    return alone(job, store, limit_s=limit_s, detector=detector)
 
 
 def probe(address: str, *, seconds: float = 5.0) -> None:
@@ -196,12 +207,12 @@ class Cluster:
         log, limit_s = log_of(self.logs, stage), self.execution.prepare_limit_s
         return Failure(MACHINE, death(log, limit_s, self.execution.retries + 1)[0])
 
-    def _alone(self, job: VideoJob) -> Failure:
+    def _alone(self, job: VideoJob, detector: Any) -> Failure:
         """A video whose process died in every round, once more with a node to itself, where it may crash its own process."""
         most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
         limit_s = self.execution.prepare_limit_s
         try:
-            return ray.get(_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s))
+            return ray.get(_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s, detector))
         except RayError as error:
             return self._died(job.stage, error)
 
@@ -218,7 +229,8 @@ class Cluster:
         device = "cuda" if self.gpus else "cpu"
         (spec,) = {job.trunk for job in videos}
         trunk = ray.put((spec, spec.load().shared()))
-        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk), capacity)
+        detector = ray.put(weights_to_carry(videos[0].settings.detector))
+        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk, detector), capacity)
         died = []
         for done in pool.run(videos, lambda a, job: a.video.remote(job), rounds=e.retries + 1):
             if done.error and not hung(log_of(self.logs, done.job.stage)):
@@ -230,13 +242,13 @@ class Cluster:
             out.take_video(done.job, said, self.store)
             tick(failed=bool(said.kind), running=done.running)
         for job in died:
-            said = self._alone(job)
+            said = self._alone(job, detector)
             out.take_video(job, said, self.store)
             tick(failed=bool(said.kind))
 
-    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
+    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob], head: Mapping[str, np.ndarray]) -> Blocks:
         """Access to what was prepared, small enough to travel to every worker."""
-        return RayBlocks(self.store, self.refs, videos, prepared.signals)
+        return RayBlocks(self.store, self.refs, videos, prepared.signals, head)
 
     def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""

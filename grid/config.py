@@ -149,6 +149,9 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
             f"{path}: found the key 'seed', expected what it was split into: [protocol] seed (which subjects are held out "
             "together), [fit] seeds (initial weights), [trunk] seed (of a random trunk)"
         )
+    trunk = table.get("trunk")
+    if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
+        trunk["weights"] = str(path.parent.resolve() / trunk["weights"])  # a path in the file is relative to the file
     for key, values in changes.items():
         table[key] = {**table.get(key, {}), **values}
     try:

@@ -56,7 +56,9 @@ class FitTable(Table):
 
 
 class Trunk(Table):
-    """The frozen spatial CNN. `weights`: a file, empty for the shipped or cached one; `random`: untrained, said in the report.
+    """The frozen spatial CNN. `weights`: a file (a relative path: from the TOML's folder), empty for the shipped or cached one.
+
+    `random`: untrained, said in the report.
 
     `seed`: what random weights are drawn from. Fits of all seeds share one trunk and its features.
     """

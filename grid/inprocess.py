@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -85,10 +85,10 @@ class InProcess:
             with self.store.marked(job.stage):
                 run_video(job, self.store)
 
-    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob]) -> Blocks:
+    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob], head: Mapping[str, np.ndarray]) -> Blocks:
         """Access to what was prepared."""
         features = {v.trial.trial_id: v.stage for v in videos}
-        return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos})
+        return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos}, head)
 
     def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from dataprep.records import SampleIndex
@@ -43,25 +42,13 @@ class TestSet:
 
 
 @dataclass(frozen=True)
-class TrunkStart:
-    """Where the spatial head's pre-trained FC-7 comes from. Identity is with the features, made by the same weights."""
-
-    name: str
-    weights: str
-
-    @property
-    def path(self) -> Path | None:
-        """The weight file named by the experiment, None for the shipped or imported one."""
-        return Path(self.weights) if self.weights else None
-
-
-@dataclass(frozen=True)
 class Fit:
     """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
 
     `channels` are columns of the prepared signals, `steps` the part of each trial that is used. `scenario`, `fold` and `repeat`
     are a label (folds of two partitions that train on the same trials share a fit), and so are `seed`, whose place is in the
     stage, and `search`: the key of the search that chose the settings, empty where they are the experiment's own.
+    `pretrained`: it starts from the trunk's own FC-7 (Blocks.head), whose identity is with the features.
     A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
     """
 
@@ -76,7 +63,7 @@ class Fit:
     train: TrainSet
     scenario: str
     fold: int
-    start: TrunkStart | None = None
+    pretrained: bool = False
     sees: tuple[str, ...] = ()
     clock_hz: float = 0.0
     search: str = ""

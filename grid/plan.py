@@ -18,7 +18,7 @@ from grid.baseline_fits import baseline_fit
 from grid.cells import SIGNALS, Cell, Row, row
 from grid.config import Experiment
 from grid.contexts import Context
-from grid.jobs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, TrunkStart, Unresolved
+from grid.jobs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, Unresolved
 from grid.keys import Params, Stage
 from grid.scenarios import scenario_index, splits_of, window
 from grid.sides import Sides
@@ -165,12 +165,11 @@ class Planner:
         network = self.networks[role][0]
         params = self._params(role, signals, context.steps, settings, normalise, context.seed)
         stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
-        trunk = self.experiment.trunk
-        start = TrunkStart(trunk.name, trunk.weights) if role == "spatial" and not trunk.random else None
+        pretrained = role == "spatial" and not self.experiment.trunk.random
         channels, place = self._channels(role, signals), (context.scenario, context.split.fold)
         inputs = (upstream, channels, context.steps, normalise, train)
-        seen_by = (stage, role, network.name, settings, *inputs, *place, start)
-        fit = Fit(*seen_by, search=search, repeat=context.split.repeat, seed=context.seed)
+        seen_by = (stage, role, network.name, settings, *inputs, *place)
+        fit = Fit(*seen_by, pretrained=pretrained, search=search, repeat=context.split.repeat, seed=context.seed)
         self._fits[ident] = fit
         return fit
 

@@ -1,6 +1,7 @@
 """The Ray actor that prepares videos. It imports little: on a machine with many processors there are many of them.
 
-The trunk's weights arrive through the object store: a node holds them once, however many actors it runs.
+The weights of the trunk, and of a detector that does not ship, arrive through the object store: a node holds them once,
+however many actors it runs, and needs no file of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import ray
 
 from dataprep.faults import Failure, failure
+from dataprep.retinaface import adopt_weights
 from grid.keys import Stage
 from grid.limits import time_limit
 from grid.prepare import TrunkSpec, VideoJob, run_video
@@ -22,9 +24,18 @@ from painmodels.spatial import Shared
 class Preparer:
     """Prepares one video at a time; detector and trunk stay loaded."""
 
-    def __init__(self, store: Store, device: str, limit_s: float, logs: Path, trunk: tuple[TrunkSpec, Shared]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        device: str,
+        limit_s: float,
+        logs: Path,
+        trunk: tuple[TrunkSpec, Shared],
+        detector: bytes | None,
+    ) -> None:
         self.store, self.device, self.limit_s, self.logs = store, device, limit_s, logs
         trunk[0].adopt(trunk[1])
+        adopt_weights(detector)
 
     def ready(self) -> None:
         """Answers once the process runs."""

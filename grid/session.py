@@ -38,6 +38,7 @@ from grid.store import Store
 from grid.survey import Survey
 from grid.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.worklist import Worklist
+from painmodels.spatial import head_start
 
 
 class Session:
@@ -109,6 +110,7 @@ class Session:
             return
         executor = self._executor(address, in_process, suspects)
         try:
+            head = self._head() if videos else {}  # what cannot be loaded stops here, before the first recording
             prepared = self._prepare(executor, videos, strict)
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
@@ -124,7 +126,7 @@ class Session:
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)
-                self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos))
+                self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos, head))
             self.kinds |= work.kinds
             self.made.update(fit.stage.name for fit in work.made)
             self.made["search-trial"] = work.made_trials
@@ -135,9 +137,6 @@ class Session:
     def _say_what_is_wanted(self) -> None:
         features, signals = ([j.stage.key for j in jobs] for jobs in (self.survey.videos, self.survey.signals))
         status.write_plan(self.out, self.plan, features=features, signals=signals)
-
-    def _fit_names(self) -> set[str]:
-        return {f.stage.name for f in self.plan.fits.values()}
 
     def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Any:
         if in_process:
@@ -151,6 +150,11 @@ class Session:
         cluster.write_targets(self.out / "live" / "ray.json")
         print(f"Ray: {cluster.description}; logs of failed work go to {self.out / 'logs'}", flush=True)
         return cluster
+
+    def _head(self) -> dict[str, Any]:
+        """The trunk's own FC-7, from which the spatial network starts."""
+        t = self.experiment.trunk
+        return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None)
 
     def _prepare(self, executor: Any, videos: list[VideoJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
@@ -201,7 +205,7 @@ class Session:
 
     def summary(self) -> str:
         """One line: what was computed and what was there."""
-        made = sum(self.made[n] for n in self._fit_names())
+        made = sum(self.made[n] for n in {f.stage.name for f in self.plan.fits.values()})
         prepared = self.made["features"] + self.made["signals"]
         seconds = time.monotonic() - self.clock
         return (

@@ -25,7 +25,6 @@ from painmodels.fit import Fitted, outputs
 from painmodels.fit import fit as train
 from painmodels.fit_packed import Job, fit_packed
 from painmodels.normalise import Limits, minmax
-from painmodels.spatial import head_start
 
 CHECKPOINT_EPOCHS = 50
 """A killed fit goes on from its last multiple of this, to the very same weights."""
@@ -43,14 +42,23 @@ class Blocks(Protocol):
     def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Face track of each trial, float32 (n_steps, 15): the columns of dataprep.features.TRACK."""
 
+    def head(self) -> Mapping[str, np.ndarray]:
+        """The trunk's own FC-7, as the driver read it (painmodels.spatial.head_start); empty if it has none."""
+
 
 class StoreBlocks:
     """Features and face tracks read from the store on demand, signals (small) held in memory."""
 
     def __init__(
-        self, store: Store, video: Mapping[str, Stage], signals: Mapping[str, np.ndarray], tracks: Mapping[str, Stage]
+        self,
+        store: Store,
+        video: Mapping[str, Stage],
+        signals: Mapping[str, np.ndarray],
+        tracks: Mapping[str, Stage],
+        head: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.store, self.video_stages, self.signal_arrays, self.tracks = store, video, signals, tracks
+        self.head_arrays = head or {}
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_frames, F)."""
@@ -63,6 +71,10 @@ class StoreBlocks:
     def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Face track of each trial, float32 (n_steps, 15)."""
         return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+
+    def head(self) -> Mapping[str, np.ndarray]:
+        """The trunk's own FC-7."""
+        return self.head_arrays
 
 
 def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
@@ -154,7 +166,7 @@ class Runner:
             np.asarray(job.train.labels),
             seed=job.stage.seed,
             device=self.device,
-            initial=head_start(job.start.name, weights=job.start.path) if job.start else None,
+            initial=self.blocks.head() if job.pretrained else None,
             checkpoint=self._resumable(job),
         )
         return fitted, limits

@@ -20,6 +20,7 @@ from safetensors.torch import load
 
 from dataprep.datasets import dataset
 from dataprep.faults import guarded
+from dataprep.outputs import check_folder
 from dataprep.places import pointed
 from dataprep.records import InputError
 from painmodels.backbones import backbone
@@ -166,6 +167,7 @@ def given_rates(given: Sequence[str]) -> dict[str, float]:
 
 
 def _command(options: argparse.Namespace) -> int:
+    check_folder("--to", options.to, inputs=[options.run], mark="model.json")
     model = from_run(options.run, options.cell)
     model.save(options.to)
     write_wheel(options.to)

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 
 from dataprep.faults import guarded
 from dataprep.home import home
-from dataprep.outputs import drafted
+from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError
 from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.matconvnet import read_mat
@@ -177,6 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
+    if options.out:
+        for path in (options.out, options.out.with_suffix(".json")):
+            if path.absolute().parent.is_dir():
+                check_output("--out", path, inputs=[options.file])
     path = import_weights(options.file, options.name, out=options.out)
     print(f"{path}\n{provenance(options.name, path)}")
     return 0

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from dataprep.check import main as check
 from dataprep.faces import main as faces
-from dataprep.outputs import check_output, drafted
+from dataprep.outputs import check_folder, check_output, drafted
 from dataprep.records import InputError
 from painmodels.export import from_run
+from painmodels.export import main as export
 from painmodels.predict import main as predict
+from painmodels.weights import find_weights
+from painmodels.weights import main as weights
 
 
 def test_an_input_is_never_an_output_by_whatever_name(tmp_path: Path) -> None:
@@ -73,3 +77,26 @@ def test_predict_and_faces_leave_recordings_and_results_as_they_are(
     assert clip.read_bytes() == before
     assert not list(tmp_path.glob(".*draft*"))
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_folders_and_weights_leave_inputs_as_they_are(tiny_grid: Path, tiny_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lies in the input"):
+        check_folder("--out", tiny_data / "video" / "..", inputs=[tiny_data])
+    assert check([str(tiny_data), "--out", str(tiny_data / "census"), "--jobs", "1"]) == 2
+    assert not (tiny_data / "census").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("kept")
+    cell = ["--run", str(tiny_grid), "--cell", "eda/all87/fold0", "--to"]
+    assert export([*cell, str(tmp_path / "mine")]) == 2
+    assert export([*cell, str(tiny_grid / "store")]) == 2
+    assert export([*cell, str(tmp_path / "mine" / "thesis.txt")]) == 2
+    assert [p.read_text() for p in (tmp_path / "mine").iterdir()] == ["kept"]
+    assert export([*cell, str(tmp_path / "new")]) == 0
+    assert export([*cell, str(tmp_path / "new")]) == 0  # an earlier export is replaced
+    shipped = find_weights("mini-xception-fer")
+    given = tmp_path / "given.safetensors"
+    given.write_bytes(shipped.read_bytes())
+    before = given.read_bytes()
+    assert weights(["import", str(given), "--as", "mini-xception-fer", "--out", str(given)]) == 2
+    assert given.read_bytes() == before
+    assert not given.with_suffix(".json").exists()

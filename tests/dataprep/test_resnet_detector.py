@@ -16,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from dataprep import faces, retinaface
+from dataprep.records import InputError
 from dataprep.retinaface import Detector, Face, detector
 from dataprep.tracking import FaceSettings, Follower
 from dataprep.video import Frame
@@ -85,6 +86,24 @@ def test_an_anchor_is_a_box_in_the_pixels_of_the_picture(detect: Detector) -> No
     np.testing.assert_allclose(face.landmarks_52, np.tile([96 + 7.5, 64 + 7.5], (5, 1)))
     assert face.score == pytest.approx(1, abs=1e-3)
     assert detect([np.full((256, 320, 3), 40, np.uint8)]) == [[]]
+
+
+def test_weights_travel_to_a_process_that_has_no_file(detect: Detector, tmp_path: Path) -> None:
+    rgb = picture(256, 320, x=96, y=64, side=32)
+    ((here,),) = detect([rgb])
+    content = retinaface.weights_to_carry("retinaface")
+    assert content is not None
+    assert retinaface.weights_to_carry("retinaface-mobile") is None
+    (tmp_path / "standin.onnx").unlink()
+    detector.cache_clear()
+    with pytest.raises(InputError, match=r"standin\.onnx"):
+        detector("retinaface", min_score=0.6)
+    retinaface.adopt_weights(content)
+    try:
+        ((there,),) = detector("retinaface", min_score=0.6)([rgb])
+    finally:
+        retinaface.adopt_weights(None)
+    np.testing.assert_array_equal(here.box_4, there.box_4)
 
 
 def test_faces_come_best_first_and_once_each(detect: Detector) -> None:

@@ -300,6 +300,73 @@ def test_a_worker_that_cannot_be_set_up_ends_the_run_with_the_reason(
     assert np.isnan(scores(tmp_path).accuracy).all()
 
 
+PREPARERS = """
+import os, signal, sys
+import grid.cluster
+import ray
+from dataprep.faults import Failure, failure
+from grid.launch import main
+from grid.prepare import run_video
+from grid.preparer import adopt_weights
+
+HOW = os.environ["HOW"]
+
+
+class Failing:
+    def __init__(self, store, device, limit_s, logs, trunk, detector):
+        self.store, self.device = store, device
+        trunk[0].adopt(trunk[1])
+
+    def ready(self):
+        pass
+
+    @ray.method(num_returns=2)
+    def video(self, job):
+        if job.trial.trial_id == os.environ["TRIAL"]:
+            first = not os.path.exists(os.environ["MARK"])
+            open(os.environ["MARK"], "a").close()
+            if HOW == "once" and first or HOW == "always":
+                return failure(TimeoutError("the store did not answer")), None
+            if HOW == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if HOW == "bug":
+                return failure(KeyError("planted")), None
+        return Failure(), run_video(job, self.store, self.device)
+
+
+grid.cluster.Preparer = ray.remote(Failing)
+grid.cluster._alone = ray.remote(lambda job, store, limit_s, detector: Failure("machine", "died alone, too"))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "code", "words"), [("once", 0, ""), ("always", 1, "did not answer"), ("killed", 1, "died alone")]
+)
+def test_a_preparation_that_fails_on_ray_is_tried_again_and_never_makes_a_set_smaller(
+    how: str, code: int, words: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    trial = sorted((tiny_data / "video").rglob("*.mp4"))[3].stem
+    wanted = [a for a in arguments(tiny_data, tiny_experiment, tmp_path / "out", "frame") if a != "--in-process"]
+    environment = {**os.environ, "HOW": how, "TRIAL": trial, "MARK": str(tmp_path / "tried")}
+    command = [sys.executable, "-c", PREPARERS, *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == code, done.stdout + done.stderr[-2000:]
+    assert pd.read_csv(tmp_path / "out" / "quarantine.csv").empty
+    assert (tmp_path / "tried").exists()
+    failures = pd.read_csv(tmp_path / "out" / "failures.csv")
+    if not code:
+        assert failures.empty
+        return
+    failed = failures[failures.status == "preparation failed"]
+    assert failed.reason.str.contains(trial).all()
+    assert failed.reason.str.contains(words).all()
+    assert len(failures[failures.status == "failed"]) == 2  # in one fold the subject trains, in the other it is tested
+    assert np.isnan(scores(tmp_path / "out").accuracy).all()
+
+
 @pytest.mark.parametrize("how", ["trial ids in a list", "file names in a list", "the recording itself"])
 def test_recordings_left_out_by_hand_are_counted_as_such(
     how: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
