@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -198,23 +198,48 @@ def fetched(file: Remote) -> IO[bytes]:
 
 
 def write_whole(path: Place, content: bytes) -> None:
-    """Write a file in one step: a reader sees the one before or this one."""
+    """Write a file in one step: a reader sees the one before or this one, also after the power was cut."""
     if isinstance(path, Remote):
         path.write_bytes(content)
         return
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(content)
-    os.replace(part, path)
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last: a rename is not on the disk before its folder is. Some file systems have no such thing."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def remove_tree(folder: Place) -> None:
-    """Remove a folder and all in it; nothing to do if it is not there."""
+    """Remove a folder and all in it, or a file; nothing to do if it is not there. Of this machine, what cannot go stays."""
     if isinstance(folder, Path):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                folder.unlink()
         return
     with folder._asked() as s3:
-        if s3.get_file_info(folder._key).type.name == "Directory":
+        kind = s3.get_file_info(folder._key).type.name
+        if kind == "Directory":
             s3.delete_dir(folder._key)
+        elif kind == "File":
+            s3.delete_file(folder._key)
 
 
 @lru_cache(maxsize=16)

@@ -63,6 +63,7 @@ class Worker(tune.Trainable):
     def _set_up(self, blocks: Blocks, store: Store, execution: Execution) -> None:
         import torch
 
+        _warnings_to(self.logs / "warnings.txt")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
 
@@ -121,6 +122,15 @@ class Worker(tune.Trainable):
         stage = part.item.job.stage
         self.logs.mkdir(parents=True, exist_ok=True)
         (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+
+
+def _warnings_to(path: Path) -> None:
+    """Let what the packages warn of in this process be kept, too: Ray shows nobody what its workers say."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("painmodels").addHandler(handler)
 
 
 class WorkerSearcher(Searcher):

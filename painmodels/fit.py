@@ -64,7 +64,7 @@ def fit(
     `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 … classes - 1. A `per_frame`
     network takes (N, T, F) and is trained on the N·T frames, each with its trial's label. `initial` replaces some of
     the initial weights; `on_epoch` is called with each row of the curve. Raises ValueError for inputs and labels that
-    do not fit each other, a checkpoint of another fit, and training that diverges.
+    do not fit each other and for training that diverges.
     """
     check_inputs(network, inputs, labels, classes=settings.classes)
     with one_thread(), precision(tf32=settings.tf32):
