@@ -188,6 +188,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from dataprep.exclusions import read_exclusions
     from grid import cells, show
     from grid.earlier import Earlier
+    from grid.layout import check_layout
     from grid.masking import masked
     from grid.plan import Planner
     from grid.progress import Hashing
@@ -213,6 +214,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     if options.store and not options.plan:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")
+    check_layout(store)
     data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
 

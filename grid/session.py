@@ -30,6 +30,7 @@ from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
 from grid.jobs import Plan
 from grid.keys import Stage
+from grid.lease import leased, sweep
 from grid.notes import notes
 from grid.plan import Planner
 from grid.prepare import VideoJob, known_defects
@@ -97,8 +98,11 @@ class Session:
         unusable = self.defects[len(self.survey.excluded) :]
         if strict and unusable:
             raise InputError(f"{len(unusable)} recordings cannot be used, and --strict was given: {unusable[0].reason}")
-        suspects = self.store.running()
-        self.store.sweep()
+        with leased(self.store, out=self.out) as self.store:
+            self._run(address=address, in_process=in_process, strict=strict)
+
+    def _run(self, *, address: str | None, in_process: bool, strict: bool) -> None:
+        suspects = sweep(self.store)
         self._say_what_is_wanted()
         stored = {name: self.store.keys(name) for name in ("features", "signals")}
         aside = {(d.part, d.trial_id) for d in self.defects}

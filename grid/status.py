@@ -22,6 +22,7 @@ from rich.text import Text
 from dataprep.places import Place
 from dataprep.records import InputError
 from grid.jobs import Plan
+from grid.layout import check_layout
 from grid.learned import KEY, Mark, by_verdict
 from grid.results import cell_record, write_json
 from grid.store import Store
@@ -86,6 +87,7 @@ def snapshot(out: Path) -> Snapshot:
         raise InputError(f"{out}: no grid was begun here (there is no {PLAN}); expected the --out of a run")
     plan = json.loads(path.read_text(encoding="utf-8"))
     store = Store(out / "store")
+    check_layout(store)
     wanted: dict[str, set[str]] = {name: set(keys) for name, keys in plan["prepare"].items() if keys}
     for cell in plan["cells"]:
         for fit in cell["fits"]:

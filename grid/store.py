@@ -26,19 +26,24 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save, save_file
 
-from dataprep.places import Place, Remote, pointed, remove_tree, write_whole
+from dataprep.places import Place, Remote, pointed, remove_tree, sync_folder, write_whole
 from dataprep.records import InputError
 from grid.keys import Stage
+
+DRAFTS, MARKS, TUNE = ".drafts", ".running", ".tune-"
+"""What is unfinished, below a store's root. Every entry begins with its owner's name (grid/lease.py) and a point."""
+TRIES = 3
 
 
 @dataclass(frozen=True)
 class Store:
     """Artefacts below `root`: a folder, a prefix of a bucket, or a file that holds its URI (see `--store`).
 
-    Safe with many writers: who comes second with a key leaves the first's, or, in a bucket, puts the same in its place.
+    Safe with many writers: who comes second with a key leaves the first's. `owner` is the driver's name (grid/lease.py).
     """
 
     root: Place
+    owner: str = "nobody"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", pointed(self.root))
@@ -52,11 +57,12 @@ class Store:
         return (self.folder(stage.name, stage.key) / "manifest.json").exists()
 
     def keys(self, stage_name: str) -> set[str]:
-        """All keys stored for a stage, from one listing of its folder."""
+        """All keys stored for a stage: what is there and complete."""
         folder = self.root / stage_name
         if isinstance(folder, Remote):
             return {at.parent.name for at, _, _ in _below(folder) if at.name == "manifest.json"}
-        return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        found = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        return {name for name in found if (folder / name / "manifest.json").exists()}
 
     def write(self, stage: Stage, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Publish an artefact: named arrays and JSON-able facts. A second writer of the same key changes nothing.
@@ -71,29 +77,50 @@ class Store:
                 (final / "arrays.safetensors").write_bytes(save(arrays))
                 (final / "manifest.json").write_bytes(json.dumps(manifest, indent=1).encode())
             return
-        if final.exists():
-            return
-        draft = self.root / ".drafts" / f"{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
-        try:
-            draft.mkdir(parents=True)
-            save_file(arrays, draft / "arrays.safetensors")
-            with open(draft / "arrays.safetensors", "rb") as file:  # file systems over a network say here that they are full
-                os.fsync(file.fileno())
-            with open(draft / "manifest.json", "w", encoding="utf-8") as file:
-                json.dump(manifest, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            assert isinstance(final, Path)
-            final.parent.mkdir(parents=True, exist_ok=True)
+        assert isinstance(final, Path)
+        for once_more in reversed(range(TRIES)):
+            if self.has(stage):
+                return
+            draft = self.root / DRAFTS / f"{self.owner}.{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
             try:
-                os.rename(draft, final)
-            except OSError:
-                if not final.exists():
-                    raise
-        except (OSError, SafetensorError) as error:
-            raise OSError(f"{self.root}: cannot write {stage.name}/{stage.key}: {error} ({self._left()})") from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+                self._publish(draft, final, arrays, manifest)
+                return
+            except (OSError, SafetensorError) as error:
+                if once_more and not draft.exists():  # somebody took this process for dead, and cleaned up behind it
+                    continue
+                raise OSError(f"{self.root}: cannot write {stage.name}/{stage.key}: {error} ({self._left()})") from error
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def _publish(self, draft: Path, final: Path, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
+        draft.mkdir(parents=True)
+        save_file(dict(arrays), draft / "arrays.safetensors")
+        with open(draft / "arrays.safetensors", "rb") as file:  # file systems over a network say here that they are full
+            os.fsync(file.fileno())
+        with open(draft / "manifest.json", "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(draft)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(draft, final)
+        except OSError:
+            if (final / "manifest.json").exists():  # another writer was first
+                return
+            if not final.exists():
+                raise
+            self._put_away(final)  # it lacks its manifest: a removal was cut short there
+            os.rename(draft, final)
+        sync_folder(final.parent)
+
+    def _put_away(self, folder: Path) -> None:
+        """Take a folder out of its place in one step, then remove it."""
+        aside = Path(str(self.root), DRAFTS, f"{self.owner}.{uuid.uuid4().hex[:8]}")
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.rename(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def arrays(self, stage: Stage) -> dict[str, np.ndarray]:
         """The arrays of an artefact. Raises FileNotFoundError if there is none, ValueError if the file is something else."""
@@ -122,14 +149,18 @@ class Store:
             return []
 
     def remove(self, stage_name: str, key: str) -> None:
-        """Remove an artefact, what makes it complete first."""
-        (self.folder(stage_name, key) / "manifest.json").unlink(missing_ok=True)
-        remove_tree(self.folder(stage_name, key))
+        """Remove an artefact in one step: it is there whole, or not at all. In a bucket, what makes it complete goes first."""
+        folder = self.folder(stage_name, key)
+        if isinstance(folder, Path):
+            self._put_away(folder)
+            return
+        (folder / "manifest.json").unlink(missing_ok=True)
+        remove_tree(folder)
 
     @contextmanager
     def marked(self, stage: Stage) -> Iterator[None]:
         """While inside, the stage is shown as running (grid/status.py). A mark means nothing to the work itself."""
-        mark = self.root / ".running" / f"{stage.name}-{stage.key}"
+        mark = self.root / MARKS / f"{self.owner}.{stage.name}-{stage.key}"
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         try:
@@ -137,16 +168,9 @@ class Store:
         finally:
             mark.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what interrupted writers left behind. Called by the driver alone, before any worker starts."""
-        for leftover in (".drafts", ".running"):
-            remove_tree(self.root / leftover)
-        for scratch in self.root.glob(".tune-*"):
-            remove_tree(scratch)
-
     def running(self) -> set[str]:
         """The marks there are now: `<stage>-<key>`."""
-        return {at.name for at in (self.root / ".running").glob("*")}
+        return {at.name.rpartition(".")[2] for at in (self.root / MARKS).glob("*")}
 
     def size(self) -> int:
         """Bytes of everything below the root."""
@@ -165,7 +189,7 @@ class Store:
         bucket, on this machine (nothing that the grid writes there is read again)."""
         self.root.mkdir(parents=True, exist_ok=True)
         beside = None if isinstance(self.root, Remote) else self.root
-        with tempfile.TemporaryDirectory(prefix=".tune-", dir=beside) as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{TUNE}{self.owner}.", dir=beside) as folder:
             yield folder
 
     def _left(self) -> str:

@@ -28,12 +28,14 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataprep.faults import guarded
 from grid.masking import masked
 from grid.mirror import Mirror, compare_page
+from grid.mirrors import note_mirror
 from grid.model_versions import register
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -67,6 +69,8 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
     try:
         _open_database(uri)
         mirror = Mirror(out, uri)
+        if uri != local_uri(out):
+            note_mirror(out, uri, mirror.name)
         counts = mirror.sync()
         return {**counts, "models": register(mirror) if models else 0}
     except MlflowException as error:
@@ -93,6 +97,12 @@ def _open_database(uri: str) -> None:
         why = str(error).strip().splitlines()[0]
         hint = "; its driver comes with pip install 'pain-grid[postgresql]'" if isinstance(error, ImportError) else ""
         raise MlflowException(f"{masked(uri)}: {masked(why)}{hint}") from None
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client of a server or database that answers. Raises MlflowException at once if it does not."""
+    _open_database(uri)
+    return MlflowClient(uri, registry_uri=uri)
 
 
 def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:

@@ -63,7 +63,7 @@ def _digest(state: Mapping[str, np.ndarray]) -> np.ndarray:
     for name in sorted(state):
         array = np.ascontiguousarray(state[name])
         found.update(f"{name} {array.dtype} {np.shape(state[name])}\n".encode())
-        found.update(array.reshape(-1).view(np.uint8))
+        found.update(array.tobytes())
     return np.frombuffer(found.digest(), np.uint8).copy()
 
 
@@ -142,7 +142,7 @@ def _unfit(state: Mapping[str, np.ndarray], model: torch.nn.Module, signature: n
     for name, _ in model.named_parameters():
         for key in _ADAM:
             expected[f"adam/{name}/{key}"] = ((), np.dtype(np.float32)) if key == "step" else expected[f"model/{name}"]
-    n_epochs = len(state["curve"]) if np.ndim(state.get("curve")) == 2 else 0
+    n_epochs = len(state["curve"]) if "curve" in state and state["curve"].ndim == 2 else 0
     expected |= {"curve": ((n_epochs, len(_COLUMNS)), np.dtype(float)), _NORM: ((n_epochs,), np.dtype(float))}
     expected["signature"] = (signature.shape, signature.dtype)
     found = {key: (value.shape, value.dtype) for key, value in state.items()}

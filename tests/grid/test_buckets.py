@@ -24,6 +24,7 @@ from dataprep.places import Remote, place
 from grid.forget import main as store_main
 from grid.keys import Stage
 from grid.launch import main
+from grid.lease import sweep
 from grid.status import snapshot
 from grid.store import Store
 from painmodels.export import from_run
@@ -83,7 +84,7 @@ def test_an_artefact_in_a_bucket_is_there_once_it_is_complete(s3: Remote) -> Non
         assert store.running() == {f"x-{stage.key}"}
     assert store.running() == set()
     (store.root / ".running" / "left-behind").touch()
-    store.sweep()
+    sweep(store)
     assert store.running() == set()
     assert store.has(stage)
     assert store.size() > 0
