@@ -162,9 +162,7 @@ def test_a_store_at_work_is_left_alone(shared: Path, subject: str, tmp_path: Pat
     assert (at / "a/predictions.parquet").exists()
 
 
-def test_what_cannot_be_removed_is_said(
-    shared: Path, subject: str, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_what_cannot_be_removed_is_said(shared: Path, subject: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """The search at the end is a search, not a formality."""
     at = copied(shared, tmp_path / "at")
     note = at / "s/notes.txt"
@@ -201,14 +199,11 @@ def test_a_name_in_a_database_is_found(tmp_path: Path) -> None:
     assert residue(tmp_path, "071309_w_21") == [str(tmp_path / "x.db")]
 
 
-def test_what_a_server_holds_is_listed(
-    tiny_grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_what_a_server_holds_is_listed(shared: Path, subject: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Another database than the folder's own stands for a server; one that does not answer is told of, too."""
     from grid import tracking
 
-    out = Path(shutil.copytree(tiny_grid, tmp_path / "out"))
-    subject = str(pd.read_parquet(out / "predictions.parquet").subject_name.iloc[0])
+    out = copied(shared, tmp_path / "at") / "a"
     tracking.sync(out, f"sqlite:///{tmp_path / 'elsewhere.db'}")
     for again in range(2):
         assert forget_main(["forget", subject, "--out", str(out)]) == 0
