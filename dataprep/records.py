@@ -65,7 +65,8 @@ class DataSet:
     """How to read one data set: the whole contract of a file in `dataprep/datasets/`, which exports it as `DATASET`.
 
     A trial lasts `n_steps / clock_hz` seconds; step k is the moment k / clock_hz after its start, for video frames
-    and for signals alike. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
+    and for signals alike. Raise `version` when `read_signals` starts to give other values: what was made of the old ones is then
+    made again. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
     subjects of a fixed split, where one has been published for the data set; `rates_hz` the rate of each channel's samples, where
     it is the same in all files.
 
@@ -91,6 +92,7 @@ class DataSet:
     holdout: frozenset[str] | None = None
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     layout: str = ""
+    version: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Content hashes of recordings: identity follows what a file holds, not where it lies or when it was copied.
 
-Hashes are remembered beside the store by path, size and modification time, so that a data set is read for this once.
-They are the same in a folder and in a bucket: so are all keys.
+Hashes are remembered beside the store by path, size, and the times of modification and of change, so that a data set is read for
+this once. The time of change cannot be set back: a recording that was replaced by one of the same size and modification time has
+another. A file that changed a moment ago is not remembered, since it may change again within the same tick of the clock. Hashes
+are the same in a folder and in a bucket: so are all keys.
 """
 
 from __future__ import annotations
@@ -9,37 +11,46 @@ from __future__ import annotations
 import json
 import os
 import stat as stat_module
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dataprep.places import Remote, digest, place
+
+FRESH_S = 2.0
+"""The coarsest tick of a file system's clock that is met (FAT)."""
 
 
 def fingerprints(
     files: Iterable[str], memory: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> dict[str, str]:
     """SHA-256 (16 hex digits) of each file; an unreadable file is left out. `memory` is a JSON file, made or extended."""
-    known: dict[str, list] = {}
+    known: dict[str, Any] = {}
     if memory.exists():
         try:
             known = json.loads(memory.read_text(encoding="utf-8"))
         except ValueError:
             known = {}  # cut short by a full disk or a kill of an older version: hash again
+    known = known if isinstance(known, dict) else {}
     wanted = sorted(set(files))
     found: dict[str, str] = {}
-    todo: list[tuple[str, list]] = []
+    todo: list[tuple[str, list[int]]] = []
     for file, mark in _marks(wanted):
-        if file in known and known[file][:2] == mark:
-            found[file] = known[file][2]
+        entry = known.get(file)
+        if isinstance(entry, list) and len(entry) == len(mark) + 1 and entry[:-1] == mark:
+            found[file] = entry[-1]
         else:
             todo.append((file, mark))
     with ThreadPoolExecutor(8) as pool:
         for done, ((file, mark), value) in enumerate(zip(todo, pool.map(_hash, (f for f, _ in todo)), strict=True), 1):
             if value is not None:
                 found[file] = value
-                known[file] = [*mark, value]
+                known.pop(file, None)
+                if _settled(file, mark):
+                    known[file] = [*mark, value]
             if on_progress:
                 on_progress(done, len(todo))
     if todo:
@@ -51,7 +62,7 @@ def fingerprints(
 
 
 def _marks(files: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
-    """Size and time of change of each regular file; of those in a bucket, from one listing of each folder."""
+    """Size and times in ns of each regular file; in a bucket, where nobody can set a time, from one listing of each folder."""
     listed: dict[str, list[int]] = {}
     seen: set[Remote] = set()
     for file in files:
@@ -67,7 +78,15 @@ def _marks(files: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
         with suppress(OSError):
             stat = at.stat()
             if stat_module.S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
-                yield file, [stat.st_size, stat.st_mtime_ns]
+                yield file, [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _settled(file: str, mark: list[int]) -> bool:
+    """Whether a file of this machine is what it was before it was hashed, and has been for a while."""
+    if isinstance(place(file), Remote):
+        return True
+    now = next((found for _, found in _marks([file])), None)
+    return now == mark and abs(time.time() - mark[-1] / 1e9) > FRESH_S
 
 
 def _hash(file: str) -> str | None:

@@ -18,7 +18,7 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from grid.axes import AXES, spread, with_axes
-from grid.cells import CELL
+from grid.cells import CELL, row
 from grid.keys import digest
 from grid.learned import UNKNOWN, Mark, by_verdict
 from grid.metrics import METRICS
@@ -72,7 +72,7 @@ class Mirror:
             for cell in self.cells:
                 if cell["status"] != "impossible":
                     rows[cell["modality"], cell["scenario"]].append(cell)
-            self.row_ids = _all(pool, lambda row: self._row(*row), [(*key, cells) for key, cells in rows.items()])
+            self.row_ids = _all(pool, lambda found: self._row(*found), [(*key, cells) for key, cells in rows.items()])
             if searches := _read_searches(self.out):
                 every.append(search_runs := Runs(self.client, f"{self.name} searches", self.place))
                 _all(pool, lambda search: mirror_search(search_runs, search, self._common()), searches)
@@ -108,6 +108,9 @@ class Mirror:
             for name, value in fit["settings"].items():
                 found[f"{fit['role']}.{name}"].add(str(value))
         out = {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
+        if any("video" in row(cell["modality"]).parts for cell in cells):
+            out |= {f"faces.{name}": str(value) for name, value in sorted(self.run["experiment"].get("faces", {}).items())}
+            out["trunk.fingerprint"] = self.run["trunk"]["fingerprint"]
         return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:

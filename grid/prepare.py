@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from dataprep import faces
 from dataprep.records import DataSet, Defect, Trial
-from grid.keys import Stage
+from grid.keys import Stage, digest
 from grid.store import Store
 from painmodels.backbones import backbone
 from painmodels.fit import one_thread
@@ -102,11 +102,16 @@ class VideoJob:
 
 @dataclass(frozen=True)
 class SignalsJob:
-    """All trials of one subject that have signals. `dataset` is the name of the reader."""
+    """All trials of one subject that have signals. `dataset` is the name of the reader, `channels` are those to prepare.
+
+    `keys`: trial id -> what its signals are made of, whichever channels and other trials are prepared beside them.
+    """
 
     subject: str
     trials: tuple[Trial, ...]
     dataset: str
+    channels: tuple[str, ...]
+    keys: Mapping[str, str] = field(hash=False)
     stage: Stage
 
 
@@ -131,15 +136,13 @@ def video_job(trial: Trial, mark: str, *, settings: faces.FaceSettings, trunk: T
 
 
 def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str], dataset: DataSet) -> SignalsJob:
-    """The job for a subject's trials; `marks` are the content hashes of their signal files."""
-    params = {
-        "dataset": dataset.name,
-        "clock_hz": dataset.clock_hz,
-        "n_steps": dataset.n_steps,
-        "channels": list(dataset.channels),
-    }
-    params["trials"] = [[t.trial_id, t.start_s, marks[t.signals or ""]] for t in trials]
-    return SignalsJob(subject, trials, dataset.name, Stage("signals", SIGNALS_VERSION, params))
+    """The job for a subject's trials, on the channels of `dataset`; `marks` are the content hashes of their signal files."""
+    reader = {"dataset": dataset.name, "reader_version": dataset.version}
+    read = {**reader, "clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    keys = {t.trial_id: digest([SIGNALS_VERSION, read, t.start_s, marks[t.signals or ""]]) for t in trials}
+    params = {**read, "channels": list(dataset.channels), "trials": [[t.trial_id, keys[t.trial_id]] for t in trials]}
+    stage = Stage("signals", SIGNALS_VERSION, params)
+    return SignalsJob(subject, trials, dataset.name, dataset.channels, keys, stage)
 
 
 def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
@@ -194,7 +197,7 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
     from dataprep.signals import prepare_signals
 
     started = time.monotonic()
-    x_NTC, ids, defects = prepare_signals(job.trials, dataset_named(job.dataset))
+    x_NTC, ids, defects = prepare_signals(job.trials, replace(dataset_named(job.dataset), channels=job.channels))
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
     facts["quarantined"] = {d.trial_id: d.reason for d in defects}
     store.write(job.stage, {"x": x_NTC}, facts)

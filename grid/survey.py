@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dataprep.datasets import dataset as dataset_named
@@ -16,7 +16,7 @@ from dataprep.exclusions import Exclusion, excluded
 from dataprep.places import Place
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from grid import prepare
-from grid.cells import row
+from grid.cells import SIGNALS, row
 from grid.config import Experiment
 from grid.fingerprints import fingerprints
 from grid.jobs import Inputs
@@ -31,6 +31,8 @@ class Survey:
 
     `classes` are the ids of the task's classes in the order of their labels. `defects` are recordings known to be unusable,
     `excluded` those left out by hand.
+    `dataset` has the channels alone that these rows use, in the data set's order; trials are in the order of subjects and ids,
+    however the data set lists them. `fingerprint` is of all recordings of the task's classes, whatever the rows use of them.
     """
 
     dataset: DataSet
@@ -64,7 +66,7 @@ class Survey:
         """The usable recordings, those of `broken` and those left out by hand apart."""
         bad = {(d.trial_id, d.part) for d in (*broken, *self.excluded)}
         video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
-        signals = {t.trial_id: s.stage.key for s in self.signals for t in s.trials if (t.trial_id, "signals") not in bad}
+        signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
         return Inputs(self.index, {"video": video, "signals": signals})
 
 
@@ -90,23 +92,26 @@ def survey(
     reader = dataset_named(dataset) if dataset else recognise(path)
     trials, found = reader.read_trials(path)
     classes = task_classes(experiment, reader)
-    of_classes = [t for t in trials if t.class_id in classes]
+    of_classes = sorted((t for t in trials if t.class_id in classes), key=lambda t: (t.subject, t.trial_id))
     if not of_classes:
         wanted = " or ".join(reader.classes[c] for c in classes)
         raise InputError(f"{path}: found {len(trials)} trials, none of class {wanted}")
     index = SampleIndex.of(of_classes, classes=classes)
-    parts = {part for name in rows for part in row(name).parts}
+    asked = [row(name) for name in rows]
+    parts = {part for r in asked for part in r.parts}
+    used = {SIGNALS[signal] for r in asked for signal in r.signals}
+    reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
     defects = [d for d in found if d.part in {"index", *parts}]
     members = _subjects_of(experiment, reader, index, scenarios)
     chosen = [t for t in of_classes if t.subject in members]
-    files = [f for t in chosen for p, f in (("video", t.video), ("signals", t.signals)) if f and p in parts]
+    files = [file for t in of_classes for file in (t.video, t.signals) if file]
     marks = fingerprints(files, memory, on_progress=on_progress)
     for t in chosen:
         for part, file in (("video", t.video), ("signals", t.signals)):
             if part in parts and file and file not in marks:
                 defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
     content = digest(
-        [[t.trial_id, t.class_id, marks.get(t.video or "", ""), marks.get(t.signals or "", ""), t.start_s] for t in chosen]
+        [[t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals)), t.start_s] for t in of_classes]
     )
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
