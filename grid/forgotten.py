@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 
 from dataprep.places import Place, write_whole
+from dataprep.records import InputError
 from grid.store import Store
 
 FOLDER = ".forgotten"
@@ -44,6 +45,15 @@ def unfinished(store: Store) -> bool:
             if not at.name.startswith(".") and json.loads(at.read_text(encoding="utf-8"))["state"] == BEGUN:
                 return True
     return False
+
+
+def refuse_unfinished(store: Store) -> None:
+    """Raises InputError if a removal was begun here and has not ended: nothing may be built on half of one."""
+    if unfinished(store):
+        raise InputError(
+            f"{store.root}: the removal of a subject was begun here and has not ended; finish it by the same command "
+            "(python -m grid.store forget SUBJECT --out DIR), then start this again"
+        )
 
 
 def _find(store: Store, subject: str) -> Place | None:

@@ -188,6 +188,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from dataprep.exclusions import read_exclusions
     from grid import cells, show
     from grid.earlier import Earlier
+    from grid.forgotten import refuse_unfinished
     from grid.layout import check_layout
     from grid.masking import masked
     from grid.plan import Planner
@@ -215,6 +216,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")
     check_layout(store)
+    if not options.plan:
+        refuse_unfinished(store)
     data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from dataprep.places import Place, Remote, remove_tree, write_whole
 from dataprep.records import InputError
-from grid.forgotten import unfinished
+from grid.forgotten import refuse_unfinished
 from grid.layout import check_layout, mark_layout
 from grid.store import DRAFTS, MARKS, TUNE, Store
 
@@ -87,11 +87,8 @@ def leased(store: Store, *, alone: bool = False, out: Path | None = None) -> Ite
     beat = threading.Thread(target=_beat, args=(at, stop), name="lease", daemon=True)
     try:
         _refuse(store, owner)
-        if not removing and unfinished(store):
-            raise InputError(
-                f"{store.root}: the removal of a subject was begun here and has not ended; finish it by the same command "
-                "(python -m grid.store forget SUBJECT --out DIR), then start this again"
-            )
+        if not removing:
+            refuse_unfinished(store)
         mark_layout(store)
         if out and (out / "store").is_file():  # a folder with a store of its own is beside it
             note_folder(store, out)

@@ -110,7 +110,7 @@ class Mirror:
         out = {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
         if any("video" in row(cell["modality"]).parts for cell in cells):
             out |= {f"faces.{name}": str(value) for name, value in sorted(self.run["experiment"].get("faces", {}).items())}
-            out["trunk.fingerprint"] = self.run["trunk"]["fingerprint"]
+            out["trunk.fingerprint"] = self.run["trunk"].get("fingerprint", "")
         return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
