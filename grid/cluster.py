@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -120,6 +121,28 @@ def probe(address: str, *, seconds: float = 5.0) -> None:
         ) from None
 
 
+SOCKET_NAME = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1")
+SOCKET_LIMIT = 107  # bytes in the path of a socket, of Linux
+
+
+def short_folder() -> dict[str, str]:
+    """Ray's own folder, where the one for temporary files is too long for the names of its sockets; else nothing.
+
+    Raises InputError where no other can be found.
+    """
+    usual = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    over = len(os.fsencode(usual)) + SOCKET_NAME - SOCKET_LIMIT
+    if over <= 0:
+        return {}
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
+        if os.access(folder, os.W_OK | os.X_OK):
+            return {"_temp_dir": tempfile.mkdtemp(prefix="ray-", dir=folder)}
+    raise InputError(
+        f"TMPDIR={usual}: is {over} bytes too long for the names of Ray's sockets, which may have {SOCKET_LIMIT}; "
+        "expected a shorter one in TMPDIR"
+    )
+
+
 class Cluster:
     """A Ray cluster: the one at `address`, or one started on this machine with its dashboard off and its logs kept to itself."""
 
@@ -131,7 +154,7 @@ class Cluster:
             # "local": never the Ray that somebody else happens to run on this machine
             options: dict[str, Any] = {"address": address or "local"}
             if not address:
-                options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+                options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **short_folder()}
                 # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
                 services.resolve_ip_for_localhost = lambda host: host
             ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)

@@ -186,7 +186,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     from dataprep.exclusions import read_exclusions
-    from grid import cells, show
+    from grid import cells, probes, show
     from grid.earlier import Earlier
     from grid.forgotten import refuse_unfinished
     from grid.layout import check_layout
@@ -236,6 +236,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     _refuse_impossible(plan)
     if options.plan:
         print(show.plan_text(experiment, found, plan, store))
+        print(f"\n{probes.places(out, store.root, options.tracking_uri)}")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:

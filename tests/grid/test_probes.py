@@ -1,0 +1,58 @@
+"""What --plan says of the places that a run would use, and where Ray puts its sockets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataprep.records import InputError
+from grid import probes
+from grid.launch import main
+
+
+def test_a_plan_tells_and_checks_its_places(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = ["--all", "--plan", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
+    out = tmp_path / "out"
+    assert main([*given, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert f"results     {out} (" in told
+    assert f"artefacts   {out / 'store'} (new)" in told
+    assert f"tracking    a database in {out}" in told
+    assert not (out / "store").exists()
+    assert main([*given, "--out", str(out), "--tracking-uri", "http://127.0.0.1:9"]) == 0
+    assert "nothing answers there now" in capsys.readouterr().out
+    assert main([*given, "--out", str(out), "--tracking-uri", "htp://127.0.0.1"]) == 2
+    assert "--tracking-uri" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([*given, "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert main([*given, "--out", str(out), "--store", str(tmp_path / "file")]) == 2
+    assert "--store" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_to() -> None:
+    with pytest.raises(InputError, match=r"--out .*(may be written|is a file)"):
+        probes.folder("--out", Path("/proc/self/status/x"))
+    if os.geteuid():
+        with pytest.raises(InputError, match="may be written"):
+            probes.folder("--out", Path("/usr/x"))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_long_folder_for_temporary_files_is_no_hindrance(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("a-long-name-" * 8)
+    long.mkdir()
+    command = [sys.executable, "-m", "grid.launch", "--modalities", "eda", "--scenarios", "all87", "--folds", "0"]
+    named = ["--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "TMPDIR": str(long)}
+    environment.pop("RAY_TMPDIR", None)
+    done = subprocess.run([*command, *named], capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "report.html").exists()
