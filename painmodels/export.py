@@ -24,21 +24,22 @@ from dataprep.outputs import check_folder
 from dataprep.places import pointed
 from dataprep.records import InputError
 from painmodels.backbones import backbone
-from painmodels.model import Model
+from painmodels.cells import folds_of, full_name, the_cell
+from painmodels.model import Ensemble, Model
 from painmodels.model_files import FORMAT, read_json
 from painmodels.onnx_files import write_onnx
 from painmodels.spatial import trunk_fingerprint, whole_state
 from painmodels.wheel import write_wheel
 
 
-def from_run(run: Path, cell: str) -> Model:
+def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     """The model of a finished cell, named `row/scenario/fold0`, or `row/scenario/subject/repeat1/seed2/fold0` in full.
 
     A name without them means the run's protocol, its first partition (repeat 0) and its first fit seed.
 
     Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
     """
-    about, record = read_json(run / "run.json"), _cell(run, cell)
+    about, record = read_json(run / "run.json"), the_cell(run, cell)
     experiment, reader = about["experiment"], dataset(about["data"]["name"])
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
@@ -70,7 +71,7 @@ def from_run(run: Path, cell: str) -> Model:
         tensors |= {f"trunk.{name}": value for name, value in state.items()}
     description = {
         "format": FORMAT,
-        "cell": _full_name(record),
+        "cell": full_name(record),
         "experiment": experiment["name"],
         "synthetic": about["data"]["synthetic"],
         "reader": reader.name,
@@ -82,40 +83,16 @@ def from_run(run: Path, cell: str) -> Model:
         "trunk": trunk,
         "networks": networks,
     }
-    return Model(description, tensors)
+    return Model(description, tensors, device=device)
 
 
-def _cell(run: Path, cell: str) -> dict[str, Any]:
-    """The record of the cell in cells.json."""
-    records = read_json(run / "cells.json")
-    first = min((r.get("seed", 0) for r in records), default=0)
-    named = {name: r for r in records for name in reversed(_names(r, first))}
-    found = named.get(cell)
-    if found is None:
-        shortest = [_names(r, first)[0] for r in records]
-        raise InputError(
-            f"{run}: found no cell {cell!r}, expected one of {len(shortest)} such as {', '.join([*shortest[:3], *shortest[-1:]])}"
-        )
-    if found["status"] != "done":
-        raise InputError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
-    return found
-
-
-def _full_name(record: dict[str, Any]) -> str:
-    """Row, scenario, protocol and fold, and before the fold the partition and the fit seed where they are not 0."""
-    parts = [str(record[name]) for name in ("modality", "scenario", "protocol")]
-    parts += [f"{name}{record[name]}" for name in ("repeat", "seed") if record.get(name)]
-    return "/".join([*parts, f"fold{record['fold']}"])
-
-
-def _names(record: dict[str, Any], first_seed: int) -> list[str]:
-    """What a cell may be called, the shortest name first: what is the run's first, or its only one, may be left out."""
-    repeat, seed = record.get("repeat", 0), record.get("seed", 0)
-    repeats = ["", "repeat0/"] if repeat == 0 else [f"repeat{repeat}/"]
-    seeds = ["", f"seed{seed}/"] if seed == first_seed else [f"seed{seed}/"]
-    row = f"{record['modality']}/{record['scenario']}"
-    places = [f"{r}{s}fold{record['fold']}" for r in repeats for s in seeds]
-    return [f"{row}{protocol}/{place}" for protocol in ("", f"/{record['protocol']}") for place in places]
+def any_from_run(run: Path, name: str, *, device: str = "cpu") -> Model | Ensemble:
+    """The model of a finished cell, or where `name` has no fold (`eda/all87`), of all folds together. Raises ValueError."""
+    names = folds_of(run, name)
+    if not names:
+        return from_run(run, name, device=device)
+    members = [from_run(run, each, device=device) for each in names]
+    return members[0] if len(members) == 1 else Ensemble(members, name=f"{name} ({len(members)} folds)")
 
 
 def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -11,7 +11,7 @@ looked for again. A recording of minutes is meant: 20 MB of features a minute ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,17 @@ class Event:
 
 
 def over_time(
-    model: Predictor, *, video: File | None = None, signals: File | None = None, hop_s: float = 1.0
+    model: Predictor,
+    *,
+    video: File | None = None,
+    signals: File | None = None,
+    hop_s: float = 1.0,
+    show: Callable[[float, np.ndarray], None] = lambda time_s, crop: None,
 ) -> list[Estimate]:
-    """An estimate for every window of a recording, in order. Raises RecordingError for a bad file, InputError where one lacks.
+    """An estimate for every window of a recording, in order; `hop_s` is brought to whole steps of the clock.
 
-    So it does for a recording that ends before the first window. An input that ends before another leaves a reason.
+    `show` is called with time and crop about once a second. An input that ends before another leaves a reason. Raises
+    RecordingError for a bad file, InputError where one lacks and for a recording that ends before the first window does.
     """
     model.check_given(video=video is not None, signals=signals is not None)
     if not hop_s > 0:
@@ -61,7 +67,7 @@ def over_time(
         lacking = [c for c in model.channels if c not in read]
         if lacking:
             raise InputError(f"{signals}: found channels {', '.join(read)}, expected {', '.join(lacking)} among them")
-        features_TF, seen_T = features(model, video) if model.uses_video and video is not None else (None, None)
+        features_TF, seen_T = features(model, video, show=show) if model.uses_video and video is not None else (None, None)
         ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.channels}
         if seen_T is not None:
             ends_s["the video"] = len(seen_T) / model.clock_hz
@@ -98,7 +104,9 @@ def over_time(
     return out
 
 
-def features(model: Predictor, video: File) -> tuple[np.ndarray, np.ndarray]:
+def features(
+    model: Predictor, video: File, *, show: Callable[[float, np.ndarray], None] = lambda time_s, crop: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Trunk features of all steps of a video, float16 (T, F), 0 where there is no face; and where there is one, (T,) bool.
 
     After the last frame one more step holds it, as `predict` does with the one frame that may be missing.
@@ -118,6 +126,8 @@ def features(model: Predictor, video: File) -> tuple[np.ndarray, np.ndarray]:
         seen.append(crop is not None)
         if crop is not None:
             waiting.append(crop)
+            if len(seen) % round(model.clock_hz) == 1:
+                show((len(seen) - 1) / model.clock_hz, crop)
         if len(waiting) == CHUNK:
             release()
     release()

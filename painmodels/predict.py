@@ -1,13 +1,18 @@
-"""What a trained row of the grid says of a recording, or of a folder of them.
+"""What a trained row of the grid says of a recording, of a long one over time, or of a folder of them.
 
+    python -m painmodels.predict --run DIR --list
     python -m painmodels.predict --run DIR --cell eda+video/all87/fold0 --video v.mp4 --signals x_bio.csv [--plot out.png]
+    python -m painmodels.predict --run DIR --cell eda+video/all87 …                       all folds: the mean of what they say
     python -m painmodels.predict --model FOLDER --folder RECORDINGS --out table.csv
+    python -m painmodels.predict --model FOLDER --video long.mp4 --hop 1 [--out p.csv] [--events events.csv] [--plot p.png]
 
-One recording: JSON on the standard output, `p_pain`, the probability of each class, and per step the spatial network's own
-score and the attention's weight where the row has them. A folder: CSV, a row a recording, those that cannot be read with the
-reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals `NAME_bio.csv`, found anywhere below the folder. Of a longer
-recording the first `n_steps` are used; for a running one see `painmodels.stream`. Research software: no output may guide
-anybody's care.
+One recording: JSON on the standard output, `p_pain`, the probability of each class, the class that is called and the threshold
+that it is called with, and per step the spatial network's own score and the attention's weight where the row has them. A folder:
+CSV, a row a recording, those that cannot be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv,
+.webm, .avi …), signals `NAME_bio.csv`, found anywhere below the folder. Of a longer recording the first `n_steps` are used, which is told; with --hop all
+of it, window after window (`painmodels.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows people
+of the training data: of them it says what it learned, so measure with single cells.
+Research software: no output may guide anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
 """
 
@@ -18,97 +23,38 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import numpy as np
 
 from dataprep.faults import guarded
-from dataprep.names import is_shadow
 from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError, RecordingError
-from painmodels.export import from_run
-from painmodels.model import Model, load
-from painmodels.predictions import Prediction
+from dataprep.video import open_video
+from painmodels.cells import cells
+from painmodels.export import any_from_run
+from painmodels.fit import one_thread
+from painmodels.folders import recordings
+from painmodels.model import load
+from painmodels.over_time import Event, over_time
+from painmodels.over_time import events as events_above
+from painmodels.plots import OverTime, plot, plot_over_time
+from painmodels.predictions import THRESHOLD, Estimate, Prediction
+from painmodels.predictor import Predictor
 
-VIDEOS = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".3gp",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".vob",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".wmv",
-    ".flv",
-)
-SIGNALS = "_bio.csv"
-COLUMNS = ("name", "p_pain", "called", "reason")
+COLUMNS = ("name", "p_pain", "called", "threshold", "reason")
 
 
-def recordings(folder: Path, model: Model) -> Iterator[tuple[str, Path | None, Path | None]]:
-    """Name, video and signals of every recording below a folder that has what the model uses, by name.
-
-    Names are matched without regard to case where that joins just two files; hidden files are none. Raises InputError if there
-    is no recording, or two files have one name. What may have been meant for one is said on the standard error.
-    """
-    found: dict[str, dict[str, Path]] = {}
-    others = []
-    for path in sorted(folder.rglob("*")):
-        if any(map(is_shadow, path.relative_to(folder).parts)) or path.is_dir():
-            continue
-        if path.suffix.lower() in VIDEOS:
-            part, name, used = "video", path.stem, model.uses_video
-        elif path.name.lower().endswith(SIGNALS):
-            part, name, used = "signals", path.name[: -len(SIGNALS)], model.uses_signals
-        else:
-            others.append(path)
-            continue
-        if not used:
-            continue
-        if part in found.setdefault(name, {}):
-            raise InputError(f"{folder}: found {found[name][part]} and {path}, expected one {part} file of a name")
-        found[name][part] = path
-    if others:
-        print(f"{folder}: {_not_taken(others)}", file=sys.stderr)
-    if not found:
-        said = f", but {_not_taken(others)}" if others else ""
-        raise InputError(f"{folder}: found no recording, expected NAME.mp4 or NAME{SIGNALS} there or below{said}")
-    joined = _joined(found)
-    for name in sorted(joined):
-        yield name, joined[name].get("video"), joined[name].get("signals")
-
-
-def _not_taken(others: Sequence[Path]) -> str:
-    seen = ", ".join(path.name for path in others[:3]) + (", …" if len(others) > 3 else "")
-    return f"{len(others)} other files are not taken ({seen}); a recording is NAME.mp4 (or another video) or NAME{SIGNALS}"
-
-
-def _joined(found: Mapping[str, dict[str, Path]]) -> dict[str, dict[str, Path]]:
-    """The recordings, a video and signals whose names differ in case alone being one where no third file has that name."""
-    alike: dict[str, list[str]] = {}
-    for name in found:
-        alike.setdefault(name.casefold(), []).append(name)
-    out = {}
-    for members in alike.values():
-        files = [item for name in members for item in found[name].items()]
-        if len(files) == len(dict(files)):
-            named = next((name for name in members if "video" in found[name]), members[0])
-            out[named] = dict(files)
-        else:
-            out |= {name: found[name] for name in members}
-    return out
-
-
-def facts(model: Model, found: Prediction) -> dict[str, Any]:
+def facts(model: Predictor, found: Prediction, *, threshold: float) -> dict[str, Any]:
     """A prediction as JSON types, with what it was made by."""
     out: dict[str, Any] = {"cell": model.about["cell"], "p_pain": round(found.p_pain, 6)}
+    out |= {"called": found.called(model.classes, threshold=threshold), "threshold": threshold}
     out["classes"] = {n: round(float(p), 6) for n, p in zip(model.classes, found.p_classes_K, strict=True)}
+    if found.members_M is not None:
+        out["p_pain_of_each"] = [round(float(p), 6) for p in found.members_M]
+    out["window_s"] = round(model.window_s, 3)
     out["time_s"] = [round(float(t), 3) for t in found.times_s_T]
     for name, values_T in (("frame_p_pain", found.frames_T), ("attention", found.attention_T)):
         if values_T is not None:
@@ -118,31 +64,7 @@ def facts(model: Model, found: Prediction) -> dict[str, Any]:
     return out
 
 
-def plot(model: Model, found: Prediction, path: Path) -> None:
-    """Draw the prediction over time into a picture: the score of each frame, and the attention's weight."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    drawn = [
-        (name, values_T)
-        for name, values_T in (("probability of pain, by frame", found.frames_T), ("attention", found.attention_T))
-        if values_T is not None
-    ]
-    figure, axes = pyplot.subplots(len(drawn) + 1, 1, figsize=(8, 1.2 + 2 * len(drawn)), squeeze=False)
-    bar = axes[0, 0]
-    bar.barh(0, found.p_pain, color="#b2182b")
-    bar.set(xlim=(0, 1), yticks=[], title=f"{model.about['cell']}: probability of pain {found.p_pain:.2f}")
-    for axis, (name, values_T) in zip(axes[1:, 0], drawn, strict=True):
-        axis.plot(found.times_s_T, values_T, color="#2166ac")
-        axis.set(ylabel=name, xlabel="seconds", ylim=(0, 1) if name.startswith("prob") else (0, None))
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
-
-
-def write_table(model: Model, folder: Path, out: Any) -> int:
+def write_table(model: Predictor, folder: Path, out: TextIO, *, threshold: float) -> int:
     """A CSV row for every recording of a folder into the open file `out`; gives how many could not be used."""
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -152,25 +74,52 @@ def write_table(model: Model, folder: Path, out: Any) -> int:
             found = model.predict(video=video, signals=signals)
         except (RecordingError, InputError, OSError) as error:  # NoEstimate among them
             failed += 1
-            table.writerow([name, "", "", str(error)])
+            table.writerow([name, "", "", threshold, str(error)])
         else:
-            table.writerow([name, f"{found.p_pain:.6f}", model.classes[int(found.p_classes_K.argmax())], ""])
+            table.writerow([name, f"{found.p_pain:.6f}", found.called(model.classes, threshold=threshold), threshold, ""])
     return failed
+
+
+def write_over_time(model: Predictor, found: Sequence[Estimate], out: TextIO, *, threshold: float) -> None:
+    """A CSV row for every window of a long recording."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("start_s", "end_s", "p_pain", "called", "threshold", "reason"))
+    for e in found:
+        p = e.prediction
+        said = ("", "") if p is None else (f"{p.p_pain:.6f}", p.called(model.classes, threshold=threshold))
+        table.writerow([f"{e.time_s - model.window_s:.3f}", f"{e.time_s:.3f}", *said, threshold, e.reason])
+
+
+def write_events(found: Sequence[Event], out: TextIO) -> None:
+    """A CSV row for every event."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("start_s", "end_s", "windows", "peak_p_pain", "peak_s"))
+    for e in found:
+        table.writerow([f"{e.start_s:.3f}", f"{e.end_s:.3f}", e.windows, f"{e.peak_p_pain:.6f}", f"{e.peak_s:.3f}"])
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m painmodels.predict", description="Predict with a trained row of the grid.")
     p.add_argument("--run", type=Path, metavar="DIR", help="a result folder of grid.launch, with --cell")
+    p.add_argument("--list", action="store_true", help="the cells of --run, one a line, and how they ended")
     p.add_argument(
-        "--cell", metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0; in full …/all87/repeat1/seed2/fold0"
+        "--cell",
+        metavar="ROW/SCENARIO[/FOLD]",
+        help="such as eda+video/all87/fold0, or eda+video/all87 for all folds; in full …/all87/repeat1/seed2/fold0",
     )
     p.add_argument("--model", type=Path, metavar="FOLDER", help="an exported model, instead of --run and --cell")
     p.add_argument("--video", type=Path, metavar="FILE")
     p.add_argument("--signals", type=Path, metavar="FILE")
     p.add_argument("--folder", type=Path, metavar="DIR", help="many recordings, instead of --video and --signals")
+    p.add_argument(
+        "--hop", type=float, metavar="S", help="all of a long recording: a window every S s (whole steps), as CSV"
+    )
+    p.add_argument("--events", type=Path, metavar="CSV", help="with --hop: when it was above the threshold")
+    p.add_argument("--threshold", type=float, default=THRESHOLD, help="above it a class of pain is called (default 0.5)")
     p.add_argument("--out", type=Path, metavar="FILE", help="write there instead of the standard output")
-    p.add_argument("--plot", type=Path, metavar="PNG", help="draw one recording's prediction over time")
+    p.add_argument("--plot", type=Path, metavar="PNG", help="draw one recording: probability, face, signals")
+    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
     return p
 
 
@@ -178,36 +127,111 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     p = parser()
     options = p.parse_args(arguments)
+    if options.list:
+        if not options.run or options.model:
+            p.error("--list tells the cells of --run DIR")
+        return guarded(lambda: _list(options.run))
     if bool(options.model) == bool(options.run) or bool(options.run) != bool(options.cell):
-        p.error("say which model: --run DIR with --cell NAME, or --model FOLDER")
-    if bool(options.folder) == bool(options.video or options.signals) or (options.folder and options.plot):
-        p.error("say what to predict: --video and --signals (one of them may do), or --folder without --plot")
+        p.error("say which model: --run DIR with --cell NAME (--list tells them), or --model FOLDER")
+    if bool(options.folder) == bool(options.video or options.signals) or (options.folder and (options.plot or options.hop)):
+        p.error("say what to predict: --video and --signals (one of them may do), or --folder without --plot and --hop")
+    if options.events and options.hop is None:
+        p.error("--events needs --hop: it tells when a long recording was above the threshold")
+    if not 0 <= options.threshold <= 1:
+        p.error(f"--threshold: found {options.threshold}, expected 0 to 1")
     return guarded(lambda: _command(options))
+
+
+def _list(run: Path) -> int:
+    for name, status in cells(run):
+        print(f"{name}  {status}")
+    return 0
 
 
 def _command(options: argparse.Namespace) -> int:
     given = [options.video, options.signals, *(sorted(options.folder.rglob("*")) if options.folder else [])]
     if options.out:
-        check_output("--out", options.out, endings=(".csv", ".txt") if options.folder else (".json", ".txt"), inputs=given)
+        tables = options.folder or options.hop is not None
+        check_output("--out", options.out, endings=(".csv", ".txt") if tables else (".json", ".txt"), inputs=given)
+    if options.events:
+        check_output("--events", options.events, endings=(".csv", ".txt"), inputs=[*given, options.out])
     if options.plot:
-        check_output("--plot", options.plot, endings=(".png",), inputs=[*given, options.out])
-    model = load(options.model) if options.model else from_run(options.run, options.cell)
+        check_output("--plot", options.plot, endings=(".png",), inputs=[*given, options.out, options.events])
+    model: Predictor
+    if options.model:
+        model = load(options.model, device=options.device)
+    else:
+        model = any_from_run(options.run, options.cell, device=options.device)
+    for name, used in (("video", model.uses_video), ("signals", model.uses_signals)):
+        if getattr(options, name) is not None and not used:
+            print(f"{model.about['cell']} uses no {name}: {getattr(options, name)} is not read", file=sys.stderr)
+            setattr(options, name, None)
+    if options.hop is not None:
+        return _over_time(model, options)
     failed = 0
     text = io.StringIO()
+    signals_TC: np.ndarray | None = None
+    crops: list[np.ndarray] = []
     if options.folder:
-        failed = write_table(model, options.folder, text)
+        failed = write_table(model, options.folder, text, threshold=options.threshold)
     else:
-        found = model.predict(video=options.video, signals=options.signals)
-        text.write(json.dumps(facts(model, found), indent=1, allow_nan=False) + "\n")
-    if options.out:
-        with drafted(options.out) as draft:
-            draft.write_text(text.getvalue(), encoding="utf-8")
-    else:
-        print(text.getvalue(), end="")
+        with one_thread():
+            video_TF, signals_TC = model.read(video=options.video, signals=options.signals, show=crops.extend)
+            found = model.of_arrays(video_TF, signals_TC)
+        text.write(json.dumps(facts(model, found, threshold=options.threshold), indent=1, allow_nan=False) + "\n")
+        _tell_rest(model, options)
     if options.plot:
         with drafted(options.plot) as draft:
-            plot(model, found, draft)
+            plot(model, found, draft, names=_names(options), signals_TC=signals_TC, crops=crops)
+    _write(options.out, text)
     return 1 if failed else 0
+
+
+def _over_time(model: Predictor, options: argparse.Namespace) -> int:
+    shown: list[tuple[float, np.ndarray]] = []
+    found = over_time(
+        model, video=options.video, signals=options.signals, hop_s=options.hop, show=lambda t, crop: shown.append((t, crop))
+    )
+    events = events_above(found, threshold=options.threshold, window_s=model.window_s)
+    text, told = io.StringIO(), io.StringIO()
+    write_over_time(model, found, text, threshold=options.threshold)
+    write_events(events, told)
+    if options.plot:
+        read = model.native_signals(options.signals) if options.signals else {}
+        signals = [(c, np.arange(len(read[c][0])) / read[c][1], read[c][0]) for c in model.channels]
+        with drafted(options.plot) as draft:
+            shown_s = OverTime(found, events, options.threshold)
+            plot_over_time(model, shown_s, draft, names=_names(options), signals=signals, faces=shown)
+    if options.events:
+        _write(options.events, told)
+    _write(options.out, text)
+    return 0
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    return [path.name for path in (options.video, options.signals) if path is not None]
+
+
+def _write(path: Path | None, text: io.StringIO) -> None:
+    if path is None:
+        print(text.getvalue(), end="")
+        return
+    with drafted(path) as draft:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _tell_rest(model: Predictor, options: argparse.Namespace) -> None:
+    """A line about what of a longer recording was not looked at."""
+    lasts_s = [0.0]
+    if options.video is not None:
+        opened = open_video(options.video, decoder=model.face_settings.decoder)
+        lasts_s.append(opened.declared / opened.rate_hz if opened.rate_hz else 0.0)
+    if options.signals is not None:
+        read = model.native_signals(options.signals)
+        lasts_s += [len(read[c][0]) / read[c][1] for c in model.channels]
+    if max(lasts_s) > 1.05 * model.window_s:
+        said = f"the first {model.window_s:g} s of {max(lasts_s):.1f} s were judged; --hop 1 judges all of it"
+        print(said, file=sys.stderr)
 
 
 if __name__ == "__main__":
