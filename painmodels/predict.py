@@ -8,10 +8,10 @@
 
 One recording: JSON on the standard output, `p_pain`, the probability of each class, the class that is called and the threshold
 that it is called with, and per step the spatial network's own score and the attention's weight where the row has them. A folder:
-CSV, a row a recording, those that cannot be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv,
-.webm, .avi …), signals `NAME_bio.csv`, found anywhere below the folder. Of a longer recording the first `n_steps` are used, which is told; with --hop all
-of it, window after window (`painmodels.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows people
-of the training data: of them it says what it learned, so measure with single cells.
+CSV, a row a recording, those that cannot be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals
+`NAME_bio.csv`, found anywhere below the folder. Of a longer recording the first `n_steps` are used, which is told; with --hop
+all of it, window after window (`painmodels.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows
+people of the training data: of them it says what it learned, so measure with single cells.
 Research software: no output may guide anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
 """

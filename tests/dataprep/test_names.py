@@ -13,7 +13,7 @@ from dataprep.census import of_files
 from dataprep.datasets import recognise
 from dataprep.datasets.biovid import CLASSES, DATASET, SUBJECTS
 from dataprep.records import InputError
-from painmodels.predict import recordings
+from painmodels.folders import recordings
 
 HEADER = "subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"
 
