@@ -3,8 +3,9 @@
 A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
 the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite,
 no-value (empty or NA fields), flat;
-to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped,
-duplicate (two files of the same bytes), orphan (a file that no trial names).
+to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped, frozen or
+spikes (a channel), tilted, turned or upside-down (a face), interlaced, duplicate (two files of the same bytes), orphan (a file
+that no trial names).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from dataprep import faces, names, places, video
+from dataprep import faces, names, oddities, places, video
 from dataprep.places import place
 from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals import NoValueError, on_clock
@@ -50,6 +51,7 @@ class VideoFacts:
     rate_hz: float
     width: int
     height: int
+    interlaced: bool = False
     face_share: float = -1.0
     faces: int = 0
 
@@ -125,10 +127,16 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
         if seen_faces["faces"] > 1:
             reason = f"{file}: found {seen_faces['faces']} faces; the largest is followed"
             found.append(_finding(facts.trial, "video", "faces", file, reason, unusable=False))
+        if not found or not found[0].unusable:
+            for kind, sentence in oddities.of_track(track, dataset.clock_hz):
+                found.append(_finding(facts.trial, "video", kind, file, f"{file}: {sentence}", unusable=False))
     about = replace(_file_facts(file, settings, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
     if about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
         reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
         found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
+    if about.interlaced:
+        reason = f"{file}: is stored interlaced; its rows are used as they are, so that what moves is seen twice"
+        found.append(_finding(facts.trial, "video", "interlaced", file, reason, unusable=False))
     thumbnail = middle[0] if middle and not any(f.unusable for f in found) else None
     return replace(facts, video=about, findings=(*facts.findings, *found), thumbnail_HWC=thumbnail)
 
@@ -136,23 +144,24 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
 def _file_facts(file: str, settings: faces.FaceSettings, *, count: bool) -> VideoFacts:
     """What the file itself says; with `count`, or where it does not say, frames are counted as far as they can be decoded."""
     n = width = height = 0
-    rate_hz = 0.0
+    rate_hz, interlaced = 0.0, False
     try:
         opened = video.open_video(file, stream=settings.stream)
         rate_hz = opened.rate_hz
         for frame in opened.frames:
-            n, width, height = n + 1, frame.width, frame.height
+            n, width, height, interlaced = n + 1, frame.width, frame.height, interlaced or frame.interlaced
             if not count and opened.declared:
-                return VideoFacts(opened.declared, rate_hz, width, height)
+                return VideoFacts(opened.declared, rate_hz, width, height, interlaced)
     except (RecordingError, OSError):
         pass  # the finding says why already
-    return VideoFacts(n, rate_hz, width, height)
+    return VideoFacts(n, rate_hz, width, height, interlaced)
 
 
 def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
     found: list[Finding] = []
     channels: dict[str, ChannelFacts] = {}
     x_TC = None
+    read: Mapping[str, tuple[np.ndarray, float]] = {}
     try:
         read = dataset.read_signals(facts.trial)
         channels = {name: channel_facts(values, rate_hz) for name, (values, rate_hz) in read.items()}
@@ -162,8 +171,12 @@ def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
         kind = "no-value" if isinstance(error, NoValueError) else kind
         kind = "flat" if kind == "unreadable" and any(c.flat for c in channels.values()) else kind
         found.append(_finding(facts.trial, "signals", kind, file, str(error)))
+    for name, (values, rate_hz) in read.items() if not found else ():
+        for kind, sentence in oddities.of_channel(values, rate_hz):
+            reason = f"{file}: channel {name!r}: {sentence}"
+            found.append(_finding(facts.trial, "signals", kind, file, reason, unusable=False))
     for name, c in channels.items():
-        if c.clipped >= CLIPPED_SHARE and not found:
+        if c.clipped >= CLIPPED_SHARE and not any(f.unusable for f in found):
             reason = f"{file}: channel {name!r}: found {c.clipped:.0%} of the samples stuck at the minimum or maximum"
             found.append(_finding(facts.trial, "signals", "clipped", file, reason, unusable=False))
     return replace(facts, channels=channels, findings=(*facts.findings, *found), x_TC=x_TC)
