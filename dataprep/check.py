@@ -41,6 +41,7 @@ from dataprep.video import DECODERS
 VERDICTS = ("clean", "usable with defects", "unusable")
 PARTS = ("video", "signals")
 FACES = "faces.png"
+FILES = (FACES, "signals.png", "findings.csv", "trials.csv", "census.json")
 SHOWN = 30  # findings listed in words
 
 
@@ -192,6 +193,17 @@ def write(found: dict[str, Any], dataset: DataSet, folder: Path) -> list[Path]:
         files.append(folder / "signals.png")
         with drafted(files[-1]) as draft:
             overview.signals_picture(found["measured"], dataset, draft)
+    return files
+
+
+def forget(folder: Path, subject: str) -> list[Path]:
+    """Remove the files that `write` left in a folder, if the subject is among the people they show; gives those removed."""
+    found = json.loads((folder / "census.json").read_text(encoding="utf-8"))
+    if subject not in {t["subject"] for t in found["trials"]}:
+        return []
+    files = [folder / name for name in FILES if (folder / name).exists()]
+    for file in files:  # the one that names the people goes last: killed before, the same call goes on
+        file.unlink()
     return files
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dataprep import check
 from dataprep.faults import MACHINE, exit_code, guarded
 from dataprep.places import Place, Remote, remove_tree, write_whole
 from dataprep.records import InputError
@@ -184,7 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     forgetting = commands.add_parser("forget", help="remove everything derived from a subject's recordings")
     forgetting.add_argument("subject", help="the subject as the data set names it, such as 071309_w_21")
-    forgetting.add_argument("--out", type=Path, action="append", metavar="DIR", help="a result folder; may be repeated")
+    forgetting.add_argument(
+        "--out", type=Path, action="append", metavar="DIR", help="a result folder, or one of dataprep.check; may be repeated"
+    )
     options = parser.parse_args(arguments)
     return guarded(lambda: _command(options.out, options.subject), kept="the same command goes on from here")
 
@@ -196,12 +199,18 @@ def _command(asked: list[Path] | None, subject: str) -> int:
     if not outs:
         raise InputError("there is no result folder in runs/: name one with --out DIR")
     groups: dict[Place, list[Path]] = {}
+    censuses = 0
     for out in outs:
+        if not (out / "store").exists() and (out / "census.json").is_file():
+            files = check.forget(out, subject)
+            print(f"{out}: a census by dataprep.check; {len(files)} files removed")
+            censuses += 1
+            continue
         if not (out / "store").exists():
             raise InputError(f"{out} is no result folder: it has no store")
         root = Store(out / "store").root
         groups.setdefault(root if isinstance(root, Remote) else root.resolve(), []).append(out)
-    unknown, kinds, knew = [], set(), False
+    unknown, kinds, knew = [], set(), bool(censuses)
     for root, mine in groups.items():
         try:
             gone = forget(mine, subject)
@@ -218,8 +227,9 @@ def _command(asked: list[Path] | None, subject: str) -> int:
         "Not touched: the recordings themselves (remove them, or the next run prepares them again), copies of results and of"
     )
     print(
-        "exported models, folders of dataprep.check, and Ray's own logs (on each node, in /tmp/ray or its temporary folder)."
+        "exported models, other folders of dataprep.check --out (faces.png shows people: name them with --out), and Ray's own"
     )
+    print("logs (on each node, in /tmp/ray or its temporary folder).")
     return exit_code(kinds) or (2 if unknown and asked else 0)
 
 

@@ -60,6 +60,8 @@ class Prepared:
 class InProcess:
     """Prepares and fits in this process, on the CPU."""
 
+    gpus = 0
+
     def __init__(self, store: Store, execution: Execution, suspects: Collection[str] = ()) -> None:
         """`suspects`: marks of videos in whose decoding an earlier process died: they are decoded in processes of their own."""
         self.store, self.execution, self.suspects = store, execution, frozenset(suspects)

@@ -140,10 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
+    from grid import probes
     from grid.lock import alone
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
+    probes.places(out, options.store or out / "store", options.tracking_uri if not options.plan else None)
     options.folder = out
     if options.plan:
         return _run(options, experiment, out)
@@ -169,10 +171,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
         os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     changes: dict[str, Any] = {}
     if options.trunk or options.random_trunk:
-        changes["trunk"] = {
-            "random": options.random_trunk,
-            **({"name": options.trunk, "weights": ""} if options.trunk else {}),
-        }
+        named = {"name": options.trunk, "weights": ""} if options.trunk else {}
+        changes["trunk"] = {"random": options.random_trunk, **named}
     if options.detector:
         changes["faces"] = {"detector": options.detector}
     if options.search is not None:

@@ -19,6 +19,7 @@ from dataprep import faces
 from dataprep.records import DataSet, Defect, Trial
 from grid.keys import Stage, digest
 from grid.store import Store
+from painmodels import bfloat16
 from painmodels.backbones import backbone
 from painmodels.fit import one_thread
 from painmodels.spatial import Shared, Trunk, load_trunk, trunk_fingerprint, trunk_from_shared
@@ -77,6 +78,12 @@ class TrunkSpec:
                 precision=self.precision,
             )
         return _LOADED[self]
+
+    def slower(self) -> str:
+        """A sentence where this trunk is slower on this machine's processor than in float32; empty otherwise."""
+        if self.precision != "bfloat16":
+            return ""
+        return bfloat16.warning(self.load(), replace(self, precision="float32").load)
 
     def adopt(self, shared: Shared) -> None:
         """Take the trunk from another process instead of loading it."""

@@ -1,11 +1,4 @@
-"""One run of the grid, start to end: prepare what is missing, fit what is missing, write the tables.
-
-    session = Session(experiment, survey, out, rows=..., scenarios=..., folds=...)
-    session.run()          # fills the store
-    session.write()        # tables of the result folder, from the store alone
-
-Ray is imported only if there is work to do.
-"""
+"""One run of the grid: `Session(...).run()` fills the store, `.write()` makes tables of it. Ray is imported only for work."""
 
 from __future__ import annotations
 
@@ -166,6 +159,8 @@ class Session:
             self.survey.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
             if {v.track.key for v in videos} - self.store.keys("faces"):
                 load_detector(self.experiment.face_settings)
+            if not executor.gpus and (slower := self.survey.trunk.slower()):
+                print(slower)
         signals = self.survey.signals
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
             prepared = executor.prepare(videos, signals, display.advance)

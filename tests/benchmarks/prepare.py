@@ -11,7 +11,7 @@ the best of three, so that other work on the machine counts little. Frames/s:
     full_fps       the detector on every frame at full resolution
     iou_*          overlap of the prepared boxes with those full-resolution detections
     trunk_fps      (first clip) prepared, and each crop through the frozen CNN, in float32; trunk_bf16_fps: in bfloat16
-    trunk_speedup  CNN alone: frames/s in bfloat16 by frames/s in float32
+    trunk_speedup  CNN alone: frames/s in bfloat16 by frames/s in float32; its bar holds where the processor has the arithmetic
     trunk_error    |bfloat16 - float32| / |float32| over all features of the clip
     peak_mb        largest resident memory of the process up to the clip's preparation; trunk_peak_mb: with torch and the
                    trunk, libraries that all processes share and the loading counted; trunk_own_mb: anonymous memory after it
@@ -43,6 +43,7 @@ from skimage import data
 from dataprep import faces, video
 from dataprep.records import RecordingError
 from dataprep.retinaface import overlap
+from painmodels import bfloat16
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
 SHARED = Path(os.environ.get("PAIN_GRID_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "data" / "videos"
@@ -151,7 +152,7 @@ def bars(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
         ("iou_mean", min((r["iou_mean"] for r in followed), default=None), ">=", 0.92),
         ("iou_min", min((r["iou_min"] for r in followed), default=None), ">=", 0.75),
         ("peak_mb", first.get("peak_mb"), "<=", 600),
-        ("trunk_speedup", first.get("trunk_speedup"), ">=", 2),
+        ("trunk_speedup", first.get("trunk_speedup") if bfloat16.in_hardware() else None, ">=", 2),
         ("trunk_error", first.get("trunk_error"), "<=", 0.01),
     ]
     return {

@@ -40,8 +40,36 @@ def test_every_network_obeys_the_contract(key: tuple[str, str]) -> None:
     with torch.inference_mode():  # a row does not depend on the rows beside it
         alone = torch.cat([module(*(x[i : i + 1] for x in inputs)) for i in range(B)])
         torch.testing.assert_close(module(*inputs), alone)
+    if entry.role == "attention":
+        obeys_its_mask(module, inputs[0])
     five, _ = built(entry, classes=5)
     assert five(*inputs).shape == (B, 5)
+
+
+def obeys_its_mask(module: torch.nn.Module, h_BTH: torch.Tensor) -> None:
+    """The grid gives the attention a mask, as numbers: a step without a frame has no weight, and its content no influence."""
+    mask_BT = torch.ones(B, T)
+    mask_BT[0, 5:] = mask_BT[1, :1] = 0
+    other_BTH = torch.where(mask_BT[..., None] == 0, torch.randn(B, T, h_BTH.shape[-1]) * 100, h_BTH)
+    with torch.inference_mode():
+        weights_BT = module.weights(h_BTH, mask_BT)
+        assert weights_BT.shape == (B, T)
+        assert (weights_BT[mask_BT == 0] == 0).all()
+        for way in (module, module.features, module.weights):
+            torch.testing.assert_close(way(h_BTH, mask_BT), way(other_BTH, mask_BT))
+        torch.testing.assert_close(module(h_BTH, torch.ones(B, T)), module(h_BTH))
+
+
+def test_a_network_that_knows_no_mask_breaks_the_contract() -> None:
+    class Blind(torch.nn.Linear):
+        def features(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+            return h_BTH.mean(1)
+
+        def weights(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+            return torch.full(h_BTH.shape[:2], 1 / h_BTH.shape[1])
+
+    with pytest.raises(AssertionError):
+        obeys_its_mask(Blind(64, 2), torch.randn(B, T, 64))
 
 
 def test_every_role_has_a_network() -> None:
