@@ -91,6 +91,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         age_sentences=_age_sentences(results.panels, people),
         failures=_listed(results.failures, ["status", "reason"]),
         quarantine=_listed(results.quarantine, ["part", "reason"]),
+        odd=_listed(results.odd, ["part", "reason"]),
         provenance=_provenance(results),
         stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
         experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),

@@ -1,6 +1,6 @@
 """Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
 
-A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv,
+A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv, odd.csv,
 learning.csv, curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
 Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
 Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
@@ -73,6 +73,7 @@ class Results:
     scores: pd.DataFrame
     failures: pd.DataFrame
     quarantine: pd.DataFrame
+    odd: pd.DataFrame
     curves: pd.DataFrame
     attention: pd.DataFrame
     learning: pd.DataFrame
@@ -125,6 +126,7 @@ def read_results(folder: Path) -> Results:
         scores=scores,
         failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
         quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
+        odd=_table(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
         learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from dataprep.tracking import FaceTrack
 
 FROZEN_S, FROZEN_SHARE = 1.0, 0.2  # at least as long, and as much of the recording: sensors of few bits repeat a value
 SPIKE_S = 0.006  # a spike is shorter: half of the fastest wave of a heart beat
 SPIKE_SPAN, SPIKE_OUTLIER = 0.5, 10.0  # in parts of the channel's usual span; and of its usual departure from its neighbours
-TILT_DEG, TURN = 30.0, 0.45  # of the line of the eyes; of the nose from their middle, in distances of the eyes: about 35°
+TILT_DEG, TURN = (
+    30.0,
+    0.45,
+)  # of the line of the eyes or that from eyes to mouth; of the nose from the eyes' middle, in distances of the eyes: about 35°
 LASTING_S = 0.2
 
 Oddity = tuple[str, str]
@@ -23,6 +25,8 @@ Oddity = tuple[str, str]
 
 def of_channel(values: np.ndarray, rate_hz: float) -> Iterator[Oddity]:
     """Oddities of one channel's (n,) finite samples."""
+    from scipy.ndimage import median_filter  # 60 MB that no worker on videos needs
+
     x = np.asarray(values, dtype=np.float64)
     if len(x) < 8 or not np.isfinite(x).all() or not np.ptp(x):
         return
@@ -52,17 +56,20 @@ def of_track(track: FaceTrack, rate_hz: float) -> Iterator[Oddity]:
     seen = track.scores_T > 0
     line, middle = eyes[:, 1] - eyes[:, 0], eyes.mean(axis=1)
     upside_down = seen & (middle[:, 1] > mouth[:, 1])
-    tilt_deg = np.degrees(np.arctan2(line[:, 1], line[:, 0]))
+    down = mouth - middle
+    # Landmarks of a face on its side are drawn towards those of an upright one: the larger of two estimates.
+    by_eyes, by_mouth = np.arctan2(line[:, 1], line[:, 0]), np.arctan2(-down[:, 0], down[:, 1])
+    tilt_deg = np.degrees(np.maximum(np.abs(by_eyes), np.abs(by_mouth)))
     distance = np.linalg.norm(line, axis=1).clip(1e-6)
     along = ((nose - middle) * line).sum(axis=1) / distance**2
-    tilted = seen & ~upside_down & (np.abs(tilt_deg) > TILT_DEG)
+    tilted = seen & ~upside_down & (tilt_deg > TILT_DEG)
     aside = seen & ~upside_down & ~tilted & (np.abs(along) > TURN)
     for kind, flags, sentence in (
         ("upside-down", upside_down, "has its eyes below its mouth"),
         (
             "tilted",
             tilted,
-            f"is tilted by more than {TILT_DEG:g}°, at most by {np.abs(tilt_deg[seen]).max(initial=0):.0f}°,",
+            f"is tilted by more than {TILT_DEG:g}°, at most by {tilt_deg[tilted].max(initial=0):.0f}°,",
         ),
         ("turned", aside, "is turned to one side by more than about 35°"),
     ):

@@ -12,7 +12,7 @@ Shapes: N trials, T steps, C channels.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
@@ -82,18 +82,25 @@ def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
     return sosfiltfilt(sos, x, padlen=n_pad)
 
 
-def prepare_signals(trials: Sequence[Trial], dataset: DataSet) -> tuple[np.ndarray, tuple[str, ...], tuple[Defect, ...]]:
+def prepare_signals(
+    trials: Sequence[Trial],
+    dataset: DataSet,
+    *,
+    on_read: Callable[[Trial, Mapping[str, tuple[np.ndarray, float]]], None] = lambda trial, read: None,
+) -> tuple[np.ndarray, tuple[str, ...], tuple[Defect, ...]]:
     """One subject's signals on the clock: (x_NTC float32, the N trial ids in the given order, defects).
 
     A trial whose file cannot be used becomes a Defect; a trial without a signal file is left out without one, because
-    the reader has reported it already (or the data set has no signals at all).
+    the reader has reported it already (or the data set has no signals at all). `on_read` sees what was read of each usable trial.
     """
     rows, ids, defects = [], [], []
     for trial in trials:
         if trial.signals is None:
             continue
         try:
-            rows.append(on_clock(dataset.read_signals(trial), trial, dataset))
+            read = dataset.read_signals(trial)
+            rows.append(on_clock(read, trial, dataset))
+            on_read(trial, {channel: read[channel] for channel in dataset.channels})
             ids.append(trial.trial_id)
         except RecordingError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))

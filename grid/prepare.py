@@ -18,6 +18,7 @@ import numpy as np
 from dataprep import faces
 from dataprep.records import DataSet, Defect, Trial
 from grid.keys import Stage, digest
+from grid.odd import OddSignals, note_track
 from grid.store import Store
 from painmodels import bfloat16
 from painmodels.backbones import backbone
@@ -179,6 +180,7 @@ def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
     )
     if known is None:
         arrays = {f.name: np.asarray(getattr(track, f.name)) for f in fields(track)}
+        note_track(job, track, store)
         store.write(job.track, arrays, {"subject": job.trial.subject})
     features = np.concatenate(chunks)[: track.n_frames]
     seconds = time.monotonic() - started
@@ -204,9 +206,11 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
     from dataprep.signals import prepare_signals
 
     started = time.monotonic()
-    x_NTC, ids, defects = prepare_signals(job.trials, replace(dataset_named(job.dataset), channels=job.channels))
+    odd = OddSignals()
+    reader = replace(dataset_named(job.dataset), channels=job.channels)
+    x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=odd)
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
-    facts["quarantined"] = {d.trial_id: d.reason for d in defects}
+    facts["quarantined"], facts["odd"] = {d.trial_id: d.reason for d in defects}, odd.found
     store.write(job.stage, {"x": x_NTC}, facts)
     return SignalsBlock(x_NTC, tuple(ids), tuple(defects))
 

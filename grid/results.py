@@ -89,6 +89,7 @@ def write(
     labels: Mapping[str, int],
     failed: Mapping[str, str],
     defects: list[Defect],
+    odd: list[Defect],
     earlier: Mapping[Cell, tuple[str, str]],
     run: Mapping[str, Any],
 ) -> pd.DataFrame:
@@ -107,6 +108,7 @@ def write(
     _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
     _replace(out / "failures.csv", lambda p: failures.to_csv(p, index=False, errors="backslashreplace"))
     write_quarantine(out, defects)
+    write_quarantine(out, odd, name="odd.csv")
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
     _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
@@ -122,10 +124,10 @@ def write(
     return scores
 
 
-def write_quarantine(out: Path, defects: Iterable[Defect]) -> None:
-    """Write quarantine.csv: the recordings left out, and why."""
+def write_quarantine(out: Path, defects: Iterable[Defect], *, name: str = "quarantine.csv") -> None:
+    """Write quarantine.csv: the recordings left out, and why; or odd.csv: those used although something is odd."""
     table = pd.DataFrame([vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"])
-    _replace(out / "quarantine.csv", lambda p: table.to_csv(p, index=False, errors="backslashreplace"))
+    _replace(out / name, lambda p: table.to_csv(p, index=False, errors="backslashreplace"))
 
 
 def _ordered(defects: Iterable[Defect]) -> list[Defect]:

@@ -17,7 +17,7 @@ import pandas as pd
 from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
-from grid import results, show, status
+from grid import odd, results, show, status
 from grid.cells import SIGNALS, Cell
 from grid.config import Experiment
 from grid.inprocess import InProcess, Prepared
@@ -199,6 +199,7 @@ class Session:
             failed=self.failed,
             earlier=self.earlier,
             defects=self.defects,
+            odd=odd.known(self.survey.videos, self.survey.signals, self.store, self.defects),
             run=self.facts(),
         )
 
