@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -23,15 +21,15 @@ import numpy as np
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/")  # Ray would report there that it reports nothing
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
-from dataprep.records import InputError
 from dataprep.retinaface import weights_to_carry
 from grid.attempts import alone, tried
 from grid.config_tables import Execution
@@ -41,6 +39,7 @@ from grid.limits import death, hung, time_limit
 from grid.pool import Pool
 from grid.prepare import SignalsJob, VideoJob, run_signals
 from grid.preparer import Preparer, log_of
+from grid.ray_places import probe, short_folder
 from grid.results import write_json
 from grid.schedule import run_work
 from grid.stages import Blocks, read_tracks
@@ -101,46 +100,14 @@ def _alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) 
     return alone(job, store, limit_s=limit_s, detector=detector)
 
 
-def probe(address: str, *, seconds: float = 5.0) -> None:
-    """Raises InputError if nothing answers at HOST:PORT or ray://HOST:PORT: Ray itself would try for half a minute or more."""
-    if address in ("auto", "local"):
-        return
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or not port or parts.scheme not in ("", "ray"):
-        raise InputError(f"--address {address}: expected auto, HOST:PORT or ray://HOST:PORT")
-    try:
-        socket.create_connection((host, port), timeout=seconds).close()
-    except OSError as error:
-        raise InputError(
-            f"--address {address}: no Ray answers there ({error}). Check on the head: `ray status`; the port (6379, or 10001 "
-            "with ray://); that this machine reaches it; and that both have the same token. On the head itself: --address auto"
-        ) from None
-
-
-SOCKET_NAME = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1")
-SOCKET_LIMIT = 107  # bytes in the path of a socket, of Linux
-
-
-def short_folder() -> dict[str, str]:
-    """Ray's own folder, where the one for temporary files is too long for the names of its sockets; else nothing.
-
-    Raises InputError where no other can be found.
-    """
-    usual = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    over = len(os.fsencode(usual)) + SOCKET_NAME - SOCKET_LIMIT
-    if over <= 0:
-        return {}
-    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
-        if os.access(folder, os.W_OK | os.X_OK):
-            return {"_temp_dir": tempfile.mkdtemp(prefix="ray-", dir=folder)}
-    raise InputError(
-        f"TMPDIR={usual}: is {over} bytes too long for the names of Ray's sockets, which may have {SOCKET_LIMIT}; "
-        "expected a shorter one in TMPDIR"
-    )
+def _start(start: Callable[..., Any], command: Any, process_type: str, *rest: Any, **options: Any) -> Any:
+    """Start a process of Ray: its keeper of usage statistics, even of none, asks the services of clouds where it is."""
+    if process_type == ray_constants.PROCESS_TYPE_DASHBOARD:
+        proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9/") | dict.fromkeys(
+            ("no_proxy", "NO_PROXY"), ""
+        )
+        options["env_updates"] = {**(options.get("env_updates") or {}), **proxies}
+    return start(command, process_type, *rest, **options)
 
 
 class Cluster:
@@ -157,6 +124,7 @@ class Cluster:
                 options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **short_folder()}
                 # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
                 services.resolve_ip_for_localhost = lambda host: host
+                services.start_ray_process = partial(_start, services.start_ray_process)
             ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
         self.asked = False
         self._wait_for_nodes()
