@@ -29,7 +29,7 @@ class FrameClock:
         self.n = 0  # steps given
 
     def __call__(self, frame: Frame, time_s: float) -> list[Frame | None]:
-        if not time_s > self.time_s:
+        if not time_s >= self.time_s:
             raise InputError(f"frame: found the time {time_s} s after {self.time_s:.3f} s, expected times that go on")
         due = self._until(time_s)
         self.shown, self.time_s = frame, time_s

@@ -32,6 +32,7 @@ import av
 import numpy as np
 
 from dataprep.records import InputError
+from dataprep.streams import Opened
 from dataprep.video import DECODERS, Frame
 
 CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
@@ -73,7 +74,8 @@ def video_source(name: str) -> Source:
         if not container.streams.video:
             raise InputError(f"{name}: found no video stream, expected one")
         first_s = None
-        for frame in DECODERS["pyav"](Path(name), name, container):
+        opened = Opened(container, container.streams.video[0], 0.0, 0, 0.0)
+        for frame in DECODERS["pyav"](Path(name), name, opened):
             first_s = time.monotonic() - start_s if first_s is None else first_s
             yield Frames(max(0.0, first_s) + frame.time_s, frame)
 
