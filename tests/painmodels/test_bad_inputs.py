@@ -38,10 +38,8 @@ def good(tiny_data: Path) -> Signals:
 def written(signals: Signals, folder: Path) -> Path:
     file = folder / "x_bio.csv"
     n = max(len(x) for x in signals.values())
-    columns = [
-        np.arange(n) / RATE_HZ * 1e6,
-        *(np.pad(signals[c], (0, n - len(signals[c])), constant_values=np.nan) for c in CHANNELS),
-    ]
+    longer = [np.pad(signals[c], (0, n - len(signals[c])), constant_values=np.nan) for c in CHANNELS]
+    columns = [np.arange(n) / RATE_HZ * 1e6, *longer]
     header = "time\tgsr\tecg\temg_trapezius\temg_corrugator\temg_zygomaticus"
     np.savetxt(file, np.stack([*columns, *[np.zeros(n)] * 3], axis=1), delimiter="\t", header=header, comments="")
     return file
