@@ -244,6 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
     parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
     parser.add_argument(
+        "--stream", type=int, default=-1, metavar="N", help="which stream, in files that hold several videos"
+    )
+    parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; default: one per core"
     )
     options = parser.parse_args(arguments)
@@ -257,7 +260,7 @@ def _command(options: argparse.Namespace) -> int:
     if options.out:
         check_folder("--out", options.out, inputs=[path if isinstance(path, Path) else None])
     dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
-    settings = FaceSettings(detector=options.detector, decoder=options.decoder)
+    settings = FaceSettings(detector=options.detector, decoder=options.decoder, stream=options.stream)
     found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
     files = write(found, dataset, options.out) if options.out else []
     print(json.dumps(_plain(found), indent=1) if options.json else text(found))

@@ -111,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, metavar="N", help="show every Nth frame (default: ten over the clip)")
     parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
     parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
+    parser.add_argument(
+        "--stream", type=int, default=-1, metavar="N", help="which stream, in files that hold several videos"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.every is not None and chosen.every < 1:
         parser.error(f"--every: found {chosen.every}, expected at least 1")
@@ -119,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(chosen: argparse.Namespace) -> int:
     check_output("--out", chosen.out, endings=(".png",), inputs=chosen.clips)
-    settings = FaceSettings(detector=chosen.detector, decoder=chosen.decoder)
+    settings = FaceSettings(detector=chosen.detector, decoder=chosen.decoder, stream=chosen.stream)
     sheet = ContactSheet(every=chosen.every)
     for clip in chosen.clips:
         row = sheet.row(clip.name)

@@ -92,7 +92,8 @@ def _choose(path: Place, container: InputContainer, counts: Counter[int], real: 
         )
     which = f"stream = {wanted}" if wanted >= 0 else "no choice"
     raise RecordingError(
-        f"{path}: found {len(real)} videos, streams {' and '.join(kinds)}, and {which}; expected one of them as [faces] stream"
+        f"{path}: found {len(real)} videos, streams {' and '.join(kinds)}, and {which}; "
+        "expected one of them as [faces] stream or --stream"
     )
 
 

@@ -24,6 +24,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -118,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--events", type=Path, metavar="CSV", help="with --hop: when it was above the threshold")
     p.add_argument("--threshold", type=float, default=THRESHOLD, help="above it a class of pain is called (default 0.5)")
     p.add_argument("--out", type=Path, metavar="FILE", help="write there instead of the standard output")
+    p.add_argument("--stream", type=int, metavar="N", help="which stream, in files that hold several videos")
     p.add_argument("--plot", type=Path, metavar="PNG", help="draw one recording: probability, face, signals")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
     return p
@@ -162,6 +164,8 @@ def _command(options: argparse.Namespace) -> int:
         model = load(options.model, device=options.device)
     else:
         model = any_from_run(options.run, options.cell, device=options.device)
+    if options.stream is not None:
+        model.face_settings = replace(model.face_settings, stream=options.stream)
     for name, used in (("video", model.uses_video), ("signals", model.uses_signals)):
         if getattr(options, name) is not None and not used:
             print(f"{model.about['cell']} uses no {name}: {getattr(options, name)} is not read", file=sys.stderr)
@@ -224,7 +228,7 @@ def _tell_rest(model: Predictor, options: argparse.Namespace) -> None:
     """A line about what of a longer recording was not looked at."""
     lasts_s = [0.0]
     if options.video is not None:
-        opened = open_video(options.video, decoder=model.face_settings.decoder)
+        opened = open_video(options.video, decoder=model.face_settings.decoder, stream=model.face_settings.stream)
         lasts_s.append(opened.declared / opened.rate_hz if opened.rate_hz else 0.0)
     if options.signals is not None:
         read = model.native_signals(options.signals)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
 from dataprep.records import RecordingError
 from dataprep.video import DECODERS, open_video
@@ -197,6 +198,8 @@ def test_two_recordings_in_one_file_are_named_and_one_is_taken_by_its_number(fol
         assert np.abs(second - (255 - plain(folder)[0].astype(int))).mean() < 5
         with pytest.raises(RecordingError, match="stream = 5"):
             open_video(path, stream=5)
+        assert faces.main([str(path), "--out", str(folder / "sheet.png")]) == 2
+        assert faces.main([str(path), "--out", str(folder / "sheet.png"), "--stream", "0"]) == 0
 
 
 @pytest.mark.parametrize("name", ["reordered.avi", "reordered.wmv"])
