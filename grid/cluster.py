@@ -116,7 +116,7 @@ class Cluster:
     def __init__(self, store: Store, execution: Execution, *, address: str | None, logs: Path) -> None:
         self.store, self.execution, self.logs = store, execution, logs
         if address:
-            probe(address)
+            probe(address, running=services.find_gcs_addresses)
         if not ray.is_initialized():
             # "local": never the Ray that somebody else happens to run on this machine
             options: dict[str, Any] = {"address": address or "local"}

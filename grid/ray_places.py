@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from dataprep.records import InputError
@@ -13,10 +14,19 @@ SOCKET_NAME = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasm
 SOCKET_LIMIT = 107  # bytes in the path of a socket, of Linux
 
 
-def probe(address: str, *, seconds: float = 5.0) -> None:
+def probe(address: str, *, running: Callable[[], Collection[str]], seconds: float = 5.0) -> None:
     """Raises InputError if nothing answers at HOST:PORT or ray://HOST:PORT: Ray itself would try for half a minute or more."""
-    if address in ("auto", "local"):
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "auto")
+    if address == "local":
         return
+    if address == "auto":
+        address = next(iter(running()), "")
+        if not address:
+            raise InputError(
+                "--address auto: no Ray runs on this machine. Go to the head of the cluster, or start one here (`ray start --head`); "
+                "`ray status` says whether there is one. Without --address, a Ray is started for this run alone"
+            )
     parts = urlsplit(address if "://" in address else f"//{address}")
     try:
         host, port = parts.hostname, parts.port

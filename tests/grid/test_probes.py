@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from dataprep.records import InputError
 from grid import probes
 from grid.launch import main
+from grid.ray_places import probe
 
 
 def test_a_plan_tells_and_checks_its_places(
@@ -42,6 +44,20 @@ def test_a_folder_that_may_not_be_written_to() -> None:
     if os.geteuid():
         with pytest.raises(InputError, match="may be written"):
             probes.folder("--out", Path("/usr/x"))
+
+
+def test_auto_asks_whether_a_ray_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match="no Ray runs on this machine"):
+        probe("auto", running=frozenset)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"127.0.0.1:{server.getsockname()[1]}"
+        probe("auto", running=lambda: {there})
+        probe(there, running=frozenset)
+        monkeypatch.setenv("RAY_ADDRESS", there)
+        probe("auto", running=frozenset)
+    with pytest.raises(InputError, match="no Ray answers there"):
+        probe("auto", running=frozenset)
 
 
 @pytest.mark.ray
