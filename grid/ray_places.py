@@ -24,7 +24,7 @@ def probe(address: str, *, running: Callable[[], Collection[str]], seconds: floa
         address = next(iter(running()), "")
         if not address:
             raise InputError(
-                "--address auto: no Ray runs on this machine. Go to the head of the cluster, or start one here (`ray start --head`); "
+                "--address auto: no Ray runs on this machine. Go to the head of the cluster, or start one (`ray start --head`); "
                 "`ray status` says whether there is one. Without --address, a Ray is started for this run alone"
             )
     parts = urlsplit(address if "://" in address else f"//{address}")
