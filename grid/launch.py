@@ -142,10 +142,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> int:
     from grid import probes
     from grid.lock import alone
+    from grid.store import Store
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
-    probes.places(out, options.store or out / "store", options.tracking_uri if not options.plan else None)
+    probes.places(out, Store(options.store or out / "store").root, None)
     options.folder = out
     if options.plan:
         return _run(options, experiment, out)
