@@ -100,9 +100,13 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
         raise RecordingError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
     if n_steps is not None and shown is not None:
         if (n_steps - 1) / clock_hz - shown.time_s > hold_s:
-            ends = "" if _on_clock(video, clock_hz) else f" of {clock_hz:g} a second, from {video.rate_hz:.2f}"
+            if _on_clock(video, clock_hz):
+                raise RecordingError(
+                    f"{video.path}: found {n_read} frames, expected {n_steps} (one may be missing at the end)"
+                )
             raise RecordingError(
-                f"{video.path}: found {n_read} frames, expected {n_steps}{ends} (one may be missing at the end)"
+                f"{video.path}: found {n_read} frames at {video.rate_hz:.2f} frames/s, which last {end_s:.2f} s, expected "
+                f"{n_steps / clock_hz:.2f} s ({n_steps} steps of {clock_hz:g} a second)"
             )
         for last in range(k, n_steps):
             yield _held(shown, last, clock_hz, hold_s, video.path)

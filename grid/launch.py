@@ -146,7 +146,7 @@ def _command(options: argparse.Namespace) -> int:
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
-    probes.places(out, Store(options.store or out / "store").root, None)
+    probes.places(out, options.store or Store(out / "store").root, None)
     options.folder = out
     if options.plan:
         return _run(options, experiment, out)

@@ -87,6 +87,9 @@ class Recordings:
     def signals(self, trial_ids) -> list[np.ndarray]:
         return [self.raw[t] for t in trial_ids]
 
+    def head(self) -> dict[str, np.ndarray]:
+        return {}
+
 
 def plan_of(experiment: config.Experiment, data: Recordings, steps: int) -> Plan:
     keys = {t: t for t in data.index.trial_ids}

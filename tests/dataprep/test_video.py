@@ -93,7 +93,7 @@ def test_one_frame_of_another_rate_may_be_missing_and_two_not(tmp_path: Path, de
     assert len(numbers(write(tmp_path / "one.mp4", many, rate=rate, skip=[20]), decoder, 75)) == 75
     with pytest.raises(RecordingError, match="found no frame between"):
         numbers(write(tmp_path / "three.mp4", many, rate=rate, skip=[20, 21, 22]), decoder, 75)
-    with pytest.raises(RecordingError, match=r"expected 75 of 25 a second"):
+    with pytest.raises(RecordingError, match=r"75 steps of 25 a second"):
         numbers(write(tmp_path / "short.mp4", round(2.7 * rate), rate=rate), decoder, 75)
 
 

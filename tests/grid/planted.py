@@ -101,7 +101,7 @@ VIDEO = (
     Defect("truncated", lambda f: f.write_bytes(f.read_bytes()[: f.stat().st_size // 2]), "unreadable", "cannot be opened"),
     Defect("zero bytes", lambda f: f.write_bytes(b""), "unreadable", "empty (0 bytes)"),
     Defect("not a video", lambda f: f.write_text("see the other folder\n" * 50), "unreadable", "expected a video"),
-    Defect("wrong rate", lambda f: recode(f, rate=30), "unreadable", "found 30.00 frames/s, expected 25"),
+    Defect("wrong rate", lambda f: recode(f, rate=30), "unreadable", "30.00 frames/s, which last 4.60 s, expected 5.52 s"),
     Defect("100 frames", lambda f: recode(f, n=100), "unreadable", "found 100 frames, expected 138"),
     Defect("200 frames", lambda f: recode(f, n=200), "length", "found 200 frames, expected 138", unusable=False),
     Defect("no face", faceless(range(200)), "no-face", "frames from frame 0 on"),

@@ -94,7 +94,7 @@ def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[Video
     prepared = cluster.prepare(jobs, [], lambda **_: None)
     ids = [job.trial.trial_id for job in jobs]
     assert prepared.videos == set(ids)
-    blocks = cluster.blocks(prepared, jobs)
+    blocks = cluster.blocks(prepared, jobs, {})
     data_mb = 60 * N_STEPS * WIDTH * 2 / 1024**2
     grown_mb: dict[int, list[float]] = {}
     readers: list[object] = []

@@ -76,6 +76,7 @@ def test_a_failed_cell_stays_failed_after_the_run(
     mine.write_text(
         tiny_experiment.read_text().replace("[fusion]\nwidth = 8\nepochs = 2\nbatch = 8\nlr = 1e-2", "[fusion]\nlr = 1e38")
     )
+    (copy / "cells.json").unlink()  # results of other settings would be kept from being lost
     base = ["--modalities", "eda,eda+video", "--scenarios", "all87", "--data", str(tiny_data), "--experiment", str(mine)]
     assert main([*base, "--out", str(copy), "--in-process"]) == 1
     assert set(pd.read_csv(copy / "failures.csv").modality) == {"eda+video"}
