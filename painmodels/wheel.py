@@ -44,7 +44,7 @@ def write_wheel(folder: Path) -> Path:
     version = about["Version"]
     info = f"pain_grid-{version}.dist-info"
     content = {f"{p.relative_to(root)}": p.read_bytes() for root, p in _files()}
-    content[f"{info}/METADATA"] = about.as_bytes()
+    content[f"{info}/METADATA"] = about.as_string().encode("utf-8")
     content[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: pain-grid\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = f"{info}/RECORD"
     lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in content.items()]

@@ -122,7 +122,7 @@ def test_the_grid_quarantines_exactly_what_the_census_refuses(
     tree: Tree, census: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
-    command = ["--modalities", "eda+ecg+emg,frame", "--scenarios", "all87", "--data", str(tree.path)]
+    command = ["--modalities", "eda,frame,eda+ecg+emg", "--scenarios", "all87", "--data", str(tree.path)]
     command += ["--experiment", str(tiny_experiment), "--out", str(out), "--in-process"]
     assert main(command) == 0
     expected = pd.read_csv(census / "findings.csv").fillna("")
