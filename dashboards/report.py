@@ -261,6 +261,7 @@ def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         (f"Scenario {name}", pairs(value)) for name, value in (scenarios.items() if isinstance(scenarios, dict) else ())
     ]
     blocks += [(key.capitalize(), pairs(results.get(key))) for key in ("trunk", "signals", "hardware", "versions")]
+    blocks += [("Made with", wording.makers(results.get("made_with")))]
     return [("Face network" if name == "Trunk" else name, rows) for name, rows in blocks]
 
 

@@ -242,3 +242,14 @@ def duration(seconds: Any) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def makers(found: Any) -> list[tuple[str, str]]:
+    """How many artefacts of which stage were made with which versions, commit and device."""
+    if not isinstance(found, list) or not found:
+        return [("", NOT_RECORDED)]
+    rows = []
+    for maker in found:
+        counts = ", ".join(f"{n} {stage}" for stage, n in maker.get("artefacts", {}).items())
+        rows.append((counts, ", ".join(f"{name} {value}" for name, value in maker.items() if name != "artefacts")))
+    return rows

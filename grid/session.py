@@ -17,19 +17,21 @@ import pandas as pd
 from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
-from grid import odd, results, show, status
+from grid import odd, provenance, results, show, status
 from grid.cells import SIGNALS, Cell
 from grid.config import Experiment
+from grid.disk import needed, require
 from grid.inprocess import InProcess, Prepared
 from grid.jobs import Plan
 from grid.keys import Stage
 from grid.lease import leased, sweep
 from grid.notes import notes
 from grid.plan import Planner
-from grid.prepare import VideoJob, known_defects
+from grid.prepare import SignalsJob, VideoJob, known_defects
 from grid.progress import Display
 from grid.store import Store
 from grid.survey import Survey
+from grid.unchanged import mark_of, note, unchanged
 from grid.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.worklist import Worklist
 from painmodels.spatial import head_start
@@ -97,18 +99,21 @@ class Session:
     def _run(self, *, address: str | None, in_process: bool, strict: bool) -> None:
         suspects = sweep(self.store)
         self._say_what_is_wanted()
-        stored = {name: self.store.keys(name) for name in ("features", "signals")}
-        aside = {(d.part, d.trial_id) for d in self.defects}
-        videos = [v for v in self.survey.videos if ("video", v.trial.trial_id) not in aside]
-        new_videos = [v for v in videos if v.stage.key not in stored["features"]]
-        new_signals = [s for s in self.survey.signals if s.stage.key not in stored["signals"]]
-        if not (new_videos or new_signals or Worklist(self.planner, self.store, lambda **_: None).total):
+        todo = Worklist(self.planner, self.store, lambda **_: None)
+        if not todo.total:
             print("everything is there already: nothing was computed again")
             return
+        require(self.store.root, sum(needed(self.survey, self.plan, self.store, todo.parts).values()))
+        stored = {name: self.store.keys(name) for name in ("features", "signals")}
+        aside = {(d.part, d.trial_id) for d in self.defects}
+        videos = [v for v in self.survey.videos if "video" in todo.parts and ("video", v.trial.trial_id) not in aside]
+        signals = self.survey.signals if "signals" in todo.parts else []
+        new_videos = [v for v in videos if v.stage.key not in stored["features"]]
+        new_signals = [s for s in signals if s.stage.key not in stored["signals"]]
         executor = self._executor(address, in_process, suspects)
         try:
             head = self._head() if videos else {}  # what cannot be loaded stops here, before the first recording
-            prepared = self._prepare(executor, videos, strict)
+            prepared = self._prepare(executor, videos, signals, strict)
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
             self.planner = self._plan()
@@ -153,7 +158,7 @@ class Session:
         t = self.experiment.trunk
         return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None)
 
-    def _prepare(self, executor: Any, videos: list[VideoJob], strict: bool) -> Prepared:
+    def _prepare(self, executor: Any, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
         if videos and self.survey.trunk:
             self.survey.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
@@ -161,7 +166,6 @@ class Session:
                 load_detector(self.experiment.face_settings)
             if not executor.gpus and (slower := self.survey.trunk.slower()):
                 print(slower)
-        signals = self.survey.signals
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
             prepared = executor.prepare(videos, signals, display.advance)
         known = {(d.part, d.trial_id) for d in self.defects}
@@ -191,17 +195,16 @@ class Session:
     def write(self) -> pd.DataFrame:
         """Write the tables of the result folder; returns the scores."""
         self.out.mkdir(parents=True, exist_ok=True)
-        return results.write(
-            self.out,
-            plan=self.plan,
-            store=self.store,
-            labels=self.survey.class_labels,
-            failed=self.failed,
-            earlier=self.earlier,
-            defects=self.defects,
-            odd=odd.known(self.survey.videos, self.survey.signals, self.store, self.defects),
-            run=self.facts(),
-        )
+        labels, facts = self.survey.class_labels, self.facts()
+        strange = odd.known(self.survey.videos, self.survey.signals, self.store, self.defects)
+        what: dict[str, Any] = {"labels": labels, "earlier": self.earlier, "defects": self.defects, "odd": strange}
+        mark = mark_of(self.plan, results.statuses(self.plan, self.store, self.failed), **what)
+        if not any(self.made.values()) and unchanged(self.out, mark):
+            results.write_json(self.out / "run.json", facts)
+            return pd.read_csv(self.out / "scores.csv")
+        scores = results.write(self.out, plan=self.plan, store=self.store, failed=self.failed, run=facts, **what)
+        note(self.out, mark)
+        return scores
 
     def summary(self) -> str:
         """One line: what was computed and what was there."""
@@ -217,6 +220,9 @@ class Session:
         """What run.json records: all that a reader of the results should know about how they came about."""
         e, s = self.experiment, self.survey
         before = self._before()
+        stored = provenance.manifests(self.plan, s, self.store)
+        makers = provenance.made_with(stored)
+        mixed = provenance.mixed(makers)
         scenarios = {}
         for name in dict.fromkeys(c.scenario for c in self.plan.cells):
             subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
@@ -252,8 +258,9 @@ class Session:
             "scenarios": scenarios,
             "trunk": trunk,
             "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
-            "stages": self._stage_facts(),
-            "versions": {"python": platform.python_version(), **{name: version_of(name) for name in REPORTED_VERSIONS}},
+            "stages": provenance.stage_facts(stored, self.made),
+            "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
+            "made_with": makers,
             "commit": code_version(),
             "hardware": {
                 "machine": platform.platform(),
@@ -262,7 +269,7 @@ class Session:
             },
             "started": before["started"] or self.started.isoformat(timespec="seconds"),
             "seconds": round(before["seconds"] + time.monotonic() - self.clock, 1),
-            "notes": notes(e, s, self.plan),
+            "notes": [*notes(e, s, self.plan), *([mixed] if mixed else [])],
         }
 
     def _before(self) -> dict[str, Any]:
@@ -273,26 +280,3 @@ class Session:
             if run["data"]["fingerprint"] == self.survey.fingerprint:
                 return {"started": run["started"], "seconds": run["seconds"], "ray": run["hardware"]["ray"]}
         return {"started": "", "seconds": 0.0, "ray": "not used: nothing to compute"}
-
-    def _stage_facts(self) -> list[dict[str, Any]]:
-        """Per stage: how many, made now, reused, failed, and CPU seconds spent on all that are stored."""
-        every = {"features": [v.stage for v in self.survey.videos], "signals": [j.stage for j in self.survey.signals]}
-        for fit in self.plan.fits.values():
-            every.setdefault(fit.stage.name, []).append(fit.stage)
-        rows = []
-        for name, stages in every.items():
-            stored = self.store.keys(name)
-            there = [s for s in stages if s.key in stored]
-            facts = self.store.facts_of(there)
-            seconds = sum(f.get("seconds", 0.0) for f in facts)
-            on_gpu = sum(f.get("seconds", 0.0) for f in facts if str(f.get("device", "")).startswith("cuda"))
-            made = self.made[name]
-            row = {
-                "stage": name,
-                "count": len(stages),
-                "done": made,
-                "reused": len(there) - made,
-                "failed": len(stages) - len(there),
-            }
-            rows.append({**row, "seconds": round(seconds, 1), "gpu_seconds": round(on_gpu, 1)})
-        return rows

@@ -13,6 +13,7 @@ import pandas as pd
 from grid import learned
 from grid.axes import spread
 from grid.config import Experiment
+from grid.disk import free, needed, size
 from grid.jobs import Fit, Plan
 from grid.scenarios import scenario_index, window
 from grid.store import Store
@@ -66,7 +67,8 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
         )
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
-    lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}"]
+    lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}{'disk':>10}"]
+    room = needed(survey, plan, store)
     work: list[tuple[str, list[str], list]] = (
         [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
     )
@@ -79,7 +81,16 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
         n_done = sum(k in stored[name] for k in keys)
         each = _seconds(name, stored[name], store, survey, fits)
         total += each * (len(keys) - n_done)
-        lines.append(f"{name:<24}{len(keys):>8}{n_done:>8}{len(keys) - n_done:>8}{_span(each * (len(keys) - n_done)):>22}")
+        left = len(keys) - n_done
+        counts = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
+        lines.append(f"{counts}{_span(each * left):>22}{size(room.get(name, 0)):>10}")
+    other = {"face tracks": room.get("faces", 0), "predictions": room["predict"]}
+    told = " and ".join(f"{name} {size(n)}" for name, n in other.items() if n)
+    have, wanted = free(store.root), sum(room.values())
+    lines += ["", f"disk        {size(wanted)} more in {store.root}" + (f", of which {told}" if told else "")]
+    if have is not None:
+        short = "" if wanted <= have else ": TOO LITTLE; make room, or choose another --store"
+        lines[-1] += f"; {size(have)} are free there{short}"
     n_fits = len(plan.fits)
     lines += [
         "",

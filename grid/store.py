@@ -29,6 +29,7 @@ from safetensors.numpy import load, load_file, save, save_file
 from dataprep.places import Place, Remote, pointed, remove_tree, sync_folder, write_whole
 from dataprep.records import InputError
 from grid.keys import Stage
+from grid.versions import made_by
 
 DRAFTS, MARKS, TUNE = ".drafts", ".running", ".tune-"
 """What is unfinished, below a store's root. Every entry begins with its owner's name (grid/lease.py) and a point."""
@@ -71,7 +72,8 @@ class Store:
         """
         final = self.folder(stage.name, stage.key)
         arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        manifest = {"stage": stage.identity(), "key": stage.key, "facts": dict(facts)}
+        maker = {**made_by(), "device": str(facts.get("device", "cpu"))}
+        manifest = {"stage": stage.identity(), "key": stage.key, "facts": dict(facts), "made_by": maker}
         if isinstance(self.root, Remote):
             if not self.has(stage):  # no rename in a bucket: an artefact is there once its manifest is
                 (final / "arrays.safetensors").write_bytes(save(arrays))
@@ -134,7 +136,16 @@ class Store:
 
     def facts(self, stage: Stage) -> dict[str, Any]:
         """The facts written with an artefact. Raises FileNotFoundError if there is none."""
-        return json.loads((self.folder(stage.name, stage.key) / "manifest.json").read_text(encoding="utf-8"))["facts"]
+        return self.manifest(stage)["facts"]
+
+    def manifest(self, stage: Stage) -> dict[str, Any]:
+        """Identity, facts and `made_by` (versions, commit, device) of an artefact. Raises FileNotFoundError if there is none."""
+        return json.loads((self.folder(stage.name, stage.key) / "manifest.json").read_text(encoding="utf-8"))
+
+    def manifests_of(self, stages: Iterable[Stage]) -> list[dict[str, Any]]:
+        """The manifests of several artefacts, asked for side by side: a bucket answers each after a while."""
+        with ThreadPoolExecutor(16) as pool:
+            return list(pool.map(self.manifest, stages))
 
     def facts_of(self, stages: Iterable[Stage]) -> list[dict[str, Any]]:
         """The facts of several artefacts, asked for side by side: a bucket answers each after a while."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 REPORTED_VERSIONS = ("ray", "mlflow", "torch", "torchvision", "numpy", "pandas", "onnxruntime", "decord", "retina-face")
+RECORDED_VERSIONS = ("torch", "numpy", "scikit-learn", "scipy", "av", "onnxruntime")
+"""What results are computed with; in the manifest of every artefact."""
+
+
+@cache
+def made_by() -> dict[str, str]:
+    """The versions and the commit that make an artefact in this process; its device is added where it is known."""
+    versions = {name: version_of(name) for name in RECORDED_VERSIONS}
+    return {"python": platform.python_version(), **versions, "commit": code_version()}
 
 
 def version_of(package: str) -> str:

@@ -82,18 +82,26 @@ class Worklist:
             if broken and key in self.queue:
                 self._give_up(key, f"needs {plan.fits[broken[0]].label}, which failed")
 
+    @property
+    def parts(self) -> set[str]:
+        """The recordings, 'video' or 'signals', that the open work needs."""
+        return {part for key in self.queue for part in self._parts(key)}
+
+    def _parts(self, key: str) -> tuple[str, ...]:
+        plan = self.planner.plan
+        if key in plan.fits:
+            return plan.fits[key].parts
+        search = plan.searches[key]
+        parts = [part for i in search.inner for u in i.upstream for part in u.parts]
+        return tuple(dict.fromkeys(parts)) or (("signals",) if search.role == "physiological" else ("video",))
+
     def _lacks(self, key: str) -> str:
         """Why a fit or a search cannot be done with the trials it is made of."""
         plan = self.planner.plan
         if key in plan.fits:
-            fit = plan.fits[key]
-            return plan.lacks(fit.parts, fit.train.trial_ids)
-        search = plan.searches[key]
-        parts = [part for i in search.inner for u in i.upstream for part in u.parts]
-        parts = parts or (["signals"] if search.role == "physiological" else ["video"])
-        return plan.lacks(
-            dict.fromkeys(parts), [t for i in search.inner for side in (i.train, i.validation) for t in side.trial_ids]
-        )
+            return plan.lacks(self._parts(key), plan.fits[key].train.trial_ids)
+        sides = (side for i in plan.searches[key].inner for side in (i.train, i.validation))
+        return plan.lacks(self._parts(key), [t for side in sides for t in side.trial_ids])
 
     def _upstream(self, key: str) -> list[str]:
         plan = self.planner.plan
