@@ -1,7 +1,8 @@
 """Whether the tables of a result folder are those that would be written now, so that a repeat of a finished run reads no arrays.
 
 `tables.json`, written after all tables, has the SHA-256 of each and a digest of what they follow from: the cells with the keys of
-their predictions and their states, what was left out, the labels, and the version of this program.
+their predictions and their states, what was left out, the labels, and the version of this program. Every run writes the report,
+and with it table2.csv.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from grid.versions import code_version
 FILE = "tables.json"
 TABLES = (
     *("predictions.parquet", "scores.csv", "failures.csv", "quarantine.csv", "odd.csv", "curves.parquet", "attention.parquet"),
-    *("learning.csv", "table2.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
+    *("learning.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
 )
 
 
