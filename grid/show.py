@@ -82,8 +82,8 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
         each = _seconds(name, stored[name], store, survey, fits)
         total += each * (len(keys) - n_done)
         left = len(keys) - n_done
-        counts = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
-        lines.append(f"{counts}{_span(each * left):>22}{size(room.get(name, 0)):>10}")
+        line = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
+        lines.append(f"{line}{_span(each * left):>22}{size(room.get(name, 0)):>10}")
     other = {"face tracks": room.get("faces", 0), "predictions": room["predict"]}
     told = " and ".join(f"{name} {size(n)}" for name, n in other.items() if n)
     have, wanted = free(store.root), sum(room.values())
