@@ -100,15 +100,17 @@ class Session:
         suspects = sweep(self.store)
         self._say_what_is_wanted()
         todo = Worklist(self.planner, self.store, lambda **_: None)
-        if not todo.total:
-            print("everything is there already: nothing was computed again")
-            return
-        require(self.store.root, sum(needed(self.survey, self.plan, self.store, todo.parts).values()))
         stored = {name: self.store.keys(name) for name in ("features", "signals")}
         aside = {(d.part, d.trial_id) for d in self.defects}
-        videos = [v for v in self.survey.videos if "video" in todo.parts and ("video", v.trial.trial_id) not in aside]
-        signals = self.survey.signals if "signals" in todo.parts else []
+        videos = [v for v in self.survey.videos if ("video", v.trial.trial_id) not in aside]
         new_videos = [v for v in videos if v.stage.key not in stored["features"]]
+        parts = todo.parts | ({"video"} if new_videos else set())
+        if not (todo.total or new_videos):
+            print("everything is there already: nothing was computed again")
+            return
+        require(self.store.root, sum(needed(self.survey, self.plan, self.store, parts).values()))
+        videos = videos if "video" in parts else []
+        signals = self.survey.signals if "signals" in parts else []
         new_signals = [s for s in signals if s.stage.key not in stored["signals"]]
         executor = self._executor(address, in_process, suspects)
         try:

@@ -49,9 +49,6 @@ def test_a_repeat_reads_manifests_alone(
     assert "nothing was computed again" in said
     assert "2 recordings left out" in said
     assert {name: (out / name).read_bytes() for name in before} == before
-    shutil.rmtree(out / "store/features")  # nothing needs them any more
-    assert main([*finished[1], "--out", str(out)]) == 0
-    assert "nothing was computed again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "gone"), [("scores.csv", False), ("predictions.parquet", True), ("tables.json", False)])
