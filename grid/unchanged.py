@@ -23,7 +23,15 @@ from grid.versions import code_version
 
 FILE = "tables.json"
 TABLES = (
-    *("predictions.parquet", "scores.csv", "failures.csv", "quarantine.csv", "odd.csv", "curves.parquet", "attention.parquet"),
+    *(
+        "predictions.parquet",
+        "scores.csv",
+        "failures.csv",
+        "quarantine.csv",
+        "odd.csv",
+        "curves.parquet",
+        "attention.parquet",
+    ),
     *("learning.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
 )
 
