@@ -136,7 +136,7 @@ def test_the_grid_quarantines_exactly_what_the_census_refuses(
     report = (out / "report.html").read_text()
     assert "class_id &#39;4&#39; with class_name" in report or "class_id '4' with class_name" in report
     predictions = pd.read_parquet(out / "predictions.parquet")
-    for row, part in (("eda", "signals"), ("frame", "video")):
+    for row, part in (("eda+ecg+emg", "signals"), ("frame", "video")):
         assert set(predictions[predictions.modality == row].sample_name) == tree.sound(part), row
     assert main([*command, "--strict"]) == 2
     assert "--strict" in capsys.readouterr().err
