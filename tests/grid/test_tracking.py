@@ -95,6 +95,28 @@ def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -
     assert eda.data.tags["cells"].split() == [cells, cells.replace("eda/", "eda+video/")]
 
 
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        ({"fit": {"seeds": [1]}}, {"eda", "eda+video"}),
+        ({"protocol": {"seed": 3}}, {"eda", "eda+video"}),
+        ({"faces": {"detector": "retinaface"}}, {"eda+video"}),  # a row without video is the same, whatever finds faces
+    ],
+)
+def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(change: dict, rows: set[str], tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'one.db'}"
+    for name in ("a", "b"):
+        out = make_folder(tmp_path / name, name="same", epochs=2, folds=2, scenarios=("all87",)) or tmp_path / name
+        run = json.loads((out / "run.json").read_text())
+        run["experiment"] = {**run["experiment"], **(change if name == "b" else {})}
+        (out / "run.json").write_text(json.dumps(run))
+        tracking.sync(out, database, models=False)
+    client = MlflowClient(database)
+    found = client.search_runs([client.get_experiment_by_name("same").experiment_id], "tags.kind = 'row'")
+    named = [r.data.tags["modality"] for r in found]
+    assert {m for m in set(named) if named.count(m) == 2} & {"eda", "eda+video"} == rows
+
+
 def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Path) -> None:
     make_folder(tmp_path / "out", name="long", epochs=250, folds=1, scenarios=("all87",))
     tracking.sync(tmp_path / "out", models=False)
