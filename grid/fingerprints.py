@@ -9,7 +9,6 @@ are the same in a folder and in a bucket: so are all keys.
 from __future__ import annotations
 
 import json
-import os
 import stat as stat_module
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dataprep.places import Remote, digest, place
+from dataprep.places import Remote, digest, place, write_whole
 
 FRESH_S = 2.0
 """The coarsest tick of a file system's clock that is met (FAT)."""
@@ -55,9 +54,7 @@ def fingerprints(
                 on_progress(done, len(todo))
     if todo:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        draft = memory.with_suffix(".draft")
-        draft.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(draft, memory)
+        write_whole(memory, json.dumps(known).encode())
     return found
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dataprep.faults import BUG, EXIT, MACHINE, bug_text
+from grid.masking import masked
 
 
 def write_report(out: Path, compare: Path | None) -> tuple[str, set[str]]:
@@ -23,11 +24,12 @@ def write_report(out: Path, compare: Path | None) -> tuple[str, set[str]]:
 
 def mirror(out: Path, uri: str | None) -> tuple[str, set[str]]:
     """Mirror into MLflow, after everything else: a line on how it went, and the kind of what went wrong, if it cost something."""
-    from grid import tracking
-    from grid.masking import masked
-
     again = f"mirror later with: python -m grid.tracking sync {shlex.quote(str(out))}"
     again += f" --tracking-uri {shlex.quote(masked(uri))}" if uri else ""
+    try:
+        from grid import tracking  # it loads MLflow, which may be broken
+    except Exception as error:
+        return _bug(error, out)
     try:
         return f"MLflow mirror: {tracking.told(tracking.sync(out, uri))}", set()
     except Exception as error:
@@ -38,4 +40,10 @@ def mirror(out: Path, uri: str | None) -> tuple[str, set[str]]:
             return f"MLflow could not be reached, or refuses ({said}); the results are complete; {again}", set()
         if isinstance(error, tracking.UNUSABLE):
             return f"MLflow mirror: the database cannot be used ({said}); the results are complete; {again}", {MACHINE}
-        return f"MLflow mirror: {bug_text(error, out / 'logs')}; the results are complete", {BUG}
+        return _bug(error, out)
+
+
+def _bug(error: Exception, out: Path) -> tuple[str, set[str]]:
+    if os.environ.get("GRID_TRACEBACK"):
+        raise error
+    return f"MLflow mirror: {bug_text(error, out / 'logs')}; the results are complete", {BUG}

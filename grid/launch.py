@@ -14,7 +14,8 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,12 +147,11 @@ def _command(options: argparse.Namespace) -> int:
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
-    probes.places(out, options.store or Store(out / "store").root, None)
+    uri = options.tracking_uri if options.plan else None
+    places = probes.places(out, options.store or Store(out / "store").root, uri)
     options.folder = out
-    if options.plan:
-        return _run(options, experiment, out)
-    with alone(out):
-        return _run(options, experiment, out)
+    with nullcontext() if options.plan else alone(out):
+        return _run(options, experiment, out, places)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -185,9 +185,9 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
 
 
-def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
+def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
     from dataprep.exclusions import read_exclusions
-    from grid import cells, probes, show
+    from grid import cells, show
     from grid.earlier import Earlier
     from grid.forgotten import refuse_unfinished
     from grid.layout import check_layout
@@ -234,10 +234,10 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
         folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
 
     plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
-    _refuse_impossible(plan)
+    _refuse(plan)
     if options.plan:
         print(show.plan_text(experiment, found, plan, store))
-        print(f"\n{probes.places(out, store.root, options.tracking_uri)}")
+        print(f"\n{places}")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:
@@ -253,17 +253,17 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path) -> int:
     session.command = masked("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
     whole = earlier.joined(session, surveyed)
-    if not session.failures and len(session.plan.impossible) == len(session.plan.cells):
-        whole.write_quarantine()  # of recordings that turned out to be unusable
-        _refuse_impossible(session.plan)
+    if not session.failures:
+        _refuse(session.plan, whole.write_quarantine)  # of recordings that turned out to be unusable
     return _finish(options, session, whole.write())
 
 
-def _refuse_impossible(plan: Plan) -> None:
-    """Raises InputError if no cell can be computed: a run that does nothing is no success."""
+def _refuse(plan: Plan, before: Callable[[], None] = lambda: None) -> None:
+    """Raises InputError, after `before`, if no cell can be computed: a run that does nothing is no success."""
     if not plan.cells:
         raise InputError("nothing was selected: expected at least one row, scenario and fold")
     if len(plan.impossible) == len(plan.cells):
+        before()
         reasons = list(dict.fromkeys(plan.impossible.values()))
         raise InputError("no cell can be computed: " + "; ".join(reasons[:3]))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -43,7 +44,10 @@ _MINE: set[str] = set()
 
 @dataclass(frozen=True)
 class Lease:
-    """One driver's, as it stands in a store. `at_s`: last heartbeat by the store's clock; `alone`: no other may work there."""
+    """One driver's, as it stands in a store. `at_s`: last heartbeat by the store's clock; `alone`: no other may work there.
+
+    `at_work`: it has looked at all others and stays; until then it is asking.
+    """
 
     owner: str
     host: str
@@ -52,6 +56,7 @@ class Lease:
     started: str
     alone: bool
     at_s: float
+    at_work: bool = False
 
     @property
     def holder(self) -> str:
@@ -81,12 +86,15 @@ def leased(store: Store, *, alone: bool = False, out: Path | None = None) -> Ite
     removing, alone = alone, alone or not shares(store.root)
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "machine": _machine(), "started": _started(os.getpid())}
     at.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(at, json.dumps({**mine, "alone": alone}).encode())
+    facts = {**mine, "alone": alone}
+    write_whole(at, json.dumps(facts).encode())
     stop = threading.Event()
     _MINE.add(owner)
-    beat = threading.Thread(target=_beat, args=(at, stop), name="lease", daemon=True)
+    settled = json.dumps({**facts, "at_work": True}).encode()
+    beat = threading.Thread(target=_beat, args=(at, settled, stop), name="lease", daemon=True)
     try:
         _refuse(store, owner)
+        write_whole(at, settled)
         if not removing:
             refuse_unfinished(store)
         mark_layout(store)
@@ -110,7 +118,7 @@ def _refuse(store: Store, owner: str) -> None:
     for other in every.values():
         if other.owner == owner or not (mine.alone or other.alone) or other.over(mine.at_s, SILENT_S):
             continue
-        if (other.at_s, other.owner) < (mine.at_s, owner) or not (mine.alone and other.alone):
+        if other.at_work or (other.at_s, other.owner) < (mine.at_s, owner) or not (mine.alone and other.alone):
             raise InputError(
                 f"{store.root}: {other.holder} is working in this store, and "
                 + (
@@ -137,16 +145,18 @@ def leases(store: Store) -> list[Lease]:
 
 def sweep(store: Store) -> set[str]:
     """Remove what drivers that are over left behind; gives the marks (`<stage>-<key>`) of what they were at."""
-    every = leases(store)
+    marks = list((store.root / MARKS).glob("*"))
+    scratch = [*(store.root / DRAFTS).glob("*"), *store.root.glob(f"{TUNE}*")]
+    every = leases(store)  # after the rest: whoever begins now has its lease before it leaves anything
     now_s = next((lease.at_s for lease in every if lease.owner == store.owner), time.time())
     alive = {lease.owner for lease in every if not lease.over(now_s, ABANDONED_S)}
     left = set()
-    for at in (store.root / MARKS).glob("*"):
+    for at in marks:
         owner, _, mark = at.name.rpartition(".")
         if owner not in alive:
             left.add(mark)
             at.unlink(missing_ok=True)
-    for folder in [*(store.root / DRAFTS).glob("*"), *store.root.glob(f"{TUNE}*")]:
+    for folder in scratch:
         owner = folder.name.removeprefix(TUNE).partition(".")[0]
         if owner not in alive:
             remove_tree(folder)
@@ -163,17 +173,21 @@ def shares(root: Place) -> bool:
 
 def file_system(path: Path) -> str:
     """The type of the file system that holds a path, the innermost mount; 'ext4' where the system does not say (no Linux)."""
-    path = path.resolve()
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return mounted(Path("/proc/self/mountinfo").read_bytes(), path.resolve())
     except OSError:
         return "ext4"
+
+
+def mounted(mountinfo: bytes, path: Path) -> str:
+    """The type of the file system that holds a path, by the lines of Linux: bytes that are no letters stand as \\ooo there."""
     best, kind = -1, ""
-    for line in lines:
-        head, _, tail = line.partition(" - ")
-        point = Path(head.split()[4].encode().decode("unicode_escape"))
+    for line in mountinfo.splitlines():
+        head, _, tail = line.partition(b" - ")
+        name = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), head.split()[4])
+        point = Path(os.fsdecode(name))
         if (path == point or point in path.parents) and len(point.parts) >= best:  # of two on one point, the later
-            best, kind = len(point.parts), tail.split()[0]
+            best, kind = len(point.parts), tail.split()[0].decode()
     return kind
 
 
@@ -200,14 +214,15 @@ def folders(store: Store) -> list[tuple[str, Path]]:
     return sorted(found)
 
 
-def _beat(at: Place, stop: threading.Event) -> None:
-    """Touch a lease until told to stop. What cannot be reached now may be the next time."""
-    content = b""
+def _beat(at: Place, content: bytes, stop: threading.Event) -> None:
+    """Touch a lease until told to stop. What cannot be reached now may be the next time.
+
+    Written anew where it is gone: a machine that slept for a day was taken for dead.
+    """
     while not stop.wait(HEARTBEAT_S):
         with suppress(OSError):
-            content = content or at.read_bytes()
-            if isinstance(at, Remote):
-                at.write_bytes(content)
+            if isinstance(at, Remote) or not at.exists():
+                write_whole(at, content)
             else:
                 os.utime(at)
 

@@ -45,12 +45,12 @@ def held(outs: Iterable[Path], root: Place) -> list[str]:
 
 
 def _held(uri: str, name: str, stale: set[str]) -> list[str]:
+    from grid.tracking import UNUSABLE, open_client
+
     everything = f"the experiments {name!r}, '{name} stages' and '{name} searches', and the models '{name} SCENARIO'"
     try:
-        from grid.tracking import open_client
-
         found = _runs(open_client(uri), name, stale)
-    except Exception as error:  # any answer of any server: the list is then what it may hold
+    except (*UNUSABLE, ValueError) as error:  # ValueError: an answer that no MLflow gives; the list is then what it may hold
         said = (str(error).splitlines() or [type(error).__name__])[0]
         return [f"MLflow at {uri} could not be asked ({said}): delete there what came from the subject, in {everything}"]
     lines = [

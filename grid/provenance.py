@@ -16,15 +16,15 @@ UNKNOWN = "not recorded"
 
 def manifests(plan: Plan, survey: Survey, store: Store) -> dict[str, tuple[int, list[dict[str, Any]]]]:
     """By name of stage: how many the plan has, and the manifests of those that are stored."""
-    every: dict[str, list[Stage]] = {
-        "features": [v.stage for v in survey.videos],
-    }
+    every: dict[str, list[Stage]] = {"features": [v.stage for v in survey.videos], "faces": [v.track for v in survey.videos]}
     # a block that holds other channels beside those of these rows may have served their fits
     there = store.keys("signals")
     failed = {trial for part, trial in plan.unprepared if part == "signals"}
     every["signals"] = [j.stage for j in survey.signals if j.stage.key in there or failed & {t.trial_id for t in j.trials}]
     for fit in plan.fits.values():
         every.setdefault(fit.stage.name, []).append(fit.stage)
+    for search in plan.decided.values():
+        every.setdefault(search.stage.name, []).append(search.stage)
     every["predict"] = list({p.stage.key: p.stage for p in plan.predicts.values()}.values())
     found = {}
     for name, stages in every.items():
@@ -39,7 +39,7 @@ def stage_facts(
     """Per stage that is prepared or fitted: how many, made now, reused, failed, and CPU seconds spent on all that are stored."""
     rows = []
     for name, (count, there) in found.items():
-        if name == "predict":
+        if name not in ("features", "signals") and not name.startswith("fit-"):
             continue
         facts = [m["facts"] for m in there]
         done = made.get(name, 0)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -69,11 +70,13 @@ def _holds(at: Place, subject: str, longer: list[str]) -> bool:
     if isinstance(at, Path) and not at.is_file():
         return False
     if at.name.endswith(".parquet"):
-        return _in_table(at, subject, longer)
+        with suppress(ValueError, OSError):  # cut short by a full disk: searched as bytes
+            return _in_table(at, subject, longer)
     if at.name == "manifest.json":
-        facts = json.loads(at.read_bytes() or b"{}").get("facts", {})
-        if subject == facts.get("subject") or subject in facts.get("subjects", ()):
-            return True
+        with suppress(ValueError, AttributeError, TypeError):  # damaged: as bytes
+            facts = json.loads(at.read_bytes()).get("facts", {})
+            if subject == facts.get("subject") or subject in facts.get("subjects", ()):
+                return True
     if len(subject) < SHORTEST or subject.isdigit():
         return False
     content = _header(at) if at.name.endswith(".safetensors") else at.read_bytes()

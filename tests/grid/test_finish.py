@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import grid
 from grid import tracking
 from grid.launch import main
 
@@ -62,6 +63,19 @@ def test_an_unexpected_error_in_the_mirror_is_exit_3_with_the_report_there(
     told = capsys.readouterr().out
     assert "this is a bug in this program (KeyError: 'planted')" in told
     assert "in broken" in (out / "logs" / "bug.txt").read_text()
+    assert (out / "report.html").exists()
+
+
+def test_an_mlflow_that_cannot_be_loaded_costs_the_mirror_alone(
+    finished: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    out, arguments = finished
+    monkeypatch.delattr(grid, "tracking")
+    monkeypatch.setitem(sys.modules, "grid.tracking", None)
+    assert main(arguments) == 3
+    told = capsys.readouterr().out
+    assert "2 cells; 0 fits computed" in told
+    assert "MLflow mirror: error: this is a bug in this program (ImportError" in told
     assert (out / "report.html").exists()
 
 

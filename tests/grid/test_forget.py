@@ -10,17 +10,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from grid import mirrors
 from grid.forget import main as forget_main
 from grid.launch import main
 from grid.lease import leased
+from grid.mirrors import held
 from grid.residue import residue
 from grid.store import Store
 
@@ -173,6 +177,23 @@ def test_what_cannot_be_removed_is_said(shared: Path, subject: str, tmp_path: Pa
     assert forget_main(["forget", subject, "--out", str(at / "a")]) == 0
 
 
+def test_damaged_files_do_not_stop_a_removal(
+    shared: Path, subject: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """A table cut short by a full disk, manifests that the power cut left behind."""
+    at = copied(shared, tmp_path / "at")
+    table = at / "a/predictions.parquet"
+    table.write_bytes(table.read_bytes()[:-100])
+    for name, content in (("x", b"{"), ("y", b"[]"), ("z", b"\0\0")):
+        (at / f"a/mlartifacts/{name}").mkdir(parents=True)
+        (at / f"a/mlartifacts/{name}/manifest.json").write_bytes(content)
+        (at / f"s/signals/{name}").mkdir()
+        (at / f"s/signals/{name}/manifest.json").write_bytes(content)
+    assert forget_main(["forget", subject, "--out", str(at / "a")]) == 0, capsys.readouterr().err
+    assert left(at, subject) == []
+    assert not (at / "s/signals/x").exists()
+
+
 @pytest.mark.parametrize(("subject", "others"), [("07", ["071"]), ("P1", ["P10", "P1-b"]), ("δ_m", []), ('a"b', [])])
 def test_names_of_every_sort_are_found_and_no_others(tmp_path: Path, subject: str, others: list[str]) -> None:
     def manifest(name: str, facts: dict) -> None:
@@ -214,6 +235,42 @@ def test_what_a_server_holds_is_listed(shared: Path, subject: str, tmp_path: Pat
     (out / "mirrors.json").write_text('[{"uri": "http://127.0.0.1:9", "experiment": "tiny"}]')
     assert forget_main(["forget", subject, "--out", str(out)]) == 0
     assert "MLflow at http://127.0.0.1:9 could not be asked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"\xff"])
+def test_a_server_that_is_no_mlflow_is_told_of(answer: bytes, tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "mirrors.json").write_text(json.dumps([{"uri": uri, "experiment": "tiny"}]))
+        (tmp_path / "stale.csv").write_text("fit-x,1,x,2026-01-01\n")
+        (line,) = held([tmp_path], tmp_path)
+        server.shutdown()
+    assert f"MLflow at {uri} could not be asked" in line
+
+
+def test_a_bug_in_the_question_to_a_server_is_no_answer(
+    shared: Path, subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("planted")
+
+    out = copied(shared, tmp_path / "at") / "a"
+    (out / "mirrors.json").write_text(json.dumps([{"uri": f"sqlite:///{tmp_path}/x.db", "experiment": "tiny"}]))
+    monkeypatch.setattr(mirrors, "_runs", broken)
+    assert forget_main(["forget", subject, "--out", str(out)]) == 3
+    assert "this is a bug in this program (KeyError: 'planted')" in capsys.readouterr().err
 
 
 @pytest.mark.chaos

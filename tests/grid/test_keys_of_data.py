@@ -146,6 +146,18 @@ def test_a_recording_replaced_with_the_same_size_and_time_is_noticed(tmp_path: P
     assert list(fingerprints([str(file)], memory).values()) != [before]
 
 
+def test_what_is_remembered_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the hashes of before, or these: never an empty file."""
+    file, memory, done = tmp_path / "x.csv", tmp_path / "fingerprints.json", []
+    file.write_text("1")
+    for name in ("fsync", "replace"):
+        whole = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _whole=whole, _name=name: (done.append(_name), _whole(*a))[1])
+    fingerprints([str(file)], memory)
+    assert done[:2] == ["fsync", "replace"]
+    assert [p.name for p in tmp_path.iterdir() if "fingerprints" in p.name] == ["fingerprints.json"]
+
+
 def test_a_file_that_changed_a_moment_ago_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, memory = tmp_path / "a", tmp_path / "memory.json"
     file.write_bytes(b"one")

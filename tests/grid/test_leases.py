@@ -20,7 +20,7 @@ from dataprep.records import InputError
 from grid import lease as lease_module
 from grid.keys import Stage
 from grid.launch import main
-from grid.lease import ABANDONED_S, file_system, leased, leases, shares, sweep
+from grid.lease import ABANDONED_S, file_system, leased, leases, mounted, shares, sweep
 from grid.status import snapshot
 from grid.store import Store
 
@@ -100,6 +100,51 @@ def _sweep_forever(root: Path) -> None:
             sweep(store)
 
 
+def test_a_driver_that_begins_during_a_clean_up_keeps_what_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, made = lease_module.leases, []
+
+    def listed(store: Store) -> list[lease_module.Lease]:
+        found = whole(store)
+        entry(tmp_path, "newcomer")
+        made.extend(unfinished(tmp_path, "newcomer"))
+        return found
+
+    with leased(Store(tmp_path)) as store:
+        monkeypatch.setattr(lease_module, "leases", listed)
+        assert sweep(store) == set()
+        monkeypatch.undo()
+    assert len(made) == 3
+    assert all(path.exists() for path in made)
+
+
+def test_a_lease_that_was_taken_away_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a day of sleep, when others took this machine for dead."""
+    monkeypatch.setattr(lease_module, "HEARTBEAT_S", 0.01)
+    with leased(Store(tmp_path)) as store:
+        at = tmp_path / ".leases" / store.owner
+        at.unlink()
+        until = time.monotonic() + 10
+        while not at.exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        (lease,) = leases(store)
+        assert (lease.owner, lease.pid, lease.at_work) == (store.owner, os.getpid(), True)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(b"/mnt/a b/\xc3\xbc/store", "nfs4"), (b"/mnt/\xff/x", "xfs"), (b"/mnt/a", "ext4"), (b"/mnt/a b", "fuse.s3fs")],
+)
+def test_mounts_of_any_name_are_told_apart(path: bytes, kind: str) -> None:
+    lines = rb"""22 1 8:1 / / rw - ext4 /dev/a rw
+23 22 8:2 / /mnt/a\040b rw - fuse.s3fs x rw
+24 23 8:3 / /mnt/a\040b/\303\274 rw - nfs4 x rw
+25 22 8:4 / /mnt/"""
+    assert mounted(lines + b"\xff rw - xfs x rw\n", Path(os.fsdecode(path))) == kind
+
+
 def test_no_write_is_lost_beside_a_driver_that_begins_again_and_again(tmp_path: Path) -> None:
     """Drafts used to be removed under the writer's hands: 55 of 200 writes failed."""
     other = multiprocessing.get_context("fork").Process(target=_sweep_forever, args=(tmp_path,))
@@ -173,6 +218,9 @@ def test_a_driver_for_itself_refuses_and_is_refused(tmp_path: Path) -> None:
         leased(Store(tmp_path)).__enter__()
     with leased(Store(tmp_path)), leased(Store(tmp_path)):
         pass
+    entry(tmp_path, "at work", silent_s=-5, alone=True, at_work=True)  # its heartbeat is later than the question
+    with pytest.raises(InputError, match="process 7 on elsewhere is working"):
+        leased(Store(tmp_path), alone=True).__enter__()
 
 
 @pytest.mark.parametrize(

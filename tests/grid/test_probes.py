@@ -38,6 +38,19 @@ def test_a_plan_tells_and_checks_its_places(
     assert "--store" in capsys.readouterr().err
 
 
+def test_a_plan_asks_each_place_once(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    asked = []
+    for name in ("folder", "store", "tracking"):
+        whole = getattr(probes, name)
+        monkeypatch.setattr(probes, name, lambda *a, _whole=whole, _name=name: (asked.append(_name), _whole(*a))[1])
+    given = ["--all", "--plan", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
+    assert main([*given, "--out", str(tmp_path / "out"), "--tracking-uri", f"sqlite:///{tmp_path}/x.db"]) == 0
+    assert sorted(asked) == ["folder", "folder", "store", "tracking"]  # the store is a folder, too
+    assert f"tracking    sqlite:///{tmp_path}/x.db" in capsys.readouterr().out
+
+
 def test_a_folder_that_may_not_be_written_to() -> None:
     with pytest.raises(InputError, match=r"--out .*(may be written|is a file)"):
         probes.folder("--out", Path("/proc/self/status/x"))

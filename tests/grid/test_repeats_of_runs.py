@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,31 @@ def test_a_repeat_reads_manifests_alone(
     assert "nothing was computed again" in said
     assert "2 recordings left out" in said
     assert {name: (out / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_repeat_of_what_ray_did_opens_no_array(finished: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """Every file that is opened is seen, by whatever process. Ray judges the two bad recordings here, and fits."""
+    out = tmp_path / "out"
+    for stage in ("faces", "features"):
+        shutil.copytree(finished[0] / "store" / stage, out / "store" / stage)
+    wanted = [a for a in finished[1] if a != "--in-process"]
+    command = [sys.executable, "-m", "grid.launch", *wanted, "--out", str(out)]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "2 recordings left out" in first.stdout
+    assert len(list((out / "store/quarantine").iterdir())) == 1
+    opened = tmp_path / "opened"
+    traced = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(opened), *command]
+    again = subprocess.run(traced, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "nothing was computed again" in again.stdout
+    assert "starting Ray" not in again.stdout
+    inside = [line for line in opened.read_text(errors="replace").splitlines() if f"{out}/store/" in line]
+    assert [line for line in inside if "manifest.json" in line]
+    assert not [line for line in inside if "safetensors" in line]
 
 
 @pytest.mark.parametrize(("name", "gone"), [("scores.csv", False), ("predictions.parquet", True), ("tables.json", False)])
@@ -145,6 +172,21 @@ def test_a_mixed_set_is_told_in_run_json_and_in_the_report(
     page = write_report(out).read_text()
     assert "were not all made alike" in page
     assert "1 fit-physiological-eda" in page
+
+
+def test_face_tracks_of_another_version_are_told(
+    finished: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """They serve new features: what detected the faces is a part of what made the results."""
+    out = Path(shutil.copytree(finished[0], tmp_path / "out"))
+    path = next((out / "store/faces").glob("*/manifest.json"))
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "made_by": {**manifest["made_by"], "onnxruntime": "1.0"}}))
+    assert main([*finished[1], "--out", str(out)]) == 0
+    capsys.readouterr()
+    run = json.loads((out / "run.json").read_text())
+    assert "onnxruntime: " in " ".join(n for n in run["notes"] if n.startswith("Mixed"))
+    assert {row["stage"] for row in run["stages"]} == {"features", "signals", "fit-spatial", "fit-physiological-eda"}
 
 
 def test_devices_of_other_stages_are_no_mixture() -> None:

