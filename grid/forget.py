@@ -141,8 +141,9 @@ def _manifests(store: Store) -> tuple[dict[Name, dict[str, Any]], list[Name]]:
     for stage in store.stages():
         for at in (store.root / stage).iterdir():
             try:
-                found[stage, at.name] = json.loads((at / "manifest.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                manifest = json.loads((at / "manifest.json").read_text(encoding="utf-8"))
+                found[stage, at.name] = {"stage": manifest["stage"], "facts": manifest["facts"]}
+            except (OSError, ValueError, KeyError, TypeError):
                 broken.append((stage, at.name))
     return found, broken
 

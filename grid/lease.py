@@ -145,8 +145,8 @@ def leases(store: Store) -> list[Lease]:
 
 def sweep(store: Store) -> set[str]:
     """Remove what drivers that are over left behind; gives the marks (`<stage>-<key>`) of what they were at."""
-    marks = list((store.root / MARKS).glob("*"))
-    scratch = [*(store.root / DRAFTS).glob("*"), *store.root.glob(f"{TUNE}*")]
+    marks: list[Place] = [*(store.root / MARKS).glob("*")]
+    scratch: list[Place] = [*(store.root / DRAFTS).glob("*"), *store.root.glob(f"{TUNE}*")]
     every = leases(store)  # after the rest: whoever begins now has its lease before it leaves anything
     now_s = next((lease.at_s for lease in every if lease.owner == store.owner), time.time())
     alive = {lease.owner for lease in every if not lease.over(now_s, ABANDONED_S)}

@@ -75,7 +75,7 @@ def test_an_mlflow_that_cannot_be_loaded_costs_the_mirror_alone(
     assert main(arguments) == 3
     told = capsys.readouterr().out
     assert "2 cells; 0 fits computed" in told
-    assert "MLflow mirror: error: this is a bug in this program (ImportError" in told
+    assert "MLflow mirror: error: this is a bug in this program (ModuleNotFoundError" in told
     assert (out / "report.html").exists()
 
 
