@@ -6,12 +6,8 @@ import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -271,41 +267,3 @@ def test_a_bug_in_the_question_to_a_server_is_no_answer(
     monkeypatch.setattr(mirrors, "_runs", broken)
     assert forget_main(["forget", subject, "--out", str(out)]) == 3
     assert "this is a bug in this program (KeyError: 'planted')" in capsys.readouterr().err
-
-
-@pytest.mark.chaos
-@pytest.mark.timeout(900)
-def test_killed_at_twenty_random_moments(tiny_grid: Path, tmp_path: Path) -> None:
-    """SIGKILL, at moments spread over the time that a removal takes; each time the same command ends it."""
-    subject = str(pd.read_parquet(tiny_grid / "predictions.parquet").subject_name.iloc[0])
-
-    def start(out: Path) -> subprocess.Popen:
-        command = [sys.executable, "-m", "grid.store", "forget", subject, "--out", str(out)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def begun(out: Path, run: subprocess.Popen) -> None:
-        while run.poll() is None and not (out / "store/.forgotten").exists():
-            time.sleep(0.001)
-
-    out = Path(shutil.copytree(tiny_grid, tmp_path / "whole"))
-    run = start(out)
-    begun(out, run)
-    since = time.monotonic()
-    assert run.wait() == 0
-    takes_s = time.monotonic() - since
-    killed = 0
-    for moment in range(20):
-        out = Path(shutil.copytree(tiny_grid, tmp_path / "again"))
-        run = start(out)
-        begun(out, run)
-        time.sleep(random.Random(moment).random() * takes_s)
-        os.kill(run.pid, signal.SIGKILL)
-        run.communicate()
-        killed += run.returncode == -signal.SIGKILL
-        run = start(out)
-        said, errors = run.communicate()
-        assert run.returncode == 0, errors
-        assert "finds nothing" in said
-        assert left(out, subject) == []
-        shutil.rmtree(out)
-    assert killed >= 10

@@ -2,131 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from small_searches import experiment, people, run
 
-from dataprep.records import DataSet, SampleIndex
-from grid import config, inner
-from grid.config_tables import Execution
-from grid.inprocess import InProcess
-from grid.jobs import Inputs
+from dataprep.records import SampleIndex
+from grid import config
 from grid.plan import Planner
-from grid.stages import StoreBlocks
 from grid.store import Store
-from grid.worklist import Worklist
-from painmodels.fit import DivergedError
-
-STEPS = 10
-TOML = """
-name = "small"
-[axes]
-modalities = ["eda"]
-scenarios = ["everybody"]
-[scenarios.everybody]
-subset = "all"
-[protocol]
-folds = {folds}
-seed = {seed}
-[fit]
-seeds = [{seed}]
-[trunk]
-name = "mini-xception-fer"
-[signals]
-normalise = "train"
-[physiological]
-hidden = 4
-layers = 1
-epochs = {epochs}
-batch = 6
-lr = {lr}
-[search]
-trials = {trials}
-inner_folds = 2
-scope = "{scope}"
-prune = {prune}
-[search.physiological]
-lr = {{low = {low}, high = 1.0, log = true}}
-{more}
-"""
-
-
-def experiment(tmp_path: Path, **values: Any) -> config.Experiment:
-    defaults = {
-        "seed": 0,
-        "folds": 3,
-        "epochs": 9,
-        "lr": 1e-7,
-        "low": 1e-7,
-        "trials": 4,
-        "scope": "fold",
-        "prune": "true",
-        "more": "",
-    }
-    file = tmp_path / "small.toml"
-    file.write_text(TOML.format(**{**defaults, **values}))
-    return config.load(str(file))
-
-
-def people(n: int, trials: int, *, planted: bool, seed: int = 0) -> tuple[SampleIndex, dict[str, np.ndarray]]:
-    """`n` subjects with `trials` a class; a planted signal rises with pain."""
-    rng = np.random.default_rng(seed)
-    rows, x = [], {}
-    for s in range(n):
-        for y in (0, 1):
-            for i in range(trials):
-                name = f"s{s:02d}-{y}-{i}"
-                rows.append((name, f"s{s:02d}", y))
-                x[name] = (
-                    rng.normal(size=(STEPS, 1)) + (planted and (2 * y - 1) * np.linspace(0, 2, STEPS)[:, None])
-                ).astype("f4")
-    ids, subjects, labels = zip(*rows, strict=True)
-    return SampleIndex(ids, subjects, labels), x
-
-
-def run(
-    setup: config.Experiment,
-    out: Path,
-    index: SampleIndex,
-    x: Mapping[str, np.ndarray],
-    marks: Mapping[str, str] | None = None,
-    folds: tuple[int, ...] | None = None,
-) -> tuple[Planner, Store]:
-    """The grid of an experiment on these signals, in this process."""
-    work, failed = worked(setup, Store(out), index, x, marks, folds)
-    assert failed == {}
-    assert not work.planner.plan.waiting
-    return work.planner, work.store
-
-
-def worked(
-    setup: config.Experiment,
-    store: Store,
-    index: SampleIndex,
-    x: Mapping[str, np.ndarray],
-    marks: Mapping[str, str] | None = None,
-    folds: tuple[int, ...] | None = None,
-) -> tuple[Worklist, dict[str, str]]:
-    """The same, whether it fails or not: the worklist, and the reasons of what failed."""
-    unread = lambda *_: None  # noqa: E731
-    data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
-    keys = {"signals": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
-    winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
-    planner = Planner(setup, data, Inputs(index, keys), winner)
-    planner.build(["eda"], ["everybody"], folds)
-    work = Worklist(planner, store, lambda **_: None)
-    return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
-
-
-def without_seconds(value: Any) -> Any:
-    """Facts without what the clock says."""
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
-    return [without_seconds(v) for v in value] if isinstance(value, list) else value
 
 
 def outer_accuracy(planner: Planner, store: Store, index: SampleIndex) -> float:
@@ -215,96 +100,6 @@ def test_other_held_out_subjects_change_neither_the_winner_nor_a_weight(tmp_path
     for name, weights in store.arrays(one.fit.stage).items():
         assert weights.tobytes() == store2.arrays(two.fit.stage)[name].tobytes(), name
     assert one.stage.key != two.stage.key
-
-
-def test_a_search_cut_short_goes_on_from_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index, x = people(6, 3, planted=True)
-    setup = experiment(tmp_path, folds=2, trials=7, lr=1e-3)
-    planner, store = run(setup, tmp_path / "whole", index, x)
-    write, count = Store.write, 0
-
-    class Killed(BaseException):
-        pass
-
-    def dying(self: Store, stage: Any, *rest: Any) -> None:
-        nonlocal count
-        count += stage.name == "search-trial"
-        if count == 6:
-            raise Killed
-        write(self, stage, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "write", dying)
-        with pytest.raises(Killed):
-            run(setup, tmp_path / "cut", index, x)
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").glob("search-trial/*/manifest.json")}
-    assert len(kept) == 5
-    planner2, store2 = run(setup, tmp_path / "cut", index, x)
-    assert {p: p.stat().st_mtime_ns for p in kept} == kept
-    assert planner.plan.fits.keys() == planner2.plan.fits.keys(), "the same winners"
-    for search in planner.plan.searches.values():
-        params = [t["params"] for t in store.facts(search.stage)["trials"]]
-        assert params == [t["params"] for t in store2.facts(search.stage)["trials"]]
-
-
-@pytest.mark.parametrize(("error", "kind"), [(MemoryError("no room"), "machine"), (KeyError("x"), "bug")])
-def test_a_trial_that_failed_is_done_again_and_never_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
-) -> None:
-    index, x = people(6, 2, planted=True)
-    setup = experiment(tmp_path, folds=2)
-    _, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
-    real = inner._train
-
-    def search(out: Path, times: int) -> tuple[Worklist, Store, dict[str, str]]:
-        left = [times]
-
-        def failing(*args: Any, **options: Any) -> Any:
-            if left[0]:
-                left[0] -= 1
-                raise error
-            return real(*args, **options)
-
-        monkeypatch.setattr(inner, "_train", failing)
-        store = Store(out)
-        work, failed = worked(setup, store, index, x, folds=(0,))
-        return work, store, failed
-
-    def said(store: Store, stage: str) -> list[dict[str, Any]]:
-        facts = [json.loads(p.read_text())["facts"] for p in sorted((store.root / stage).glob("*/manifest.json"))]
-        return [without_seconds(f) for f in facts]
-
-    once, store, failed = search(tmp_path / "once", 1)
-    assert not failed
-    assert not once.kinds
-    assert said(store, "search-physiological-eda") == said(whole, "search-physiological-eda")
-
-    always, store, failed = search(tmp_path / "always", 1000)
-    assert always.kinds == {kind}
-    assert "failed twice" in " ".join(failed.values())
-    assert not said(store, "search-trial")
-    _, store, failed = search(tmp_path / "always", 0)
-    assert not failed
-    assert said(store, "search-physiological-eda") == said(whole, "search-physiological-eda")
-
-
-def test_a_trial_that_diverged_is_the_worst_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index, x = people(6, 2, planted=True)
-    real = inner._train
-
-    def diverging(network: Any, settings: Any, *args: Any, **options: Any) -> Any:
-        if settings.lr > 1e-6:
-            raise DivergedError("the loss is nan")
-        return real(network, settings, *args, **options)
-
-    monkeypatch.setattr(inner, "_train", diverging)
-    work, failed = worked(experiment(tmp_path, folds=2), Store(tmp_path / "out"), index, x, folds=(0,))
-    assert not failed
-    assert not work.kinds
-    (search,) = work.planner.plan.decided.values()
-    facts = Store(tmp_path / "out").facts(search.stage)
-    assert facts["winner_trial"] == 0
-    assert {t["state"] for t in facts["trials"][1:]} == {"failed"}
 
 
 def test_a_search_on_all_subjects_is_one_for_all_folds(tmp_path: Path) -> None:
