@@ -20,10 +20,8 @@ MakeFolder = Callable[..., Path]
 Predict = Callable[..., pd.DataFrame]
 RunRecord = Callable[..., dict[str, Any]]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FEW = {
-    "all87": [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(10)],
-    "expressive67": [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(6)],
-}
+SUBJECTS = [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(10)]
+FEW = {"all87": SUBJECTS, "expressive67": SUBJECTS[:6]}
 
 
 class Page(HTMLParser):
