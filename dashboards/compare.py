@@ -15,7 +15,7 @@ import pandas as pd
 
 from dashboards.results import Panel, Results
 from dashboards.wording import claimable, plural, signed
-from grid.stats import bootstrap_interval, effect_size, holm, sign_flip_test
+from grid.results.stats import bootstrap_interval, effect_size, holm, sign_flip_test
 
 DIFFERS = (
     ("protocol", ("protocol",)),

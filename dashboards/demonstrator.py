@@ -26,10 +26,10 @@ import numpy as np
 
 from dataprep.faults import guarded
 from dataprep.records import InputError, RecordingError
-from painmodels.model import load
-from painmodels.over_time import over_time
-from painmodels.predictions import THRESHOLD
-from painmodels.predictor import Predictor
+from painmodels.use.model import load
+from painmodels.use.over_time import over_time
+from painmodels.use.predictions import THRESHOLD
+from painmodels.use.predictor import Predictor
 
 PORT, MOST_BYTES, FACES = 8501, 500_000_000, 8
 TEMPLATES = Path(__file__).parent / "templates"

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from grid.axes import AXES, with_axes
-from grid.metrics import auroc
-from grid.tables import in_order
+from grid.results.axes import AXES, with_axes
+from grid.results.metrics import auroc
+from grid.results.tables import in_order
 
 SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 INK, RULE = "#121314", "#c9cacb"  # these and the colours of SERIES are replaced in the page by the theme's own
@@ -66,7 +66,7 @@ def to_svg(fig: Figure, name: str) -> str:
 def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float]) -> Figure:
     """Figure 3: mean accuracy with its SD over folds, a line a modality row, with the paper's value as a hollow diamond.
 
-    A mark (grid/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
+    A mark (grid/results/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
 
     `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is each series' majority share (0 to 1).
     """

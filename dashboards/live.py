@@ -1,6 +1,6 @@
 """Live dashboards of a running grid: `python -m dashboards.live DIR` starts what is installed and ends it with itself.
 
-Always: the grid's own figures (grid/monitor.py). With `prometheus` on the PATH: a Prometheus that scrapes them and the
+Always: the grid's own figures (grid/monitor/prometheus.py). With `prometheus` on the PATH: a Prometheus that scrapes them and the
 Ray that the grid runs on. With `grafana-server` (or `grafana`) too: a Grafana with the dashboard of `dashboards/grafana/`.
 All listen on 127.0.0.1 alone; their files live in DIR/live. Without Grafana, import the JSON into one you have.
 """
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from grid import monitor
+from grid.monitor import prometheus
 
 DASHBOARDS = Path(__file__).parent / "grafana"
 RAY_TARGETS = Path("/tmp/ray/prom_metrics_service_discovery.json")
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line: start, say where to look, end all with Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.live", description="Live dashboards of a running grid.")
     parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--port", type=int, default=monitor.PORT, help="of the grid's figures (default %(default)s)")
+    parser.add_argument("--port", type=int, default=prometheus.PORT, help="of the grid's figures (default %(default)s)")
     parser.add_argument("--prometheus-port", type=int, default=9090, help="(default %(default)s)")
     parser.add_argument("--grafana-port", type=int, default=3000, help="(default %(default)s)")
     options = parser.parse_args(arguments)
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = (options.dir / "live").resolve()
     folder.mkdir(exist_ok=True)
     started: list[subprocess.Popen] = []
-    port = monitor.serve(options.dir, options.port)
+    port = prometheus.serve(options.dir, options.port)
     print(f"figures     http://127.0.0.1:{port}/metrics", flush=True)
     grafana = shutil.which("grafana-server") or shutil.which("grafana")
     try:

@@ -24,11 +24,11 @@ from dashboards import compare, figures, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
-from grid.axes import AXES
-from grid.learned import KEY, SYMBOLS
-from grid.metrics import confusion
-from grid.stats import bootstrap_interval, compare_rows
-from grid.tables import identity_check, in_order, paper_table3, table2, write_table2
+from grid.results.axes import AXES
+from grid.results.learned import KEY, SYMBOLS
+from grid.results.metrics import confusion
+from grid.results.stats import bootstrap_interval, compare_rows
+from grid.results.tables import identity_check, in_order, paper_table3, table2, write_table2
 
 SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
 GROUPS = (

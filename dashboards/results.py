@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from dataprep.records import InputError
-from grid import learned
-from grid.axes import AXES, with_axes
-from grid.cells import CELL, PAPER_ROWS
-from grid.metrics import METRICS
-from grid.stats import mean_accuracy
-from grid.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table
+from grid.experiment.cells import CELL, PAPER_ROWS
+from grid.results import learned
+from grid.results.axes import AXES, with_axes
+from grid.results.metrics import METRICS
+from grid.results.stats import mean_accuracy
+from grid.results.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
 PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]

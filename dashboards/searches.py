@@ -1,6 +1,6 @@
 """The report's section on hyperparameter search: what each search tried, spent, chose and gained on its inner folds.
 
-Reads searches.json (a list, `grid.results.search_record`). Searches of one sub-network and scenario, one an outer fold, are a
+Reads searches.json (`grid.results.files.search_record`). Searches of one sub-network and scenario, one an outer fold, are a
 group and stand in one row. The winner is the best of all that was tried, so its inner score is too high and can hardly lie
 below that of the experiment's own values: whether a search is worth its epochs is decided by the held-out folds, not here.
 """
@@ -21,8 +21,8 @@ from markupsafe import Markup
 from dashboards import search_figures as figures
 from dashboards.figures import to_svg
 from dataprep.records import InputError
-from grid.config_tables import Range
-from grid.stats import bootstrap_interval
+from grid.experiment.config_tables import Range
+from grid.results.stats import bootstrap_interval
 
 Record = Mapping[str, Any]
 METRIC_NAMES = {"balanced_accuracy": "balanced accuracy", "log_loss": "mean log-likelihood"}
@@ -145,7 +145,7 @@ def importances(group: Sequence[Record]) -> tuple[pd.DataFrame, Counter[str]]:
     """
     import optuna
 
-    from grid.spaces import distributions
+    from grid.experiment.search_spaces import distributions
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows, reasons = [], Counter[str]()

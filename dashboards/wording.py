@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from dashboards.results import Panel, Results
-from grid.learned import SYMBOLS, WHY_ECG
 from grid.protocols import ONE_PARTITION
+from grid.results.learned import SYMBOLS, WHY_ECG
 
 ALPHA = 0.05
 NOT_RECORDED = "not recorded"

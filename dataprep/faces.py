@@ -14,20 +14,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataprep import retinaface, tracking, video
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
-from dataprep.places import Place
 from dataprep.records import RecordingError
-from dataprep.retinaface import DETECTORS, Detector
-from dataprep.sheet import ContactSheet
-from dataprep.tracking import FaceSettings, FaceTrack, Follower
-from dataprep.video import DECODERS, Frame, Video
+from dataprep.storage import Place
+from dataprep.video import decode, face_tracking, retinaface
+from dataprep.video.contact_sheet import ContactSheet
+from dataprep.video.decode import DECODERS, Frame, Video
+from dataprep.video.face_tracking import FaceSettings, FaceTrack, Follower
+from dataprep.video.retinaface import DETECTORS, Detector
 
 CROP_PX = 227  # what every trunk takes
 __all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]
 
-TRACK_VERSION = f"{video.VERSION}.{retinaface.VERSION}.{tracking.VERSION}"  # same settings, same file: same track
+TRACK_VERSION = f"{decode.VERSION}.{retinaface.VERSION}.{face_tracking.VERSION}"  # same settings, same file: same track
 VERSION = f"{TRACK_VERSION}.1"  # and same crops; raise the last number when cutting out changes
 
 CHUNK = 48  # crops handed over at once, 7 MB; a third of a BioVid clip
@@ -56,8 +56,8 @@ def prepare_video(
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
-    opened = path if isinstance(path, Video) else video.open_video(path, decoder=settings.decoder, stream=settings.stream)
-    frames = video.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
+    opened = path if isinstance(path, Video) else decode.open_video(path, decoder=settings.decoder, stream=settings.stream)
+    frames = decode.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
     follower = None
     if track is None:
         rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from dataprep.places import Place
+    from dataprep.storage import Place
 
 
 class InputError(ValueError):
@@ -35,7 +35,7 @@ class RecordingError(ValueError):
 class Trial:
     """One stimulus of one subject. Facts and file names, no arrays.
 
-    `video` and `signals` are absolute paths or URIs (dataprep/places.py), or None where
+    `video` and `signals` are absolute paths or URIs (dataprep/storage.py), or None where
      the data set holds no such recording for the trial.
     `start_s` is where the trial begins in the signal file (0 where a file holds just one trial).
     """

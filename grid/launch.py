@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from dataprep.faults import BUG, MACHINE, exit_code, guarded
 from dataprep.outputs import shown
-from dataprep.places import Place, place
 from dataprep.records import InputError
+from dataprep.storage import Place, place
 
 if TYPE_CHECKING:
-    from grid.config import Experiment
-    from grid.jobs import Plan
-    from grid.session import Session
-    from grid.survey import Survey
+    from grid.experiment.config import Experiment
+    from grid.plan.inventory import Survey
+    from grid.plan.specs import Plan
+    from grid.run.session import Session
 
 PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").glob("[!_]*.py"))
 
@@ -141,9 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from grid import probes
-    from grid.lock import alone
-    from grid.store import Store
+    from grid.run import probes
+    from grid.store.artefacts import Store
+    from grid.store.exclusive_lock import alone
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
@@ -156,17 +156,18 @@ def _command(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     """Show the folder that a run with these options uses."""
-    from grid import config, status
+    from grid.experiment import config
+    from grid.monitor import status
 
-    experiment = options.experiment or ("paper" if options.data else "demo")
-    status.show(options.out or Path("runs") / config.load(experiment).name)
+    name = config.load(options.experiment or ("paper" if options.data else "demo")).name
+    status.show(options.out or Path("runs") / name)
     return 0
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
-    from dataprep.retinaface import RESNET_WEIGHTS
-    from grid import config
-    from grid.cells import numbers
+    from dataprep.video.retinaface import RESNET_WEIGHTS
+    from grid.experiment import config
+    from grid.experiment.cells import numbers
 
     if options.detector_weights:  # for every process started from here
         os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
@@ -187,18 +188,19 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
     from dataprep.exclusions import read_exclusions
-    from grid import cells, show
-    from grid.earlier import Earlier
-    from grid.forgotten import refuse_unfinished
-    from grid.layout import check_layout
-    from grid.masking import masked
-    from grid.plan import Planner
-    from grid.progress import Hashing
-    from grid.scenarios import splits_of
-    from grid.session import Session
-    from grid.store import Store, point
-    from grid.survey import survey
-    from grid.synthetic_data import synthetic_data
+    from grid.experiment import cells
+    from grid.experiment.scenarios import splits_of
+    from grid.monitor.progress import Hashing
+    from grid.plan.inventory import survey
+    from grid.plan.planner import Planner
+    from grid.run import show
+    from grid.run.earlier import Earlier
+    from grid.run.session import Session
+    from grid.run.synthetic_data import synthetic_data
+    from grid.store.artefacts import Store, point
+    from grid.store.forgotten import refuse_unfinished
+    from grid.store.layout import check_layout
+    from grid.tracking.redact import masked
     from painmodels.baselines import default_rows
 
     rows: tuple[str, ...] = experiment.axes.modalities
@@ -210,9 +212,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         raise InputError(f"--modalities {options.modalities!r}: names no row; expected some such as eda,video")
     if options.baselines:
         rows = tuple(dict.fromkeys([*rows, *default_rows()]))
-    scenarios: tuple[str, ...] = experiment.axes.scenarios
-    if options.scenarios:
-        scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario")
+    scenarios = experiment.axes.scenarios
+    scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios
     if options.store and not options.plan:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")
@@ -236,8 +237,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
     _refuse(plan)
     if options.plan:
-        print(show.plan_text(experiment, found, plan, store))
-        print(f"\n{places}")
+        print(f"{show.plan_text(experiment, found, plan, store)}\n\n{places}")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:
@@ -272,8 +272,8 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     """Mirror, report, and say how it went; returns the exit code."""
     import pandas as pd
 
-    from grid import show
-    from grid.finish import mirror, write_report
+    from grid.run import show
+    from grid.run.finish import mirror, write_report
 
     out = session.out
     problem, report_kinds = write_report(out, options.compare)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from painmodels.model import Ensemble as Ensemble
-    from painmodels.model import Model as Model
-    from painmodels.model import load as load
-    from painmodels.predictions import Estimate as Estimate
-    from painmodels.predictions import Prediction as Prediction
+    from painmodels.use.model import Ensemble as Ensemble
+    from painmodels.use.model import Model as Model
+    from painmodels.use.model import load as load
+    from painmodels.use.predictions import Estimate as Estimate
+    from painmodels.use.predictions import Prediction as Prediction
 
 __all__ = ["Ensemble", "Estimate", "Model", "Prediction", "load"]
 
@@ -17,11 +17,11 @@ __all__ = ["Ensemble", "Estimate", "Model", "Prediction", "load"]
 def __getattr__(name: str) -> Any:
     """What is used from outside, imported when it is asked for: the grid's driver takes single modules without torch."""
     if name in ("Ensemble", "Model", "load"):
-        from painmodels import model
+        from painmodels.use import model
 
         return getattr(model, name)
     if name in ("Estimate", "Prediction"):
-        from painmodels import predictions
+        from painmodels.use import predictions
 
         return getattr(predictions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

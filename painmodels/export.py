@@ -21,15 +21,15 @@ from safetensors.torch import load
 from dataprep.datasets import dataset
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder
-from dataprep.places import pointed
 from dataprep.records import InputError
-from painmodels.backbones import backbone
-from painmodels.cells import folds_of, full_name, the_cell
-from painmodels.model import Ensemble, Model
-from painmodels.model_files import FORMAT, read_json
-from painmodels.onnx_files import write_onnx
-from painmodels.spatial import trunk_fingerprint, whole_state
-from painmodels.wheel import write_wheel
+from dataprep.storage import pointed
+from painmodels.trunks.backbones import backbone
+from painmodels.trunks.trunk import trunk_fingerprint, whole_state
+from painmodels.use.model import Ensemble, Model
+from painmodels.use.model_files import FORMAT, read_json
+from painmodels.use.onnx_files import write_onnx
+from painmodels.use.run_cells import folds_of, full_name, the_cell
+from painmodels.use.wheel import write_wheel
 
 
 def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:

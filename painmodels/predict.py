@@ -10,7 +10,7 @@ One recording: JSON on the standard output, `p_pain`, the probability of each cl
 that it is called with, and per step the spatial network's own score and the attention's weight where the row has them. A folder:
 CSV, a row a recording, those that cannot be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals
 `NAME_bio.csv`, found anywhere below the folder. Of a longer recording the first `n_steps` are used, which is told; with --hop
-all of it, window after window (`painmodels.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows
+all of it, window after window (`painmodels.use.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows
 people of the training data: of them it says what it learned, so measure with single cells.
 Research software: no output may guide anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
@@ -33,17 +33,17 @@ import numpy as np
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError, RecordingError
-from dataprep.video import open_video
-from painmodels.cells import cells
+from dataprep.video.decode import open_video
 from painmodels.export import any_from_run
-from painmodels.fit import one_thread
-from painmodels.folders import recordings
-from painmodels.model import load
-from painmodels.over_time import Event, over_time
-from painmodels.over_time import events as events_above
-from painmodels.plots import OverTime, plot, plot_over_time
-from painmodels.predictions import THRESHOLD, Estimate, Prediction
-from painmodels.predictor import Predictor
+from painmodels.training.loop import one_thread
+from painmodels.use.folders import recordings
+from painmodels.use.model import load
+from painmodels.use.over_time import Event, over_time
+from painmodels.use.over_time import events as events_above
+from painmodels.use.plots import OverTime, plot, plot_over_time
+from painmodels.use.predictions import THRESHOLD, Estimate, Prediction
+from painmodels.use.predictor import Predictor
+from painmodels.use.run_cells import cells
 
 COLUMNS = ("name", "p_pain", "called", "threshold", "reason")
 

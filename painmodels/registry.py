@@ -1,4 +1,4 @@
-"""What a sub-network is, and how one is found: every module of this package that exports `NETWORK` adds one.
+"""What a sub-network is, and how one is found: every module of painmodels/networks that exports `NETWORK` adds one.
 
 A sub-network has a role in the method (`spatial`, `temporal`, `attention`, `physiological`, `fusion`) and a name; an
 experiment's TOML chooses among those of a role by name. Adding one is adding one file.
@@ -20,6 +20,7 @@ import torch
 
 from dataprep.records import InputError
 
+NETWORKS = "painmodels.networks"
 ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 
 
@@ -80,11 +81,11 @@ class SubNetwork:
 
 @cache
 def networks() -> Mapping[tuple[str, str], SubNetwork]:
-    """All sub-networks of this package by (role, name), found by importing its modules."""
-    package = importlib.import_module(__package__)
+    """All sub-networks by (role, name), found by importing the modules of painmodels/networks."""
+    package = importlib.import_module(NETWORKS)
     found: dict[tuple[str, str], SubNetwork] = {}
     for info in pkgutil.iter_modules(package.__path__):
-        network = getattr(importlib.import_module(f"{__package__}.{info.name}"), "NETWORK", None)
+        network = getattr(importlib.import_module(f"{NETWORKS}.{info.name}"), "NETWORK", None)
         if isinstance(network, SubNetwork):
             found[network.role, network.name] = network
     return found

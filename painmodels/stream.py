@@ -7,7 +7,7 @@
     reader | python -m painmodels.stream --model FOLDER --signals - --rate eda=512
 
 What each name means is in `sources`, how estimates are made in `running`. Signals are scaled over the window that ends now, as a
-recording of that length would be. With --compare, for files, the value of the same window by `painmodels.over_time` is beside
+recording of that length would be. With --compare, for files, the value of the same window by `painmodels.use.over_time` is beside
 it: the face is followed with what comes after, so values differ by a little where the row uses video, and by nothing else.
 Research software, not a medical device.
 Exit codes: 0 done, 2 bad input, 130 interrupted.
@@ -24,16 +24,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dataprep.clock import on_clock
 from dataprep.faults import guarded
 from dataprep.records import InputError
-from dataprep.video import open_video
+from dataprep.signals.clock import on_clock
+from dataprep.video.decode import open_video
 from painmodels.export import given_rates
-from painmodels.model import Model, load
-from painmodels.over_time import over_time
-from painmodels.predictions import Estimate
-from painmodels.running import Stream
-from painmodels.sources import Frames, Source, is_running, lsl_source, pipe_source, together, video_source
+from painmodels.use.model import Model, load
+from painmodels.use.over_time import over_time
+from painmodels.use.predictions import Estimate
+from painmodels.use.running import Stream
+from painmodels.use.sources import Frames, Source, is_running, lsl_source, pipe_source, together, video_source
 
 __all__ = ["Estimate", "Stream", "main", "replay"]
 

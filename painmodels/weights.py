@@ -27,10 +27,10 @@ from dataprep.faults import guarded
 from dataprep.home import home
 from dataprep.outputs import check_output, drafted
 from dataprep.records import InputError
-from painmodels.backbones import BACKBONES, State, backbone, expected_shapes
-from painmodels.matconvnet import read_mat
-from painmodels.mini_xception import read_hdf5
-from painmodels.weight_kinds import check_kind, plain_names, read_pth, state_in
+from painmodels.trunks.backbones import BACKBONES, State, backbone, expected_shapes
+from painmodels.trunks.matconvnet import read_mat
+from painmodels.trunks.mini_xception import read_hdf5
+from painmodels.trunks.weight_files import check_kind, plain_names, read_pth, state_in
 
 
 class WeightsMissing(InputError):  # noqa: N818  (a state of the installation, not a fault of the program)

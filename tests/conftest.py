@@ -54,7 +54,7 @@ lr = 1e-2
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic data set of 5 subjects, one trial a class, with small frames. Not to be changed: copy it."""
-    from dataprep.synthetic import write_synthetic
+    from dataprep.synthetic.dataset import write_synthetic
 
     path = tmp_path_factory.mktemp("data") / "tiny"
     write_synthetic(path, subjects=5, trials=1, size=(320, 240))

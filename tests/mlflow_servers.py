@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from grid import tracking
-from grid.runs import CONTENT_TAG, KEY_TAG
+from grid.tracking import sync
+from grid.tracking.runs import CONTENT_TAG, KEY_TAG
 
 
 def free_port() -> int:
@@ -32,7 +32,7 @@ def server(
 ) -> Iterator[str]:
     """An MLflow server on loopback as `grid.tracking` starts it; its address. `kill`: it ends by SIGKILL."""
     port = port or free_port()
-    command, variables = tracking.server_command(database_uri, port)
+    command, variables = sync.server_command(database_uri, port)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # A new session, so that a killed server takes its worker with it.
     process = subprocess.Popen([*command, *more], env={**variables, **environment}, start_new_session=True, **quiet)

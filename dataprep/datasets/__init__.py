@@ -8,8 +8,8 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from dataprep.places import Place
 from dataprep.records import DataSet, InputError
+from dataprep.storage import Place
 
 
 @cache

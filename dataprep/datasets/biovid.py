@@ -15,10 +15,10 @@ from pathlib import PurePath
 
 import numpy as np
 
-from dataprep import names
-from dataprep.places import Place, place
+from dataprep import file_names
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.signals import column_numbers, read_table, read_text
+from dataprep.signals.files import column_numbers, read_table, read_text
+from dataprep.storage import Place, place
 
 LAYOUT = "starting_point/samples.csv, video/<subject>/<trial>.mp4, biosignals_filtered/<subject>/<trial>_bio.csv"
 INDEX = PurePath("starting_point", "samples.csv")
@@ -69,7 +69,7 @@ HOLDOUT = frozenset(  # the validation subjects of the split proposed on the dat
 
 def recognise(path: Place) -> bool:
     """True if the folder holds starting_point/samples.csv."""
-    return (path / INDEX).is_file() or names.inside(path, *INDEX.parts) is not None
+    return (path / INDEX).is_file() or file_names.inside(path, *INDEX.parts) is not None
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
@@ -79,7 +79,7 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     file is missing stays, with None in its place, and a Defect.
     """
     path = path.absolute()
-    index = names.inside(path, *INDEX.parts) or path / INDEX
+    index = file_names.inside(path, *INDEX.parts) or path / INDEX
     try:
         header, *lines = read_text(index, lenient=True).split("\n")
         numbers = column_numbers(header, expected=COLUMNS, path=index)
@@ -126,37 +126,39 @@ class _Files:
 
     def __init__(self, path: Place, folder: str, suffix: str, *, part: str, defects: list[Defect]):
         self.part, self.suffix, self.defects = part, suffix, defects
-        root = names.inside(path, folder)
+        root = file_names.inside(path, folder)
         # Some copies were unpacked twice.
-        self.root = (root and names.inside(root, folder)) or root
-        self.subjects = names.listed(self.root) if self.root else None
+        self.root = (root and file_names.inside(root, folder)) or root
+        self.subjects = file_names.listed(self.root) if self.root else None
         self.listed: dict[str, frozenset[str] | None] = {}
         if self.subjects is None:
-            there = names.listed(path) or frozenset()
-            meant = names.near(folder, there)
+            there = file_names.listed(path) or frozenset()
+            meant = file_names.near(folder, there)
             if meant:
-                seen = f"looked for the folder {folder}, which is not there{names.hint(meant)}"
+                seen = f"looked for the folder {folder}, which is not there{file_names.hint(meant)}"
                 self._defect("", "", path / folder, seen)
 
     def find(self, trial_id: str, subject: str) -> str | None:
         """The trial's file, or None. A missing file adds a Defect, unless the whole part is absent."""
         if self.subjects is None or self.root is None:
             return None
-        folder = names.match(subject, self.subjects)
+        folder = file_names.match(subject, self.subjects)
         if folder is None:
-            meant = names.hint(names.near(subject, self.subjects))
+            meant = file_names.hint(file_names.near(subject, self.subjects))
             at = self.root / subject
             self._defect(trial_id, subject, at / f"{trial_id}{self.suffix}", f"the subject's folder {at} is missing{meant}")
             return None
         if folder not in self.listed:
-            self.listed[folder] = names.listed(self.root / folder)
+            self.listed[folder] = file_names.listed(self.root / folder)
         present = self.listed[folder] or frozenset()
         wanted = f"{trial_id}{self.suffix}"
-        name = names.match(wanted, present)
+        name = file_names.match(wanted, present)
         if name is not None:
             return str(self.root / folder / name)
         missing = "the file is missing" if self.listed[folder] is not None else f"found a file {folder}, expected a folder"
-        self._defect(trial_id, subject, self.root / folder / wanted, missing + names.hint(names.near(wanted, present)))
+        self._defect(
+            trial_id, subject, self.root / folder / wanted, missing + file_names.hint(file_names.near(wanted, present))
+        )
         return None
 
     def _defect(self, trial_id: str, subject: str, file: Place, reason: str) -> None:

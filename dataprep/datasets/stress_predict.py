@@ -18,10 +18,10 @@ import re
 
 import numpy as np
 
-from dataprep import names
-from dataprep.places import Place, place
+from dataprep import file_names
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.signals import read_text
+from dataprep.signals.files import read_text
+from dataprep.storage import Place, place
 
 CLOCK_HZ = 4.0
 WINDOW_S = 60.0
@@ -47,7 +47,7 @@ def recognise(path: Place) -> bool:
 
 def _file(folder: Place, name: str) -> Place:
     """The subject's file of that name, or the only one that differs in case alone."""
-    return names.inside(folder, name) or folder / name
+    return file_names.inside(folder, name) or folder / name
 
 
 def _folders(path: Place) -> list[Place]:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dataprep.records import InputError
-from painmodels.fit import Fitted
+from painmodels.training.loop import Fitted
 
 ROLE = "baseline"
 

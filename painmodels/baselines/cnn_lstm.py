@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from painmodels.baselines import Baseline, Inputs
-from painmodels.fit import Fitted, outputs
-from painmodels.fit import fit as train
-from painmodels.normalise import minmax
 from painmodels.registry import SubNetwork, Training
+from painmodels.training.loop import Fitted, outputs
+from painmodels.training.loop import fit as train
+from painmodels.training.normalise import minmax
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from dataprep.records import InputError
 from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
-from painmodels.fit import Fitted
+from painmodels.training.loop import Fitted
 
 LEAF = -1
 

@@ -1,4 +1,4 @@
-"""Logistic regression on domain features (dataprep/features.py): the linear model that a forest has to beat.
+"""Logistic regression on domain features (dataprep/signals/domain_features.py): the linear model that a forest has to beat.
 
 Features are standardised by the training trials. The penalised likelihood is maximised by Newton's method, without threads
 or random numbers.
@@ -14,7 +14,7 @@ import numpy as np
 from dataprep.records import InputError
 from painmodels.baselines import Baseline, Inputs, TwoClasses
 from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
-from painmodels.fit import Fitted
+from painmodels.training.loop import Fitted
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from painmodels.baselines import Baseline, Inputs, TwoClasses
-from painmodels.fit import Fitted
+from painmodels.training.loop import Fitted
 
 
 @dataclass(frozen=True)

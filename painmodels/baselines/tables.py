@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataprep.features import VERSION, ecg_features, eda_features, face_features
+from dataprep.signals.domain_features import VERSION, ecg_features, eda_features, face_features
 from painmodels.baselines import Inputs
 
 __all__ = ["ON", "VERSION", "feature_table", "filled", "typical"]

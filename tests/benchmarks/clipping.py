@@ -26,15 +26,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataprep import synthetic
 from dataprep.datasets.biovid import DATASET
 from dataprep.records import SampleIndex
-from dataprep.signals import prepare_signals
-from grid.config import load
+from dataprep.signals.files import prepare_signals
+from dataprep.synthetic import dataset
+from grid.experiment.config import load
 from grid.protocols.subject import split
-from painmodels.fit import Fitted, fit, outputs
-from painmodels.normalise import minmax
 from painmodels.registry import Training, network
+from painmodels.training.loop import Fitted, fit, outputs
+from painmodels.training.normalise import minmax
 
 LSTM = network("physiological", "lstm")
 VARIANTS = ("off", "clip", "forget", "decay", "average", "clip+decay")
@@ -49,8 +49,8 @@ def tree(
     """Signals (N, T, C), scaled by trial, labels (N,) and the table of trials."""
     if not folder.exists():
         if plain:
-            synthetic.NON_RESPONDERS = 0.0
-        synthetic.write_synthetic(folder, subjects=subjects, trials=8, seed=seed, signal=signal, size=(160, 120))
+            dataset.NON_RESPONDERS = 0.0
+        dataset.write_synthetic(folder, subjects=subjects, trials=8, seed=seed, signal=signal, size=(160, 120))
     trials, _ = DATASET.read_trials(folder)
     trials = [t for t in trials if t.class_id in (DATASET.negative, DATASET.positive)]
     x_NTC, ids, defects = prepare_signals(trials, replace(DATASET, channels=tuple(row.split("+"))))
@@ -97,7 +97,7 @@ def trained(
 
 
 def _memory(kept: dict[str, dict[str, np.ndarray]]) -> Any:
-    from painmodels.checkpoints import Checkpoint
+    from painmodels.training.checkpoints import Checkpoint
 
     return Checkpoint(10**9, lambda state: kept.__setitem__("state", state), lambda: kept.get("state"))
 

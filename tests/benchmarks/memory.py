@@ -77,10 +77,11 @@ def preparers() -> list[int]:
 def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[str, object]:
     """Prepare the clips on a Ray of `actors` processors started here."""
     from dataprep.datasets.biovid import DATASET
-    from grid import config, prepare
-    from grid.cluster import Cluster
-    from grid.fingerprints import fingerprints
-    from grid.store import Store
+    from grid.execute.ray_executor import Cluster
+    from grid.experiment import config
+    from grid.store.artefacts import Store
+    from grid.store.content_hashes import fingerprints
+    from grid.work import prepare
 
     os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": actors})
     experiment = config.load("paper", trunk={"name": trunk, "random": True, "weights": ""})
@@ -104,7 +105,7 @@ def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[st
     watch.join()
     cluster.close()
     own, pss, rss = (max(peak[i] for peak in watch.peaks.values()) for i in range(3))
-    bare = "import re, ray, grid.preparer; print(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    bare = "import re, ray, grid.execute.ray_preparer; print(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     imported = subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=True)
     return {
         "trunk": trunk,

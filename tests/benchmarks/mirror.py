@@ -31,12 +31,12 @@ import numpy as np
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from grid import tracking
-from grid.cells import PAPER_ROWS
-from grid.keys import Stage
-from grid.metrics import METRICS
-from grid.mirror import CHILD_POINTS
-from grid.store import Store
+from grid.experiment.cells import PAPER_ROWS
+from grid.results.metrics import METRICS
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
+from grid.tracking import sync
+from grid.tracking.mirror import CHILD_POINTS
 from tests.mlflow_servers import content, differences, server
 
 
@@ -103,7 +103,7 @@ def sync_command(folder: Path, uri: str) -> list[str]:
 def timed(folder: Path, uri: str) -> tuple[float, dict[str, int]]:
     """Wall seconds of a mirroring in this process, and its counts."""
     started = time.monotonic()
-    counts = tracking.sync(folder, uri, models=False)
+    counts = sync.sync(folder, uri, models=False)
     return round(time.monotonic() - started, 1), counts
 
 
@@ -135,7 +135,7 @@ def many(folder: Path, writers: int) -> dict[str, float]:
     folders = [folder / f"w{i}" for i in range(writers)]
     for place in folders:
         make_folder(place, name=place.name, epochs=50, folds=1, scenarios=("all87",))
-        tracking.sync(place, f"sqlite:///{straight}", models=False)
+        sync.sync(place, f"sqlite:///{straight}", models=False)
     with server(f"sqlite:///{database}") as uri:
         started = time.monotonic()
         each = [subprocess.Popen(sync_command(place, uri)) for place in folders]
@@ -149,7 +149,7 @@ def killed(folder: Path) -> dict[str, float]:
     """The server killed at a third of the runs, and started again after the mirroring has given up."""
     make_folder(folder / "k", name="k", epochs=200, folds=3)
     straight, database = folder / "straight.db", folder / "served.db"
-    tracking.sync(folder / "k", f"sqlite:///{straight}", models=False)
+    sync.sync(folder / "k", f"sqlite:///{straight}", models=False)
     runs = expected(folder / "k")["runs"]
     with server(f"sqlite:///{database}", kill=True) as uri:
         writer = subprocess.Popen(sync_command(folder / "k", uri), stderr=subprocess.DEVNULL)
@@ -157,7 +157,7 @@ def killed(folder: Path) -> dict[str, float]:
             time.sleep(0.05)
     gave_up = writer.wait() != 0
     with server(f"sqlite:///{database}") as uri:
-        tracking.sync(folder / "k", uri, models=False)
+        sync.sync(folder / "k", uri, models=False)
     lost, extra = differences(content(straight), content(database))
     return {"killed_at": done, "gave_up": float(gave_up), "lost": lost, "extra": extra}
 

@@ -40,10 +40,11 @@ import cv2
 import numpy as np
 from skimage import data
 
-from dataprep import faces, video
+from dataprep import faces
 from dataprep.records import RecordingError
-from dataprep.retinaface import overlap
-from painmodels import bfloat16
+from dataprep.video import decode
+from dataprep.video.retinaface import overlap
+from painmodels.trunks import bfloat16
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 1388, 1038, 138, 25
 SHARED = Path(os.environ.get("PAIN_GRID_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "data" / "videos"
@@ -74,12 +75,12 @@ def measure(path: Path, settings: faces.FaceSettings) -> dict[str, object]:
     track = faces.prepare_video(path, settings, on_crops=lambda crops: None)  # also warms the detector up
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     n = len(track)
-    decode_s = _best_of_3(lambda: [None for _ in video.open_video(path, decoder="pyav").frames])
+    decode_s = _best_of_3(lambda: [None for _ in decode.open_video(path, decoder="pyav").frames])
     prepared_s = _best_of_3(lambda: faces.prepare_video(path, settings, on_crops=lambda crops: None))
     detect = faces.load_detector(settings)
     started = time.process_time()
     overlaps, missed = [], 0
-    for frame, box_4 in zip(video.steps(video.open_video(path)), track.boxes_T4, strict=True):
+    for frame, box_4 in zip(decode.steps(decode.open_video(path)), track.boxes_T4, strict=True):
         (found,) = detect([frame.window((0, 0, frame.width, frame.height), width=frame.width, height=frame.height)])
         if found:
             overlaps.append(float(max(overlap(box_4, face.box_4) for face in found)))
@@ -106,7 +107,7 @@ def measure_trunk(path: Path, settings: faces.FaceSettings, name: str) -> dict[s
     """The lines with a trunk, of a clip that can be prepared."""
     import torch
 
-    from painmodels.spatial import load_trunk
+    from painmodels.trunks.trunk import load_trunk
 
     torch.set_num_threads(1)
     chunks: list[np.ndarray] = []
@@ -180,7 +181,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clips", nargs="*", type=Path)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--decoder", choices=list(video.DECODERS), default=faces.FaceSettings.decoder)
+    parser.add_argument("--decoder", choices=list(decode.DECODERS), default=faces.FaceSettings.decoder)
     parser.add_argument("--trunk", metavar="NAME", default="alexnet-fer-bn", help="'' for none")
     parser.add_argument("--make", type=Path, metavar="CLIP", help="write the generated clip and stop")
     chosen = parser.parse_args()

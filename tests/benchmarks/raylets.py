@@ -31,7 +31,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 def phase(jobs: list[Any], raylets: int, make: Any) -> dict[str, float]:
     """Work through the jobs with `raylets` actors. Raises RuntimeError if a clip fails or an actor had none."""
-    from grid.pool import Pool
+    from grid.execute.ray_pool import Pool
 
     given: dict[Any, Any] = {}
     first: dict[Any, float] = {}
@@ -61,11 +61,12 @@ def measure(clip: Path, folder: Path, n_clips: int, trunk: str) -> dict[str, Any
 
     from dataprep.datasets.biovid import DATASET
     from dataprep.records import Trial
-    from grid import config, prepare
-    from grid.cluster import Cluster
-    from grid.fingerprints import fingerprints
-    from grid.preparer import Preparer
-    from grid.store import Store
+    from grid.execute.ray_executor import Cluster
+    from grid.execute.ray_preparer import Preparer
+    from grid.experiment import config
+    from grid.store.artefacts import Store
+    from grid.store.content_hashes import fingerprints
+    from grid.work import prepare
 
     experiment = config.load("paper", trunk={"name": trunk, "random": True, "weights": ""})
     spec = prepare.TrunkSpec.of(experiment)

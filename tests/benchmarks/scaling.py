@@ -1,4 +1,4 @@
-"""How the grid would scale: a discrete-event simulation with the queue of a real run (grid/ready_queue.py), from measured costs.
+"""How the grid would scale: a discrete-event simulation with the queue of a real run (ready_queue.py), from measured costs.
 
     python tests/benchmarks/scaling.py [--json] [--validate]
 
@@ -6,7 +6,7 @@ Work: the published grid in 10 folds (180 fits) and leaving one subject out (87 
 a search and with one of 20 trials for each sub-network of a fold. Costs are CPU seconds measured on one 2-core machine per unit
 of work (COSTS); those of a GPU have not been measured, so `workers` are units of that speed: speed-up, use and the critical
 path's share carry over to faster workers as far as scheduling does not become the limit; seconds do not.
-Policies: as the grid does (grid/worklist.py: by the rough cost of the longest path known to wait), the longest path by
+Policies: as the grid does (grid/execute/scheduler.py: by the rough cost of the longest path known to wait), the longest path by
 true costs, and first come, first served.
 `--validate` runs a small grid of real fits through Ray Tune with 1 and 2 workers and compares the makespans.
 """
@@ -29,16 +29,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from scheduling import LIGHT, planner_of, published
 
-from grid.ready_queue import ReadyQueue, path_costs
-from grid.store import Store
-from grid.worklist import Worklist
+from grid.execute.ready_queue import ReadyQueue, path_costs
+from grid.execute.scheduler import Worklist
+from grid.store.artefacts import Store
 
 COSTS = {"prepare": 4.1, "sequence": 6e-5, "frame": 4e-5 * 16, "head": 6e-5}
 """CPU seconds: a video of 138 frames; a training step of a sequence or of a 4096-wide FC-7 on a frame; one of a vector."""
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 FEATURE_BYTES = 8192
 RUN_WRITES = 4
-"""MLflow calls a cell: create, one or two batches, the mark of completeness, the end (grid/tracking.py)."""
+"""MLflow calls a cell: create, one or two batches, the mark of completeness, the end (grid/tracking/sync.py)."""
 
 
 class Graph(NamedTuple):
@@ -150,8 +150,8 @@ def validate(epochs: int) -> dict[str, Any]:
     os.environ["RAY_AUTH_MODE"] = "token"  # before Ray is imported: it decides then what its processes expect
     import ray
 
-    from grid.schedule import run_work
-    from grid.stages import StoreBlocks
+    from grid.execute.ray_tune import run_work
+    from grid.work.fit_predict import StoreBlocks
 
     index = published(1)
     rows = ("eda", "ecg", "eda+ecg")

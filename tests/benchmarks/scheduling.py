@@ -23,12 +23,12 @@ import numpy as np
 from dataprep.datasets import dataset
 from dataprep.datasets.biovid import SUBJECTS
 from dataprep.records import SampleIndex
-from grid import config
-from grid.jobs import Inputs
-from grid.keys import Stage
-from grid.plan import Planner
-from grid.store import Store
-from grid.worklist import Worklist
+from grid.execute.scheduler import Worklist
+from grid.experiment import config
+from grid.plan.planner import Planner
+from grid.plan.specs import Inputs
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
 
 LIGHT = {"name": "mini-xception-fer", "weights": ""}
 SIGNAL_ROWS = ("eda", "ecg", "emg", "eda+ecg", "eda+emg", "ecg+emg", "eda+ecg+emg")
@@ -64,8 +64,8 @@ def scheduling(fits: int, cpus: int) -> dict[str, Any]:
     os.environ["RAY_AUTH_MODE"] = "token"  # before Ray is imported: it decides then what its processes expect
     import ray
 
-    from grid.schedule import run_work
-    from grid.stages import StoreBlocks
+    from grid.execute.ray_tune import run_work
+    from grid.work.fit_predict import StoreBlocks
 
     folds = -(-fits // (2 * len(SIGNAL_ROWS)))
     planner = planner_of(published(-(-folds // 67)), protocol={"name": "sample", "folds": folds})

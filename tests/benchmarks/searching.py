@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
-from grid import config
-from grid.inner import search_trial
-from grid.jobs import Inputs
-from grid.plan import Planner
-from grid.stages import Runner, StoreBlocks
-from grid.store import Store
-from grid.worklist import Worklist
+from grid.execute.scheduler import Worklist
+from grid.experiment import config
+from grid.plan.planner import Planner
+from grid.plan.specs import Inputs
+from grid.store.artefacts import Store
+from grid.work.fit_predict import Runner, StoreBlocks
+from grid.work.search_trial import search_trial
 
 TOML = """
 name = "benchmark"
@@ -80,7 +80,7 @@ def planned(place: Path, store: Store, **counts: int) -> tuple[Planner, dict[str
 
 def through_tune(planner: Planner, store: Store, blocks: StoreBlocks, cpus: int) -> dict[str, float]:
     """All searches and the fits that follow; the clock starts with the first item that ends while all workers work."""
-    from grid.schedule import run_work
+    from grid.execute.ray_tune import run_work
 
     times: list[float] = []
     before: list[float] = []  # seconds of the trials that were over when the clock started

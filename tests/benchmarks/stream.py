@@ -23,15 +23,15 @@ import numpy as np
 import torch
 
 from dataprep import faces
-from dataprep.synthetic import write_synthetic
-from dataprep.video import open_video
+from dataprep.synthetic.dataset import write_synthetic
+from dataprep.video.decode import open_video
 from painmodels import registry
-from painmodels.backbones import backbone
-from painmodels.fit import fit
-from painmodels.model import Model
-from painmodels.model_files import FORMAT
-from painmodels.spatial import whole_state
 from painmodels.stream import Stream
+from painmodels.training.loop import fit
+from painmodels.trunks.backbones import backbone
+from painmodels.trunks.trunk import whole_state
+from painmodels.use.model import Model
+from painmodels.use.model_files import FORMAT
 
 STEPS, RATE_HZ = 138, 512.0
 ROLES = {

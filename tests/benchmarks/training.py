@@ -26,17 +26,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataprep.datasets.biovid import DATASET
 from dataprep.records import SampleIndex
-from grid import config
-from grid.cells import PAPER_ROWS
-from grid.jobs import Fit, Inputs, Plan, Predict
-from grid.plan import Planner
-from grid.results import fits_of
-from grid.stages import Runner
-from grid.store import Store
+from grid.experiment import config
+from grid.experiment.cells import PAPER_ROWS
+from grid.plan.planner import Planner
+from grid.plan.specs import Fit, Inputs, Plan, Predict
+from grid.results.files import fits_of
+from grid.store.artefacts import Store
+from grid.work.fit_predict import Runner
 from painmodels import registry
-from painmodels.fit import seeded
-from painmodels.normalise import minmax
-from painmodels.spatial import Trunk, load_trunk
+from painmodels.training.loop import seeded
+from painmodels.training.normalise import minmax
+from painmodels.trunks.trunk import Trunk, load_trunk
 
 TOML = """
 name = "benchmark"

@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from grid import tracking
-from grid.runs import KEY_TAG
+from grid.tracking import sync
+from grid.tracking.runs import KEY_TAG
 from tests.processes import below
 
-# As grid/cluster.py sets it for the driver: a head that is started without a token could not call the driver back.
+# As grid/execute/ray_executor.py sets it for the driver: a head that is started without a token could not call the driver back.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def assert_whole(out: Path, undisturbed: Path) -> None:
     assert len(scores) == len(pd.read_csv(undisturbed / "scores.csv"))
     assert not scores.duplicated(["modality", "scenario", "protocol", "fold"]).any()
     assert searched(out) == searched(undisturbed)
-    runs, expected = (all_runs(tracking.local_uri(place)) for place in (out, undisturbed))
+    runs, expected = (all_runs(sync.local_uri(place)) for place in (out, undisturbed))
     assert {r.info.status for r in runs} == {"FINISHED"}
     assert sorted(r.data.tags[KEY_TAG] for r in runs) == sorted(r.data.tags[KEY_TAG] for r in expected)
 

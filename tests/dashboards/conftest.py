@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grid.cells import PAPER_ROWS
-from grid.tables import scores_table
+from grid.experiment.cells import PAPER_ROWS
+from grid.results.tables import scores_table
 
 SKILL = {
     "frame": 0.25,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.live import DASHBOARDS, prometheus_config
-from grid import monitor
+from grid.monitor import prometheus
 
 BOARD = json.loads((DASHBOARDS / "pain-grid.json").read_text())
 EXPRESSIONS = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
@@ -53,7 +53,7 @@ def test_the_board_is_laid_out_and_asks_nothing_twice() -> None:
 
 
 def test_figures_of_a_finished_grid(tiny_grid: Path, tmp_path: Path) -> None:
-    port = monitor.serve(tiny_grid, 0)
+    port = prometheus.serve(tiny_grid, 0)
     found = dict(re.findall(r"^(grid_\S+?(?:\{.*?\})?) (\S+)$", get(f"http://127.0.0.1:{port}/metrics"), re.M))
     assert float(found['grid_cells{state="done"}']) == 32
     assert float(found['grid_stages{stage="fit-temporal",state="done"}']) == 4
@@ -61,7 +61,7 @@ def test_figures_of_a_finished_grid(tiny_grid: Path, tmp_path: Path) -> None:
     assert float(found["grid_frames_total"]) == 10 * 138
     assert float(found["grid_epochs_total"]) == 4 * (1 + 2 + 2 + 3 * 3 + 3 * 2)
     assert float(found["grid_store_bytes"]) > 1e5
-    nothing = monitor.serve(tmp_path, 0)
+    nothing = prometheus.serve(tmp_path, 0)
     assert "grid_" not in get(f"http://127.0.0.1:{nothing}/metrics")
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 from mlflow.tracking import MlflowClient
 
-from grid import tracking
+from grid.tracking import sync
 from tests.dashboards.browser import CHROMIUM, Tab, with_tab
 from tests.taught import teach
 
@@ -37,13 +37,13 @@ def shown(tiny_grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shown") / "tiny"
     shutil.copytree(tiny_grid, out)
     teach(out, "fit-*")  # a row that did not learn is never registered, and the page of a model is wanted
-    tracking.sync(out)
+    sync.sync(out)
     return out
 
 
 @pytest.fixture(scope="module")
 def server(shown: Path) -> Iterator[str]:
-    command, environment = tracking.server_command(tracking.local_uri(shown), PORT)
+    command, environment = sync.server_command(sync.local_uri(shown), PORT)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -100,7 +100,7 @@ async def follow(tab: Tab, text: str) -> None:
 
 def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str, shown: Path, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("PAIN_GRID_PICTURES", tmp_path))
-    client = MlflowClient(tracking.local_uri(shown))
+    client = MlflowClient(sync.local_uri(shown))
     name = json.loads((shown / "run.json").read_text())["experiment"]["name"]
     experiment = client.get_experiment_by_name(name).experiment_id
     stages = client.get_experiment_by_name(f"{name} stages").experiment_id

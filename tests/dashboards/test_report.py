@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from dashboards.report import main, write_report
-from grid.cells import PAPER_ROWS
+from grid.experiment.cells import PAPER_ROWS
 
 MakeFolder = Callable[..., Path]
 Predict = Callable[..., pd.DataFrame]

@@ -13,8 +13,8 @@ import av
 import cv2
 import numpy as np
 
-from dataprep import synthetic_face
-from dataprep.video import open_video, steps
+from dataprep.synthetic import face as synthetic_face
+from dataprep.video.decode import open_video, steps
 
 N, RATE, SIZE = 20, 25, (320, 240)
 

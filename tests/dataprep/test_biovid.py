@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataprep.datasets import biovid
 from dataprep.datasets.biovid import DATASET, HOLDOUT, LOW_EXPRESSIVE, SUBJECTS
 from dataprep.records import InputError, RecordingError, Trial
-from dataprep.signals import prepare_signals
+from dataprep.signals.files import prepare_signals
 
 INDEX_HEADER = "subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"
 WOMAN, MAN = "071309_w_21", "071313_m_41"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataprep.clock import FrameClock, on_clock
 from dataprep.records import RecordingError
-from dataprep.video import Frame, Video, longest_hold_s, steps
+from dataprep.signals.clock import FrameClock, on_clock
+from dataprep.video.decode import Frame, Video, longest_hold_s, steps
 
 PLANE = np.zeros((4, 4, 3), np.uint8)
 

@@ -17,8 +17,8 @@ import pytest
 
 from dataprep.faces import FaceSettings, crop, prepare_video
 from dataprep.records import RecordingError
-from dataprep.tracking import FaceTrack
-from dataprep.video import open_video, steps
+from dataprep.video.decode import open_video, steps
+from dataprep.video.face_tracking import FaceTrack
 from tests.dataprep.makers import RATE, SIZE, Kind, N, write
 
 LEVELS, SQUEEZED, SECONDS = 3.0, 3.5, 1e-3

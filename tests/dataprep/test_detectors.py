@@ -10,7 +10,7 @@ import pytest
 from skimage import data
 
 from dataprep.records import InputError
-from dataprep.retinaface import DETECTORS, Detector, Face, detector, overlap
+from dataprep.video.retinaface import DETECTORS, Detector, Face, detector, overlap
 
 FACE_4 = np.array([174, 73, 266, 201], dtype=np.float32)  # of the photograph, by eye
 

@@ -17,9 +17,9 @@ from skimage import data
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
 from dataprep.records import InputError, RecordingError
-from dataprep.retinaface import Face, overlap
-from dataprep.tracking import FaceLostError, Follower
-from dataprep.video import DECODERS, Frame, open_video, steps
+from dataprep.video.decode import DECODERS, Frame, open_video, steps
+from dataprep.video.face_tracking import FaceLostError, Follower
+from dataprep.video.retinaface import Face, overlap
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
 FACE = data.astronaut()[:300, 80:380]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from dataprep import synthetic_signals as made_up
-from dataprep.features import TRACK, ecg_features, eda_features, face_features, heart_beats_s
-from dataprep.signals import to_clock
+from dataprep.signals.domain_features import TRACK, ecg_features, eda_features, face_features, heart_beats_s
+from dataprep.signals.files import to_clock
+from dataprep.synthetic import physiology as made_up
 
 RATE_HZ, STEPS = 25.0, 138
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared"

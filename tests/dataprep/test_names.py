@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from dataprep import check
-from dataprep.census import of_files
+from dataprep.check import command
+from dataprep.check.recordings import of_files
 from dataprep.datasets import recognise
 from dataprep.datasets.biovid import CLASSES, DATASET, SUBJECTS
 from dataprep.records import InputError
-from painmodels.folders import recordings
+from painmodels.use.folders import recordings
 
 HEADER = "subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"
 
@@ -77,7 +77,7 @@ def test_the_check_says_which_folders_it_looked_for_and_which_are_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tree(tmp_path / "PartA", video="clips", signals="physio")
-    assert check.main([str(root), "--jobs", "1"]) == 2
+    assert command.main([str(root), "--jobs", "1"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "found clips, physio, starting_point, and no recording of any trial there" in said
     assert "looked for starting_point/samples.csv, video/<subject>" in said

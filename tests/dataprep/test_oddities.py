@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dataprep import oddities
-from dataprep.census import measure
+from dataprep.check import oddities
+from dataprep.check.recordings import measure
 from dataprep.datasets.biovid import DATASET
 from dataprep.faces import FaceSettings, prepare_video
 from dataprep.records import Trial
-from dataprep.synthetic import write_synthetic
+from dataprep.synthetic.dataset import write_synthetic
 from tests.dataprep.makers import Kind, write
 
 TIME_S = np.arange(2816) / 512

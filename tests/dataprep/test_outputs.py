@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataprep.check import main as check
+from dataprep.check.command import main as check
 from dataprep.faces import main as faces
 from dataprep.outputs import check_folder, check_output, drafted
 from dataprep.records import InputError

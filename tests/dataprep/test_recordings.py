@@ -15,7 +15,7 @@ import pytest
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
 from dataprep.records import RecordingError
-from dataprep.video import DECODERS, open_video
+from dataprep.video.decode import DECODERS, open_video
 from tests.dataprep.makers import ORIENTATIONS, Kind, N, difference, face, pictures_of, plain, write
 
 both = pytest.mark.parametrize("decoder", list(DECODERS))

@@ -15,11 +15,12 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dataprep import faces, retinaface
+from dataprep import faces
 from dataprep.records import InputError
-from dataprep.retinaface import Detector, Face, detector
-from dataprep.tracking import FaceSettings, Follower
-from dataprep.video import Frame
+from dataprep.video import retinaface
+from dataprep.video.decode import Frame
+from dataprep.video.face_tracking import FaceSettings, Follower
+from dataprep.video.retinaface import Detector, Face, detector
 
 STRIDES = (32, 16, 8)
 BLOCK = 32  # pixels of the picture that is looked at: the coarsest stride, the one that answers

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataprep.datasets import recognise
 from dataprep.datasets.stress_predict import DATASET
 from dataprep.records import InputError, RecordingError, Trial
-from dataprep.signals import prepare_signals
+from dataprep.signals.files import prepare_signals
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "signals" / "stress_predict"

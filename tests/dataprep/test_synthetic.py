@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from dataprep import synthetic, synthetic_face
 from dataprep.datasets import recognise
 from dataprep.datasets.biovid import HOLDOUT, LOW_EXPRESSIVE
 from dataprep.records import InputError, SampleIndex
-from dataprep.retinaface import detector
-from dataprep.signals import prepare_signals
-from dataprep.synthetic import write_synthetic
+from dataprep.signals.files import prepare_signals
+from dataprep.synthetic import dataset, face
+from dataprep.synthetic.dataset import write_synthetic
+from dataprep.video.retinaface import detector
 
 SMALL = (160, 120)
 
@@ -72,26 +72,26 @@ def test_eda_tells_the_label_where_it_carries_it_and_only_there(eda_set, tmp_pat
         assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("signal", list(synthetic.SIGNALS))
+@pytest.mark.parametrize("signal", list(dataset.SIGNALS))
 def test_the_pain_that_a_channel_shows_follows_the_class_or_ignores_it(signal):
-    picked = synthetic._pick(87)
-    trials = synthetic._recordings(picked, trials=20, seed=3, signal=signal, size=SMALL, classes=("BL1", "PA4"))
+    picked = dataset._pick(87)
+    trials = dataset._recordings(picked, trials=20, seed=3, signal=signal, size=SMALL, classes=("BL1", "PA4"))
     label = np.array([r.class_name == "PA4" for r in trials], float)
-    for channel in synthetic.CHANNELS:
+    for channel in dataset.CHANNELS:
         shown = np.array([r.channel(channel)[0] for r in trials])
         assert set(shown) == {0.0, 1.0}
         r = np.corrcoef(shown, label)[0, 1]
-        assert r == pytest.approx(1.0) if channel in synthetic.SIGNALS[signal] else abs(r) < 4 / np.sqrt(len(trials))
+        assert r == pytest.approx(1.0) if channel in dataset.SIGNALS[signal] else abs(r) < 4 / np.sqrt(len(trials))
     place = np.array([r.number for r in trials])
     assert abs(np.corrcoef(place, label)[0, 1]) < 4 / np.sqrt(len(trials))
 
 
 def test_twenty_subjects_are_enough_for_ten_folds_of_every_subset():
-    names = set(synthetic._pick(20))
+    names = set(dataset._pick(20))
     assert len(names) == 20
     assert len(names & LOW_EXPRESSIVE) == 5
     assert min(len(names & HOLDOUT), len(names - HOLDOUT - LOW_EXPRESSIVE)) >= 3
-    assert set(synthetic._pick(87)) >= names
+    assert set(dataset._pick(87)) >= names
 
 
 def test_the_same_parameters_give_the_same_signals_and_pixels_by_any_number_of_processes(tmp_path):
@@ -147,19 +147,19 @@ def test_wrong_parameters_are_named_with_what_is_allowed(tmp_path, wrong, words)
 def test_the_command_line_writes_the_five_classes(tmp_path):
     out = tmp_path / "five"
     classes = ["BL1", "PA1", "PA2", "PA3", "PA4"]
-    synthetic.main([str(out), "--subjects", "1", "--trials", "1", "--size", "160x120", "--jobs", "1", "--classes", *classes])
+    dataset.main([str(out), "--subjects", "1", "--trials", "1", "--size", "160x120", "--jobs", "1", "--classes", *classes])
     trials, defects = recognise(out).read_trials(out)
     assert defects == ()
     assert sorted(t.class_name for t in trials) == classes
 
 
 @pytest.fixture(scope="module")
-def people() -> list[synthetic_face.Person]:
-    return [synthetic_face.draw_person(np.random.default_rng(i), expressive=True) for i in range(4)]
+def people() -> list[face.Person]:
+    return [face.draw_person(np.random.default_rng(i), expressive=True) for i in range(4)]
 
 
-def film(person: synthetic_face.Person, *, level: float, size: tuple[int, int] = (320, 240)) -> np.ndarray:
-    return np.stack(list(synthetic_face.frames(person, np.random.default_rng(1), level=level, size=size)))
+def film(person: face.Person, *, level: float, size: tuple[int, int] = (320, 240)) -> np.ndarray:
+    return np.stack(list(face.frames(person, np.random.default_rng(1), level=level, size=size)))
 
 
 def test_one_face_is_found_in_calm_and_in_pain(people):
@@ -170,15 +170,15 @@ def test_one_face_is_found_in_calm_and_in_pain(people):
 
 
 def test_pain_that_is_held_shows_in_every_frame():
-    person = synthetic_face.draw_person(np.random.default_rng(0), expressive=True)
-    calm, pain = (synthetic_face.movement(person, np.random.default_rng(1), level=level, held=True) for level in (0.0, 1.0))
-    brows = (pain - calm)[synthetic_face.ACTIONS.index("brows")]
+    person = face.draw_person(np.random.default_rng(0), expressive=True)
+    calm, pain = (face.movement(person, np.random.default_rng(1), level=level, held=True) for level in (0.0, 1.0))
+    brows = (pain - calm)[face.ACTIONS.index("brows")]
     assert brows.min() > 0.3
     assert np.ptp(brows) < 0.05
 
 
 def test_pain_moves_the_face_after_two_seconds_and_hardly_that_of_the_low_expressive(people):
-    timid = [synthetic_face.draw_person(np.random.default_rng(i), expressive=False) for i in range(4)]
+    timid = [face.draw_person(np.random.default_rng(i), expressive=False) for i in range(4)]
 
     def moved(persons):
         """Mean change of grey levels by pain, before and after 2 s; all else of the two films is the same."""

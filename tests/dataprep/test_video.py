@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dataprep.records import RecordingError
-from dataprep.video import DECODERS, Frame, open_video, steps
+from dataprep.video.decode import DECODERS, Frame, open_video, steps
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
 both = pytest.mark.parametrize("decoder", list(DECODERS))

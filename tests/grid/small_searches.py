@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
-from grid import config
-from grid.config_tables import Execution
-from grid.inprocess import InProcess
-from grid.jobs import Inputs
-from grid.plan import Planner
-from grid.stages import StoreBlocks
-from grid.store import Store
-from grid.worklist import Worklist
+from grid.execute.in_process import InProcess
+from grid.execute.scheduler import Worklist
+from grid.experiment import config
+from grid.experiment.config_tables import Execution
+from grid.plan.planner import Planner
+from grid.plan.specs import Inputs
+from grid.store.artefacts import Store
+from grid.work.fit_predict import StoreBlocks
 
 STEPS = 10
 TOML = """

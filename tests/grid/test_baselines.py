@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from grid import cells
+from grid.experiment import cells
 from grid.launch import main
 from painmodels.baselines import default_rows
 

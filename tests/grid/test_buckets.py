@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataprep import places
-from dataprep.check import main as check_main
-from dataprep.places import Remote, place
-from grid.forget import main as store_main
-from grid.keys import Stage
+from dataprep import storage
+from dataprep.check.command import main as check_main
+from dataprep.storage import Remote, place
 from grid.launch import main
-from grid.lease import sweep
-from grid.status import snapshot
-from grid.store import Store
+from grid.monitor.status import snapshot
+from grid.removal.forget import main as store_main
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
+from grid.store.leases import sweep
 from painmodels.export import from_run
 
 BUCKET = "pain-grid-test"
@@ -50,11 +50,11 @@ def s3() -> Iterator[Remote]:
             "AWS_EC2_METADATA_DISABLED": "true",
         }.items():
             patch.setenv(name, value)
-        places._s3.cache_clear()
+        storage._s3.cache_clear()
         fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], allow_bucket_creation=True).create_dir(BUCKET)
         yield Remote(f"s3://{BUCKET}")
         server.stop()
-    places._s3.cache_clear()
+    storage._s3.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def _facts(store: Store, key: str) -> dict:
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_a_clip_in_a_bucket_is_the_clip_and_a_missing_one_is_named(s3_data: Remote, tiny_data: Path, decoder: str) -> None:
-    from dataprep.video import open_video
+    from dataprep.video.decode import open_video
 
     clip = next(tiny_data.rglob("*.mp4"))
     there = s3_data / clip.relative_to(tiny_data)

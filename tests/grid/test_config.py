@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grid import config
-from grid.cells import PAPER_ROWS
+from grid.experiment import config
+from grid.experiment.cells import PAPER_ROWS
 
 
 def test_the_paper_experiment_carries_the_published_values() -> None:

@@ -50,7 +50,7 @@ def test_a_part_of_a_finished_grid_leaves_the_tables_as_they_are(
 def test_parts_add_up_and_failures_stay(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from grid.stages import Runner
+    from grid.work.fit_predict import Runner
 
     def broken(*_: object) -> None:
         raise MemoryError("planted")

@@ -17,14 +17,15 @@ from dataprep.datasets.biovid import DATASET
 from dataprep.faces import FaceSettings
 from dataprep.faults import BUG, DIVERGED, INPUT, MACHINE, RECORDING, classify, exit_code, guarded
 from dataprep.records import InputError, RecordingError
-from grid import attempts, inprocess, prepare
-from grid.attempts import alone
-from grid.config import ConfigError, load
+from grid.execute import in_process
+from grid.experiment.config import ConfigError, load
 from grid.launch import main
-from grid.prepare import TrunkSpec, video_job
-from grid.store import Store
-from painmodels.fit import DivergedError
-from painmodels.spatial import load_trunk
+from grid.store.artefacts import Store
+from grid.work import attempts, prepare
+from grid.work.attempts import alone
+from grid.work.prepare import TrunkSpec, video_job
+from painmodels.training.loop import DivergedError
+from painmodels.trunks.trunk import load_trunk
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +121,7 @@ def test_a_failed_preparation_fails_what_needs_it_and_is_tried_again(
         return prepare.run_signals(job, store)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inprocess, "run_signals", broken)
+        patch.setattr(in_process, "run_signals", broken)
         assert main(arguments(tiny_data, tiny_experiment, tmp_path)) == code
     assert pd.read_csv(tmp_path / "quarantine.csv").empty
     failures = pd.read_csv(tmp_path / "failures.csv")

@@ -25,9 +25,9 @@ def scores(out: Path) -> pd.DataFrame:
 
 BROKEN_WORKER = """
 import sys
-import grid.cluster
-import grid.foreman
-from grid import schedule
+import grid.execute.ray_executor
+import grid.execute.ray_dispatcher
+from grid.execute import ray_tune
 from grid.launch import main
 
 class Broken(schedule.Worker):
@@ -35,7 +35,7 @@ class Broken(schedule.Worker):
         raise RuntimeError("CUDA error: initialization error")
 
 schedule.Worker = Broken
-grid.foreman.STARTS = 2
+grid.execute.ray_dispatcher.STARTS = 2
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -53,12 +53,12 @@ def test_a_worker_that_cannot_be_set_up_ends_the_run_with_the_reason(
 
 PREPARERS = """
 import os, signal, sys
-import grid.cluster
+import grid.execute.ray_executor
 import ray
 from dataprep.faults import Failure, failure
 from grid.launch import main
-from grid.prepare import run_video
-from grid.preparer import adopt_weights
+from grid.work.prepare import run_video
+from grid.execute.ray_preparer import adopt_weights
 
 HOW = os.environ["HOW"]
 
@@ -85,8 +85,8 @@ class Failing:
         return Failure(), run_video(job, self.store, self.device)
 
 
-grid.cluster.Preparer = ray.remote(Failing)
-grid.cluster._alone = ray.remote(lambda job, store, limit_s, detector: Failure("machine", "died alone, too"))
+grid.execute.ray_executor.Preparer = ray.remote(Failing)
+grid.execute.ray_executor._alone = ray.remote(lambda job, store, limit_s, detector: Failure("machine", "died alone, too"))
 sys.exit(main(sys.argv[1:]))
 """
 

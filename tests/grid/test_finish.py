@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import grid
-from grid import tracking
 from grid.launch import main
+from grid.tracking import sync
 
 ROW = ["--modalities", "eda", "--scenarios", "all87", "--in-process"]
 
@@ -58,7 +58,7 @@ def test_an_unexpected_error_in_the_mirror_is_exit_3_with_the_report_there(
     def broken(*_: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(tracking, "sync", broken)
+    monkeypatch.setattr(sync, "sync", broken)
     assert main(arguments) == 3
     told = capsys.readouterr().out
     assert "this is a bug in this program (KeyError: 'planted')" in told

@@ -16,13 +16,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grid import mirrors
-from grid.forget import main as forget_main
 from grid.launch import main
-from grid.lease import leased
-from grid.mirrors import held
-from grid.residue import residue
-from grid.store import Store
+from grid.removal.forget import main as forget_main
+from grid.removal.residue import residue
+from grid.store.artefacts import Store
+from grid.store.leases import leased
+from grid.tracking import mirrors
+from grid.tracking.mirrors import held
 
 ROOT = Path(__file__).parents[2]
 SKIP = ("data", "store", ".lock")
@@ -218,10 +218,10 @@ def test_a_name_in_a_database_is_found(tmp_path: Path) -> None:
 
 def test_what_a_server_holds_is_listed(shared: Path, subject: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Another database than the folder's own stands for a server; one that does not answer is told of, too."""
-    from grid import tracking
+    from grid.tracking import sync
 
     out = copied(shared, tmp_path / "at") / "a"
-    tracking.sync(out, f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    sync.sync(out, f"sqlite:///{tmp_path / 'elsewhere.db'}")
     for again in range(2):
         assert forget_main(["forget", subject, "--out", str(out)]) == 0
         said = capsys.readouterr().out

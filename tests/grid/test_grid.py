@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from grid.launch import main
-from grid.metrics import score
+from grid.results.metrics import score
 
 COLUMNS = (
     "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"

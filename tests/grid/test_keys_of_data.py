@@ -14,11 +14,11 @@ import pytest
 
 from dataprep.datasets import biovid
 from dataprep.datasets import datasets as all_datasets
-from grid import config
-from grid import fingerprints as fingerprints_module
-from grid.fingerprints import fingerprints
-from grid.plan import Planner
-from grid.survey import survey
+from grid.experiment import config
+from grid.plan.inventory import survey
+from grid.plan.planner import Planner
+from grid.store import content_hashes as fingerprints_module
+from grid.store.content_hashes import fingerprints
 
 INDEX = Path("starting_point/samples.csv")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grid.keys import Column, Params, Stage, canonical, digest, digest_columns
-from grid.store import Store
+from grid.store.artefacts import Store
+from grid.store.identity import Column, Params, Stage, canonical, digest, digest_columns
 
 
 def test_keys_are_pinned() -> None:

@@ -12,12 +12,13 @@ import pytest
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from grid import status, tracking
 from grid.launch import main
-from grid.learned import KEY, WHY_ECG, by_verdict, marks
-from grid.stats import compare_rows
-from grid.tables import with_learning
-from painmodels.learning import COLLAPSED, LEARNED, NOT_LEARNED
+from grid.monitor import status
+from grid.results.learned import KEY, WHY_ECG, by_verdict, marks
+from grid.results.stats import compare_rows
+from grid.results.tables import with_learning
+from grid.tracking import sync
+from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED
 
 EXPERIMENT = """
 name = "planted"
@@ -102,7 +103,7 @@ def test_a_row_is_marked_in_all_five_places(name: str, grids: dict) -> None:
     svg = (out / "figure3.svg").read_text()
     assert (f"<!-- {symbol} -->" in svg or symbol in svg) or not marked
 
-    client = MlflowClient(tracking.local_uri(out))
+    client = MlflowClient(sync.local_uri(out))
     (experiment,) = [e for e in client.search_experiments() if e.name == "planted"]
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 3 + 6

@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 
 from dataprep.records import InputError
-from grid import lease as lease_module
-from grid.keys import Stage
 from grid.launch import main
-from grid.lease import ABANDONED_S, file_system, leased, leases, mounted, shares, sweep
-from grid.status import snapshot
-from grid.store import Store
+from grid.monitor.status import snapshot
+from grid.store import leases as lease_module
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
+from grid.store.leases import ABANDONED_S, file_system, leased, leases, mounted, shares, sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ def test_what_older_versions_left_behind_is_removed(tmp_path: Path) -> None:
 
 def test_a_killed_driver_is_known_to_be_dead_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, sys\nfrom grid.lease import leased\nfrom grid.store import Store\n"
+        "import os, pathlib, sys\nfrom grid.store.leases import leased\nfrom grid.store.artefacts import Store\n"
         "with leased(Store(pathlib.Path(sys.argv[1])), alone=True): os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grid import store as store_module
-from grid.forget import main as store_main
-from grid.keys import Stage
 from grid.launch import main
-from grid.lock import alone
-from grid.store import Store
+from grid.removal.forget import main as store_main
+from grid.store import artefacts as store_module
+from grid.store.artefacts import Store
+from grid.store.exclusive_lock import alone
+from grid.store.identity import Stage
 from painmodels.weights import main as weights_main
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,8 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    code = "import os, pathlib, sys\nfrom grid.lock import alone\nwith alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    code = "import os, pathlib, sys\nfrom grid.store.exclusive_lock import alone\n"
+    code += "with alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT).returncode == -9
     with alone(tmp_path):
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()

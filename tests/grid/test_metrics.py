@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from grid.metrics import METRICS, auroc, confusion, score, undefined
+from grid.results.metrics import METRICS, auroc, confusion, score, undefined
 
 
 @settings(max_examples=60, deadline=None)

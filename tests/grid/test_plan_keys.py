@@ -1,4 +1,4 @@
-"""Keys of a plan: pinned where they cover data alone, and equal to the definition in grid/keys.py however they are computed."""
+"""Keys of a plan: pinned where they cover data alone, and equal to the definition in grid/store however they are computed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from dataprep.datasets import dataset
 from dataprep.records import SampleIndex
-from grid import config
-from grid.jobs import Inputs
-from grid.keys import digest
-from grid.plan import Planner
+from grid.experiment import config
+from grid.plan.planner import Planner
+from grid.plan.specs import Inputs
+from grid.store.identity import digest
 
 ROWS = ("frame", "eda", "eda+video", "ecg+video", "majority", "eda:argmax")
 

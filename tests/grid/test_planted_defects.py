@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from planted import NOWHERE, ROWS, SIGNALS, VIDEO, Defect
 
-from dataprep import check
-from dataprep.synthetic import write_synthetic
+from dataprep.check import command
+from dataprep.synthetic.dataset import write_synthetic
 from grid.launch import main
 
 FOLDERS = {"video": ("video", ".mp4"), "signals": ("biosignals_filtered", "_bio.csv")}
@@ -62,7 +62,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 @pytest.fixture(scope="module")
 def census(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("census")
-    assert check.main([str(tree.path), "--out", str(out), "--jobs", "2"]) == 1
+    assert command.main([str(tree.path), "--out", str(out), "--jobs", "2"]) == 1
     return out
 
 
@@ -143,15 +143,15 @@ def test_the_grid_quarantines_exactly_what_the_census_refuses(
 
 
 def test_exit_codes_and_words(tree: Tree, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert check.main([str(tiny_data), "--jobs", "1"]) == 0
+    assert command.main([str(tiny_data), "--jobs", "1"]) == 0
     said = capsys.readouterr().out
     assert "10 expected by the index, 10 found" in said
     assert "verdict    clean" in said
-    assert check.main([str(tmp_path / "nowhere")]) == 2
+    assert command.main([str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
     ruined = Path(shutil.copytree(tiny_data, tmp_path / "ruined"))
     shutil.rmtree(ruined / "video")
     for file in (ruined / "biosignals_filtered").rglob("*.csv"):
         file.write_bytes(b"")
-    assert check.main([str(ruined), "--json", "--jobs", "1"]) == 2
+    assert command.main([str(ruined), "--json", "--jobs", "1"]) == 2
     assert json.loads(capsys.readouterr().out)["verdict"] == "unusable"

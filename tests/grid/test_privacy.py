@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dataprep.check import main as check
-from grid.forget import main as forget
+from dataprep.check.command import main as check
+from grid.removal.forget import main as forget
 
 LAUNCH = [sys.executable, "-m", "grid.launch", "--modalities", "eda,frame", "--scenarios", "all87", "--folds", "0"]
 ADDRESSES = (

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dataprep.records import InputError
-from grid import probes
+from grid.execute.ray_addresses import probe
 from grid.launch import main
-from grid.ray_places import probe
+from grid.run import probes
 
 
 def test_a_plan_tells_and_checks_its_places(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grid import progress
-from grid.progress import Display
+from grid.monitor import progress
+from grid.monitor.progress import Display
 
 
 class Clock:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dataprep.datasets import dataset
 from dataprep.records import SampleIndex
-from grid import cells
+from grid.experiment import cells
 from grid.protocols import FoldSplit, protocols
 
 

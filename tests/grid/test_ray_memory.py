@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from dataprep.records import Trial
-from grid.config import load
-from grid.config_tables import Execution
-from grid.keys import Stage
-from grid.prepare import TrunkSpec, VideoJob, run_video
-from grid.store import Store
-from grid.survey import survey
-from painmodels.spatial import Shared
+from grid.experiment.config import load
+from grid.experiment.config_tables import Execution
+from grid.plan.inventory import survey
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
+from grid.work.prepare import TrunkSpec, VideoJob, run_video
+from painmodels.trunks.trunk import Shared
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 STORE_MB = 100
@@ -89,7 +89,7 @@ class _Reader:
 def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path) -> None:
     import ray
 
-    from grid.cluster import Cluster
+    from grid.execute.ray_executor import Cluster
 
     store = Store(tmp_path / "store")
     jobs = stored_jobs(tiny_jobs[0], store, 60)
@@ -121,7 +121,7 @@ def test_a_store_too_small_spills_and_loses_nothing(small_ray: None, tiny_jobs: 
     import ray
     from ray._private.internal_api import memory_summary
 
-    from grid.cluster import Cluster
+    from grid.execute.ray_executor import Cluster
 
     store = Store(tmp_path / "store")
     jobs = stored_jobs(tiny_jobs[0], store, 240)  # 259 MB through 100 MB
@@ -164,7 +164,7 @@ def test_weights_from_the_object_store_take_no_memory_of_a_process(small_ray: No
 def test_actors_take_less_than_600_mb_and_give_what_one_process_gives(
     small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path
 ) -> None:
-    from grid.cluster import Cluster
+    from grid.execute.ray_executor import Cluster
     from tests.benchmarks.memory import Watch
 
     spec = TrunkSpec.of(load("paper", trunk={"name": "alexnet-fer-bn", "random": True, "weights": ""}))
@@ -188,7 +188,7 @@ def test_actors_take_less_than_600_mb_and_give_what_one_process_gives(
 def test_the_clip_of_a_dead_worker_is_done_again(
     small_ray: None, tiny_jobs: list[VideoJob], tiny_grid: Path, tmp_path: Path
 ) -> None:
-    from grid.cluster import Cluster
+    from grid.execute.ray_executor import Cluster
 
     store = Store(tmp_path / "store")
     cluster = Cluster(store, Execution(), address=None, logs=tmp_path / "logs")

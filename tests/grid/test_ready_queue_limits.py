@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grid.limits import death, out_of_memory
-from grid.ready_queue import ReadyQueue, path_costs
+from grid.execute.ready_queue import ReadyQueue, path_costs
+from grid.work.limits import death, out_of_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +77,7 @@ def test_ten_thousands_of_keys_cost_no_scan_each() -> None:
 
 def test_a_process_that_takes_too_long_ends_and_says_where_it_stood(tmp_path: Path) -> None:
     log = tmp_path / "logs/hung.txt"
-    code = "import sys, pathlib, re\nfrom grid.limits import time_limit\nwith time_limit({}, pathlib.Path(sys.argv[1])): {}"
+    code = "import sys, pathlib, re\nfrom grid.work.limits import time_limit\nwith time_limit({}, pathlib.Path(sys.argv[1])): {}"
     stuck = "re.match('(a+)+$', 'a' * 40 + 'b')"  # never lets go of the interpreter's lock
     run = subprocess.run([sys.executable, "-c", code.format(1, stuck), str(log)], cwd=ROOT, timeout=60, capture_output=True)
     assert run.returncode != 0

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from dashboards.report import write_report
-from grid import disk, store
 from grid.launch import main
-from grid.provenance import made_with, mixed, versions
-from grid.store import Store
+from grid.plan import disk
+from grid.results.provenance import made_with, mixed, versions
+from grid.store import artefacts
+from grid.store.artefacts import Store
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("an array was read")
 
     monkeypatch.setattr(Store, "arrays", read)
-    monkeypatch.setattr(store, "load_file", read)
+    monkeypatch.setattr(artefacts, "load_file", read)
 
 
 def test_a_repeat_reads_manifests_alone(
@@ -202,7 +203,7 @@ def test_a_disk_that_is_too_small_is_met_before_the_work(
     finished: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(disk, "free", lambda root: 100_000)
-    monkeypatch.setattr("grid.show.free", lambda root: 100_000)
+    monkeypatch.setattr("grid.run.show.free", lambda root: 100_000)
     assert main([*finished[1], "--out", str(tmp_path / "new")]) == 1
     error = capsys.readouterr().err
     assert "No space left on device for what is to be made: found 100 kB free" in error

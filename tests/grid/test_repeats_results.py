@@ -13,9 +13,10 @@ from mlflow.tracking import MlflowClient
 
 from dashboards.report import write_report
 from dashboards.results import read_results
-from dataprep.synthetic import write_synthetic
-from grid import status, tracking
+from dataprep.synthetic.dataset import write_synthetic
 from grid.launch import main
+from grid.monitor import status
+from grid.tracking import sync
 from painmodels import predict
 from painmodels.export import from_run
 
@@ -54,7 +55,7 @@ def plain(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def runs_of(out: Path, experiment: str = "tiny") -> list:
-    client = MlflowClient(tracking.local_uri(out))
+    client = MlflowClient(sync.local_uri(out))
     return list(client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=1000))
 
 
@@ -114,7 +115,7 @@ def test_a_run_for_every_cell_and_none_for_two(grid: Path) -> None:
     served = " ".join(r.data.tags["cells"] for r in stages).split()
     assert len(served) == len(set(served)) == 32
     assert "eda/all87/repeat3/seed3/fold1" in served
-    assert tracking.sync(grid)["unchanged"] == len(runs) + len(stages)
+    assert sync.sync(grid)["unchanged"] == len(runs) + len(stages)
 
 
 def test_another_seed_is_another_row_beside_the_first(plain: Path, tmp_path: Path) -> None:
@@ -125,8 +126,8 @@ def test_another_seed_is_another_row_beside_the_first(plain: Path, tmp_path: Pat
         run = json.loads((out / "run.json").read_text())
         run["experiment"][table].update(values)
         (out / "run.json").write_text(json.dumps(run))
-        tracking.sync(out, uri, models=False)
-        assert tracking.sync(out, uri, models=False)["updated"] == 0
+        sync.sync(out, uri, models=False)
+        assert sync.sync(out, uri, models=False)["updated"] == 0
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
     assert sorted(r.data.tags["kind"] for r in runs) == ["fold"] * 12 + ["row"] * 6
@@ -207,7 +208,7 @@ def test_a_folder_from_before_is_read(grid: Path, plain: Path, tmp_path: Path) -
     assert set(results.scores.seed) == {0}
     assert "fit seeds (0 and 0, 3)" in (old / "report.html").read_text()
     assert set(status.snapshot(old).cells.values()) == {"done"}
-    assert tracking.sync(old, f"sqlite:///{tmp_path / 'old.db'}")["made"] == 2 + 4 + 4
+    assert sync.sync(old, f"sqlite:///{tmp_path / 'old.db'}")["made"] == 2 + 4 + 4
     assert from_run(old, "eda/all87/fold1").about["cell"] == "eda/all87/subject/fold1"
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from dataprep.datasets import dataset
 from dataprep.records import InputError, SampleIndex
-from grid import config
-from grid.axes import spread, with_axes
-from grid.cells import Cell
-from grid.jobs import Inputs, Plan
-from grid.plan import Planner
-from grid.scenarios import splits_of
-from grid.stats import compare_rows, corrected_t_test
-from grid.tables import scores_table, table2
+from grid.experiment import config
+from grid.experiment.cells import Cell
+from grid.experiment.scenarios import splits_of
+from grid.plan.planner import Planner
+from grid.plan.specs import Inputs, Plan
+from grid.results.axes import spread, with_axes
+from grid.results.stats import compare_rows, corrected_t_test
+from grid.results.tables import scores_table, table2
 
 ROWS = ("eda", "eda+ecg", "eda:argmax")
 CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]

@@ -9,9 +9,9 @@ import pytest
 from small_searches import experiment, people, run
 
 from dataprep.records import SampleIndex
-from grid import config
-from grid.plan import Planner
-from grid.store import Store
+from grid.experiment import config
+from grid.plan.planner import Planner
+from grid.store.artefacts import Store
 
 
 def outer_accuracy(planner: Planner, store: Store, index: SampleIndex) -> float:

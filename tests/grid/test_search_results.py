@@ -11,8 +11,8 @@ from mlflow.tracking import MlflowClient
 
 from dashboards import searches
 from dataprep.records import InputError
-from grid import tracking
 from grid.launch import main
+from grid.tracking import sync
 from tests.conftest import TINY
 
 SPACE = """
@@ -43,7 +43,7 @@ def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def runs_of(out: Path, name: str) -> list:
-    client = MlflowClient(tracking.local_uri(out))
+    client = MlflowClient(sync.local_uri(out))
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
@@ -71,7 +71,7 @@ def test_the_same_command_again_writes_the_same_searches_and_changes_no_run(sear
     (out / "searches.json").unlink()
     assert main(command(tiny_data, searched, "fold")) == 0
     assert (out / "searches.json").read_bytes() == before
-    assert tracking.sync(out) == {"made": 0, "updated": 0, "unchanged": (1 + 2 + 2) + 2 * (1 + TRIALS), "models": 0}
+    assert sync.sync(out) == {"made": 0, "updated": 0, "unchanged": (1 + 2 + 2) + 2 * (1 + TRIALS), "models": 0}
 
 
 def test_mlflow_has_a_run_per_search_and_per_trial(searched: Path) -> None:
@@ -82,7 +82,7 @@ def test_mlflow_has_a_run_per_search_and_per_trial(searched: Path) -> None:
     trials = [r for r in runs if r.data.tags["kind"] == "trial"]
     assert (len(parents), len(trials), len(runs)) == (2, 2 * TRIALS, 2 + 2 * TRIALS)
     assert {r.info.status for r in runs} == {"FINISHED"}
-    client = MlflowClient(tracking.local_uri(out))
+    client = MlflowClient(sync.local_uri(out))
     for run in trials:
         parent = parents[run.data.tags["mlflow.parentRunId"]]
         search = found[parent.data.tags["search"]]
@@ -111,7 +111,7 @@ def test_a_failed_trial_is_a_failed_run_and_counted(searched: Path, tmp_path: Pa
     trial = {"number": TRIALS, "params": {"lr": 0.1, "hidden": 4}, "reports": [nothing], "state": "failed"}
     found[0]["trials"].append(trial)
     (tmp_path / "searches.json").write_text(json.dumps(found))
-    assert tracking.sync(tmp_path) == {"made": 1, "updated": 1, "unchanged": 1 + 2 + 2 + 2 * (1 + TRIALS) - 1, "models": 0}
+    assert sync.sync(tmp_path) == {"made": 1, "updated": 1, "unchanged": 1 + 2 + 2 + 2 * (1 + TRIALS) - 1, "models": 0}
     (run,) = [r for r in runs_of(tmp_path, "tiny searches") if r.data.tags.get("state") == "failed"]
     assert run.info.status == "FAILED"
     assert not run.data.metrics

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from small_searches import experiment, people, run, without_seconds, worked
 
-from grid import inner
-from grid.store import Store
-from grid.worklist import Worklist
-from painmodels.fit import DivergedError
+from grid.execute.scheduler import Worklist
+from grid.store.artefacts import Store
+from grid.work import search_trial
+from painmodels.training.loop import DivergedError
 
 
 def test_a_search_cut_short_goes_on_from_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
     index, x = people(6, 2, planted=True)
     setup = experiment(tmp_path, folds=2)
     _, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
-    real = inner._train
+    real = search_trial._train
 
     def search(out: Path, times: int) -> tuple[Worklist, Store, dict[str, str]]:
         left = [times]
@@ -63,7 +63,7 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
                 raise error
             return real(*args, **options)
 
-        monkeypatch.setattr(inner, "_train", failing)
+        monkeypatch.setattr(search_trial, "_train", failing)
         store = Store(out)
         work, failed = worked(setup, store, index, x, folds=(0,))
         return work, store, failed
@@ -88,14 +88,14 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
 
 def test_a_trial_that_diverged_is_the_worst_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index, x = people(6, 2, planted=True)
-    real = inner._train
+    real = search_trial._train
 
     def diverging(network: Any, settings: Any, *args: Any, **options: Any) -> Any:
         if settings.lr > 1e-6:
             raise DivergedError("the loss is nan")
         return real(network, settings, *args, **options)
 
-    monkeypatch.setattr(inner, "_train", diverging)
+    monkeypatch.setattr(search_trial, "_train", diverging)
     work, failed = worked(experiment(tmp_path, folds=2), Store(tmp_path / "out"), index, x, folds=(0,))
     assert not failed
     assert not work.kinds

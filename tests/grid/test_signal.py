@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataprep.synthetic import write_synthetic
+from dataprep.synthetic.dataset import write_synthetic
 from grid.launch import main
 
 TRIALS = 2

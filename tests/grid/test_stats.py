@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 from scipy.stats import permutation_test, ttest_rel
 
-from grid.stats import bootstrap_interval, compare_rows, corrected_t_test, effect_size, holm, mean_accuracy, sign_flip_test
+from grid.results.stats import (
+    bootstrap_interval,
+    compare_rows,
+    corrected_t_test,
+    effect_size,
+    holm,
+    mean_accuracy,
+    sign_flip_test,
+)
 
 
 def predictions(accuracies: dict[str, np.ndarray], *, trials: int = 20) -> pd.DataFrame:

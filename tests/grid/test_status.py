@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from grid import status
 from grid.launch import main
+from grid.monitor import status
 
 
 @pytest.fixture

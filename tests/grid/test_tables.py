@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grid.cells import PAPER_ROWS
-from grid.metrics import METRICS
-from grid.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
+from grid.experiment.cells import PAPER_ROWS
+from grid.results.metrics import METRICS
+from grid.results.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
 
 
 def predictions(modalities: tuple[str, ...], *, scenario: str = "all87", subjects: int = 6, folds: int = 3) -> pd.DataFrame:

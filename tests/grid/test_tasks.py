@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grid import classes
 from grid.launch import main
-from grid.store import Store
+from grid.results import multiclass
+from grid.store.artefacts import Store
 from painmodels.export import from_run
 
 
 @pytest.fixture(scope="module")
 def five_levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four subjects with one trial of each of the five levels; one clip has 137 frames."""
-    from dataprep.synthetic import write_synthetic
+    from dataprep.synthetic.dataset import write_synthetic
 
     path = tmp_path_factory.mktemp("five") / "data"
     write_synthetic(path, subjects=4, trials=1, size=(160, 120), classes=("BL1", "PA1", "PA2", "PA3", "PA4"))
@@ -122,7 +122,7 @@ def test_class_scores_are_those_written_out_by_hand() -> None:
     cell = {"modality": "eda", "scenario": "a", "protocol": "subject", "fold": 0}
     rows = [("x", (0.6, 0.3, 0.1)), ("x", (0.2, 0.7, 0.1)), ("y", (0.1, 0.8, 0.1)), ("z", (0.9, 0.0, 0.1))]
     table = pd.DataFrame([{**cell, "class_true": t, **dict(zip(("p_x", "p_y", "p_z"), p, strict=True))} for t, p in rows])
-    row = classes.scores_table(table, names=["x", "y", "z"]).iloc[0]
+    row = multiclass.scores_table(table, names=["x", "y", "z"]).iloc[0]
     assert (row.n_test, row.accuracy, row.mean_distance) == (4, 0.5, 0.75)
     assert row.balanced_accuracy == pytest.approx((0.5 + 1 + 0) / 3)
     assert row.macro_f1 == pytest.approx((0.5 + 2 / 3 + 0) / 3)

@@ -12,16 +12,16 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from grid import tracking
-from grid.masking import masked
-from grid.runs import CONTENT_TAG
+from grid.tracking import sync
+from grid.tracking.redact import masked
+from grid.tracking.runs import CONTENT_TAG
 from painmodels.export import from_run
 from tests.benchmarks.mirror import make_folder
 from tests.taught import teach
 
 
 def runs_of(out: Path) -> list:
-    client = MlflowClient(tracking.local_uri(out))
+    client = MlflowClient(sync.local_uri(out))
     (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
 
@@ -46,7 +46,7 @@ def test_a_parent_per_row_and_a_child_per_fold(tiny_grid: Path) -> None:
     assert eda.data.metrics["accuracy_low"] <= eda.data.metrics["accuracy_mean"] <= eda.data.metrics["accuracy_high"]
     assert eda.data.metrics["accuracy_paper"] == pytest.approx(0.8269)
     fused = next(c for c in children if c.data.tags["modality"] == "eda+video")
-    client = MlflowClient(tracking.local_uri(tiny_grid))
+    client = MlflowClient(sync.local_uri(tiny_grid))
     curve = client.get_metric_history(fused.info.run_id, "loss/physiological")
     assert [m.step for m in curve] == [0, 1, 2]
     assert fused.data.params["physiological.lr"] == "0.01"
@@ -59,13 +59,13 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
     for name in ("cells.json", "run.json", "scores.csv"):
         shutil.copy(tiny_grid / name, out / name)
     (out / "store").symlink_to(tiny_grid / "store")
-    assert tracking.main(["sync", str(out)]) == 0
-    assert tracking.sync(out) == {"made": 0, "updated": 0, "unchanged": 84, "models": 0}
-    client = MlflowClient(tracking.local_uri(out))
+    assert sync.main(["sync", str(out)]) == 0
+    assert sync.sync(out) == {"made": 0, "updated": 0, "unchanged": 84, "models": 0}
+    client = MlflowClient(sync.local_uri(out))
     victim = next(r for r in runs_of(out) if r.data.tags["kind"] == "fold")
     client.delete_tag(victim.info.run_id, CONTENT_TAG)  # as a crash before the last step leaves it
     client.update_run(victim.info.run_id, "RUNNING")
-    assert tracking.sync(out) == {"made": 0, "updated": 1, "unchanged": 83, "models": 0}
+    assert sync.sync(out) == {"made": 0, "updated": 1, "unchanged": 83, "models": 0}
     after = runs_of(out)
     assert {r.info.status for r in after} == {"FINISHED"}
     assert len(after) == 48
@@ -74,7 +74,7 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
 
 
 def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -> None:
-    client = MlflowClient(tracking.local_uri(tiny_grid))
+    client = MlflowClient(sync.local_uri(tiny_grid))
     experiment = client.get_experiment_by_name("tiny stages")
     stages = {r.info.run_id: r for r in client.search_runs([experiment.experiment_id], max_results=1000)}
     keys = {fit["key"] for cell in json.loads((tiny_grid / "cells.json").read_text()) for fit in cell["fits"]}
@@ -110,7 +110,7 @@ def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(change: dict, r
         run = json.loads((out / "run.json").read_text())
         run["experiment"] = {**run["experiment"], **(change if name == "b" else {})}
         (out / "run.json").write_text(json.dumps(run))
-        tracking.sync(out, database, models=False)
+        sync.sync(out, database, models=False)
     client = MlflowClient(database)
     found = client.search_runs([client.get_experiment_by_name("same").experiment_id], "tags.kind = 'row'")
     named = [r.data.tags["modality"] for r in found]
@@ -119,8 +119,8 @@ def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(change: dict, r
 
 def test_long_curves_are_whole_in_the_stage_and_thinned_in_the_fold(tmp_path: Path) -> None:
     make_folder(tmp_path / "out", name="long", epochs=250, folds=1, scenarios=("all87",))
-    tracking.sync(tmp_path / "out", models=False)
-    client = MlflowClient(tracking.local_uri(tmp_path / "out"))
+    sync.sync(tmp_path / "out", models=False)
+    client = MlflowClient(sync.local_uri(tmp_path / "out"))
 
     def only(experiment: str, wanted: str) -> str:
         found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id], wanted)
@@ -151,14 +151,14 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
     for best, version in (("ecg", "1"), ("ecg", "1"), ("eda+video", "2")):
         scores.loc[scores.modality == best, "accuracy"] = [0.99, 0.95, 0.99, 0.95] if best == "ecg" else 1.0
         scores.to_csv(out / "scores.csv", index=False)
-        tracking.sync(out)
-        client = MlflowClient(tracking.local_uri(out))
+        sync.sync(out)
+        client = MlflowClient(sync.local_uri(out))
         assert client.get_model_version_by_alias("tiny all87", "best").version in (version, int(version))
         assert len(client.search_model_versions("name = 'tiny all87'")) == int(version)
     assert not [p for p in (out / "mlartifacts").rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth")]
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    mlflow.set_tracking_uri(tracking.local_uri(out))
+    mlflow.set_tracking_uri(sync.local_uri(out))
     try:
         served = mlflow.pyfunc.load_model("models:/tiny all87@best")
     finally:
@@ -191,17 +191,17 @@ def test_a_row_that_did_not_learn_is_not_registered_and_loses_its_name(tiny_grid
     scores = pd.read_csv(out / "scores.csv")
     scores.loc[scores.modality == "ecg", "accuracy"] = 1.0
     scores.to_csv(out / "scores.csv", index=False)
-    client = MlflowClient(tracking.local_uri(out))
-    tracking.sync(out)
+    client = MlflowClient(sync.local_uri(out))
+    sync.sync(out)
     assert not client.search_registered_models()  # hardly anything learns in the tiny grid
     teach(out, "fit-physiological-ecg")
-    tracking.sync(out)
+    sync.sync(out)
     assert client.get_model_version_by_alias("tiny all87", "best").tags["modality"] == "ecg"
     teach(out, "fit-physiological-ecg", last_loss=0.6)  # collapsed
-    tracking.sync(out)
+    sync.sync(out)
     assert "best" not in client.get_registered_model("tiny all87").aliases
     teach(out, "fit-physiological-eda")
-    tracking.sync(out)
+    sync.sync(out)
     assert client.get_model_version_by_alias("tiny all87", "best").tags["modality"] == "eda"
 
 
@@ -211,6 +211,6 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 
 
 def test_a_server_that_is_away_loses_nothing(tiny_grid: Path, capsys: pytest.CaptureFixture) -> None:
-    assert tracking.main(["sync", str(tiny_grid), "--tracking-uri", "http://127.0.0.1:9"]) == 1
+    assert sync.main(["sync", str(tiny_grid), "--tracking-uri", "http://127.0.0.1:9"]) == 1
     assert "cannot be reached" in capsys.readouterr().err
-    assert tracking.main(["sync", str(tiny_grid / "store")]) == 2
+    assert sync.main(["sync", str(tiny_grid / "store")]) == 2

@@ -18,7 +18,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from grid import launch, tracking
+from grid import launch
+from grid.tracking import sync
 from tests.benchmarks.mirror import make_folder
 from tests.mlflow_servers import answers, content, differences, free_port, server, wait_for
 
@@ -32,13 +33,13 @@ def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_bac
     folders = [tmp_path / f"w{i}" for i in range(4)]
     for folder in folders:
         make_folder(folder, name=folder.name, epochs=150 if folder.name == "w0" else 20, folds=1, scenarios=("all87",))
-        tracking.sync(folder, f"sqlite:///{straight}", models=False)
+        sync.sync(folder, f"sqlite:///{straight}", models=False)
     wanted = content(straight)
     failed: list[Exception] = []
 
     def write(uri: str) -> None:
         try:
-            tracking.sync(folders[0], uri, models=False)
+            sync.sync(folders[0], uri, models=False)
         except MlflowException as error:
             failed.append(error)
 
@@ -50,12 +51,12 @@ def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_bac
     assert half
     with server(f"sqlite:///{database}", port=port) as uri:  # back while the writer tries again, or after it gave up
         writer.join()
-        tracking.sync(folders[0], uri, models=False)
+        sync.sync(folders[0], uri, models=False)
         with ThreadPoolExecutor(3) as pool:
-            done = list(pool.map(lambda folder: tracking.sync(folder, uri, models=False), folders[1:]))
+            done = list(pool.map(lambda folder: sync.sync(folder, uri, models=False), folders[1:]))
         assert all(count["updated"] == 0 for count in done)
         assert differences(wanted, content(database)) == (0, 0)
-        again = [tracking.sync(folder, uri, models=False) for folder in folders[:2]]
+        again = [sync.sync(folder, uri, models=False) for folder in folders[:2]]
         assert all(count["made"] == count["updated"] == 0 for count in again)
         assert differences(wanted, content(database)) == (0, 0)
 
@@ -120,12 +121,12 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(tiny_grid, out, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
-    assert tracking.main(["sync", str(out), "--tracking-uri", postgresql.replace("s3cret", "wrong")]) == 1
+    assert sync.main(["sync", str(out), "--tracking-uri", postgresql.replace("s3cret", "wrong")]) == 1
     said = capsys.readouterr().err
     assert "password authentication failed" in said
     assert "wrong" not in said
 
-    assert tracking.main(["sync", str(out), "--tracking-uri", postgresql]) == 0
+    assert sync.main(["sync", str(out), "--tracking-uri", postgresql]) == 0
     assert "84 runs made" in capsys.readouterr().out
     count = "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM params), (SELECT count(*) FROM metrics)"
     before = rows(postgresql, count)
@@ -142,7 +143,7 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
     secret = {"MLFLOW_AUTH_CONFIG_PATH": str(config), "MLFLOW_FLASK_SERVER_SECRET_KEY": "only for this test"}
     artefacts = ("--artifacts-destination", str(tmp_path / "artefacts"))
     with server(postgresql, more=("--app-name", "basic-auth", *artefacts), **secret) as uri:
-        assert tracking.main(["sync", str(out), "--tracking-uri", uri]) == 1
+        assert sync.main(["sync", str(out), "--tracking-uri", uri]) == 1
         assert "refused the name or password" in capsys.readouterr().err
         assert rows(postgresql, count) == before
 
@@ -153,7 +154,7 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
         assert "84 unchanged" in capsys.readouterr().out
         assert rows(postgresql, count) == before
         MlflowClient(uri).delete_run(rows(postgresql, "SELECT run_uuid FROM tags WHERE value = 'fold'")[0][0])
-        assert tracking.sync(out, uri)["made"] == 1
+        assert sync.sync(out, uri)["made"] == 1
 
 
 def _inputs(out: Path) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from painmodels.fit import Fitted
 from painmodels.registry import network
+from painmodels.training.loop import Fitted
 
 N, T = 96, 12
 LABELS = np.arange(N) % 2

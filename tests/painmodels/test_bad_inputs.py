@@ -10,13 +10,13 @@ import onnxruntime
 import pytest
 from mlflow.pyfunc import PythonModelContext
 
-from dataprep.signals import read_table
-from grid.served_model import Served
+from dataprep.signals.files import read_table
+from grid.tracking.served_model import Served
 from painmodels.export import from_run
-from painmodels.inputs import NoEstimate
-from painmodels.model import Model
-from painmodels.onnx_files import write_onnx
-from painmodels.running import Stream
+from painmodels.use.judgeable import NoEstimate
+from painmodels.use.model import Model
+from painmodels.use.onnx_files import write_onnx
+from painmodels.use.running import Stream
 
 RATE_HZ, N = 512.0, 2816
 CHANNELS = ("eda", "ecg")

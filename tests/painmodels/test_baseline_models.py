@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from dataprep import synthetic_signals as made_up
-from dataprep.signals import to_clock
+from dataprep.signals.files import to_clock
+from dataprep.synthetic import physiology as made_up
 from painmodels.baselines import Inputs, baseline, baselines, default_rows
 from painmodels.baselines.tables import feature_table
 

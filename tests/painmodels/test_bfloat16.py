@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from painmodels import bfloat16
+from painmodels.trunks import bfloat16
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load, save
 from small_fits import CASES, LABELS, LSTM, SMALL, T, planted, same
 
-from painmodels.checkpoints import Checkpoint, file_checkpoint
-from painmodels.fit import fit
+from painmodels.training.checkpoints import Checkpoint, file_checkpoint
+from painmodels.training.loop import fit
 
 
 class Killed(Exception):  # noqa: N818

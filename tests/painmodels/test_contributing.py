@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_sub_network_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.split("## A sub-network in one file")[1].split("\n## ")[0]
-    name = re.search(r"this is a whole one, `painmodels/(\w+\.py)`", section, re.IGNORECASE).group(1)
+    name = re.search(r"this is a whole one, `painmodels/networks/(\w+\.py)`", section, re.IGNORECASE).group(1)
     code, table = (re.search(rf"```{kind}\n(.*?)```", section, re.DOTALL).group(1) for kind in ("python", "toml"))
 
     checkout = tmp_path / "checkout"  # as a contributor has it: the packages, and the one new file
     for package in ("dataprep", "painmodels", "grid", "dashboards"):
         shutil.copytree(ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
-    assert not (checkout / "painmodels" / name).exists()
-    (checkout / "painmodels" / name).write_text(code)
+    assert not (checkout / "painmodels" / "networks" / name).exists()
+    (checkout / "painmodels" / "networks" / name).write_text(code)
     mine = re.sub(r"\[temporal\]\nhidden = 8\n", table, tiny_experiment.read_text())
     assert table in mine
     (tmp_path / "mine.toml").write_text(mine)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from painmodels.fit import fit, outputs
 from painmodels.registry import network
+from painmodels.training.loop import fit, outputs
 
 N, T, F = 120, 20, 6
 LABELS = np.arange(N) % 2

@@ -7,8 +7,8 @@ import pytest
 import torch
 from small_fits import CASES, LABELS, LSTM, SMALL, N, T, planted, same
 
-from painmodels.fit import fit, outputs
 from painmodels.registry import SubNetwork, network
+from painmodels.training.loop import fit, outputs
 
 
 @pytest.mark.parametrize("role", CASES)

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from grid.config import ConfigError, load
+from grid.experiment.config import ConfigError, load
 from painmodels.baselines import Inputs, baseline
-from painmodels.checkpoints import file_checkpoint
-from painmodels.fit import fit
-from painmodels.fit_packed import Job, fit_packed
-from painmodels.learning import COLLAPSED, LEARNED, NOT_LEARNED, constant_loss, verdict, verdict_of
 from painmodels.registry import SubNetwork, Training, network
+from painmodels.training.checkpoints import file_checkpoint
+from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED, constant_loss, verdict, verdict_of
+from painmodels.training.loop import fit
+from painmodels.training.packed_loop import Job, fit_packed
 
 LSTM, FUSION = network("physiological", "lstm"), network("fusion", "concat")
 N, T = 48, 20

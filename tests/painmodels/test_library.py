@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import painmodels
-from dataprep.signals import read_table
-from dataprep.video import open_video
+from dataprep.signals.files import read_table
+from dataprep.video.decode import open_video
 from painmodels.export import from_run
-from painmodels.inputs import NoEstimate
+from painmodels.use.judgeable import NoEstimate
 
 RATES = {"eda": 512, "ecg": 512}
 

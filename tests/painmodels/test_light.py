@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from painmodels.export import main as export
-from painmodels.wheel import write_wheel
+from painmodels.use.wheel import write_wheel
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
 

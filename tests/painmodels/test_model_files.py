@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from painmodels.export import from_run
-from painmodels.model import Model, load
-from painmodels.model_files import ABOUT, TENSORS
-from painmodels.onnx_files import write_onnx
+from painmodels.use.model import Model, load
+from painmodels.use.model_files import ABOUT, TENSORS
+from painmodels.use.onnx_files import write_onnx
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from painmodels.attention import ACTIVATIONS
-from painmodels.attention import NETWORK as ATTENTION
-from painmodels.fit import fit, outputs
+from painmodels.networks.attention_additive import ACTIVATIONS
+from painmodels.networks.attention_additive import NETWORK as ATTENTION
 from painmodels.registry import ROLES, SubNetwork, Training, network, networks
+from painmodels.training.loop import fit, outputs
 
 B, T = 3, 7
 # role -> shapes of one trial's inputs (one frame's, for the spatial network)

@@ -11,16 +11,16 @@ import onnxruntime
 import pytest
 from mlflow.pyfunc import PythonModelContext
 
-from dataprep.signals import read_table, to_clock
-from grid.model_versions import example_inputs
-from grid.served_model import Served
+from dataprep.signals.files import read_table, to_clock
+from grid.tracking.model_versions import example_inputs
+from grid.tracking.served_model import Served
 from painmodels.export import from_run
-from painmodels.inputs import NoEstimate, longest
-from painmodels.model import Model
-from painmodels.onnx_files import write_onnx
 from painmodels.predict import main as predict
 from painmodels.stream import Stream, replay
 from painmodels.stream import main as stream_main
+from painmodels.use.judgeable import NoEstimate, longest
+from painmodels.use.model import Model
+from painmodels.use.onnx_files import write_onnx
 
 RATE_HZ, CLOCK_HZ, N_STEPS = 512.0, 25.0, 138
 COLUMNS = {"eda": "gsr", "ecg": "ecg"}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from painmodels.normalise import HOW, minmax
+from painmodels.training.normalise import HOW, minmax
 
 SUBJECTS = ("a", "a", "b", "b")
 SIGNALS = arrays(np.float32, (4, 6, 2), elements=st.floats(-1e6, 1e6, width=32))

@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 
 from dataprep import faces
-from dataprep.signals import read_table
+from dataprep.signals.files import read_table
 from painmodels.export import from_run
 from painmodels.export import main as export
-from painmodels.model import Model
+from painmodels.use.model import Model
 
 ALONE = """
 import json, sys

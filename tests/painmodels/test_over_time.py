@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from dataprep.signals import read_table
-from dataprep.video import open_video
+from dataprep.signals.files import read_table
+from dataprep.video.decode import open_video
 from painmodels.export import from_run
-from painmodels.model import Ensemble, Model
-from painmodels.over_time import Event, events, over_time
-from painmodels.predictions import Estimate, Prediction
 from painmodels.stream import Stream, replay
+from painmodels.use.model import Ensemble, Model
+from painmodels.use.over_time import Event, events, over_time
+from painmodels.use.predictions import Estimate, Prediction
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from painmodels.checkpoints import file_checkpoint
-from painmodels.fit import Fitted, fit
-from painmodels.fit_packed import Job, fit_packed
-from painmodels.physiological import NETWORK, Settings
+from painmodels.networks.physiological_lstm import NETWORK, Settings
+from painmodels.training.checkpoints import file_checkpoint
+from painmodels.training.loop import Fitted, fit
+from painmodels.training.packed_loop import Job, fit_packed
 
 T = 30
 

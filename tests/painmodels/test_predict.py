@@ -18,10 +18,10 @@ import pytest
 from dataprep import faces
 from grid.launch import main as launch
 from painmodels.export import from_run
-from painmodels.model import Model, load
-from painmodels.onnx_files import write_onnx
 from painmodels.predict import main
-from painmodels.spatial import load_trunk
+from painmodels.trunks.trunk import load_trunk
+from painmodels.use.model import Model, load
+from painmodels.use.onnx_files import write_onnx
 
 ROW = "eda+ecg+video"
 
@@ -66,7 +66,7 @@ def test_the_two_files_are_enough(exported: Path, tiny_grid: Path, tiny_data: Pa
     """In a process of its own, away from the run, without Ray, MLflow and the grid."""
     assert sorted(p.name for p in exported.iterdir()) == ["README.md", "model.json", "model.safetensors"]
     clip = files(tiny_data, pd.read_parquet(tiny_grid / "predictions.parquet").sample_name.iloc[0])
-    code = "import sys, json; from pathlib import Path; from painmodels.model import load\n"
+    code = "import sys, json; from pathlib import Path; from painmodels.use.model import load\n"
     code += f"m = load(Path({str(exported)!r}))\n"
     code += f"f = m.predict(video=Path({str(clip['video'])!r}), signals=Path({str(clip['signals'])!r}))\n"
     code += "assert not {'ray', 'mlflow', 'grid'} & set(sys.modules), 'imported'\nprint(f.p_pain)"

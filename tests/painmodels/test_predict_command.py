@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataprep.signals import read_table
+from dataprep.signals.files import read_table
 from painmodels.export import from_run
 from painmodels.predict import main
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dataprep.records import InputError
-from painmodels.backbones import backbone
+from painmodels.trunks.backbones import backbone
 from painmodels.weights import import_weights, read_weights
 
 NAME = "mini-xception-fer"

@@ -17,10 +17,10 @@ import av
 import numpy as np
 import pytest
 
-from dataprep.signals import read_table
+from dataprep.signals.files import read_table
 from painmodels.export import from_run
-from painmodels.sources import Frames, Samples, is_running, lsl_columns, lsl_source, pipe_source, together, video_source
 from painmodels.stream import main, replay
+from painmodels.use.sources import Frames, Samples, is_running, lsl_columns, lsl_source, pipe_source, together, video_source
 
 RATE_HZ = 512.0
 

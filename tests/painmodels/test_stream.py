@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataprep.signals import read_table
-from dataprep.video import open_video
+from dataprep.signals.files import read_table
+from dataprep.video.decode import open_video
 from painmodels.export import from_run
-from painmodels.inputs import longest
-from painmodels.model import Model
 from painmodels.stream import Stream, main, replay
+from painmodels.use.judgeable import longest
+from painmodels.use.model import Model
 
 RATE_HZ = 512.0
 

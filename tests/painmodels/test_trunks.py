@@ -10,10 +10,10 @@ import pytest
 import torch
 from skimage import data
 
-from painmodels.alexnet import FEW, _pool
-from painmodels.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
-from painmodels.pixels import PixelConv
-from painmodels.spatial import (
+from painmodels.trunks.alexnet import FEW, _pool
+from painmodels.trunks.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
+from painmodels.trunks.pixels import PixelConv
+from painmodels.trunks.trunk import (
     BACKBONES,
     SCALINGS,
     WeightsMissing,

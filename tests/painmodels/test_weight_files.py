@@ -15,7 +15,7 @@ import scipy.io
 import torch
 from torch import nn
 
-from painmodels.spatial import BACKBONES, head_start, load_trunk, scaled, trunk_fingerprint
+from painmodels.trunks.trunk import BACKBONES, head_start, load_trunk, scaled, trunk_fingerprint
 from painmodels.weights import import_weights, main, read_weights
 
 NAME = "alexnet-fer-bn"

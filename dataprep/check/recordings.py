@@ -1,0 +1,264 @@
+"""What a data set holds, recording by recording, and what is wrong with it: measured with the very code that prepares it.
+
+A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
+the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite,
+no-value (empty or NA fields), flat;
+to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped, frozen or
+spikes (a channel), tilted, turned or upside-down (a face), interlaced, duplicate (two files of the same bytes), orphan (a file
+that no trial names).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from dataprep import faces, file_names, storage
+from dataprep.check import oddities
+from dataprep.records import DataSet, Defect, RecordingError, Trial
+from dataprep.signals.files import NoValueError, on_clock
+from dataprep.storage import place
+from dataprep.video import decode
+from dataprep.video.face_tracking import FaceLostError
+
+THUMBNAIL_PX = 112
+CLIPPED_SHARE = 0.05  # of the samples, at the minimum or maximum, in runs of CLIPPED_RUN or more
+CLIPPED_RUN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong or odd. `part`: index, video or signals; `trial_id` is '' where it concerns no single trial."""
+
+    trial_id: str
+    subject: str
+    part: str
+    kind: str
+    unusable: bool
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """`frames` counted by decoding, or by the header of a sound file; `face_share` of them with a face, -1 if not known."""
+
+    frames: int
+    rate_hz: float
+    width: int
+    height: int
+    interlaced: bool = False
+    face_share: float = -1.0
+    faces: int = 0
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """One channel of one trial, at its native rate. `clipped` is a share of the samples."""
+
+    rows: int
+    rate_hz: float
+    nan: int
+    infinite: int
+    flat: bool
+    clipped: float
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """A trial measured. `thumbnail_HWC` is the face in the middle of the clip, `x_TC` the signals on the clock."""
+
+    trial: Trial
+    video: VideoFacts | None = None
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    thumbnail_HWC: np.ndarray | None = None
+    x_TC: np.ndarray | None = None
+
+    def usable(self, part: str) -> bool:
+        """Whether the grid could use this part ('video' or 'signals') of the trial."""
+        there = self.trial.video if part == "video" else self.trial.signals
+        return there is not None and not any(f.unusable and f.part == part for f in self.findings)
+
+
+def measure(trial: Trial, dataset: DataSet, settings: faces.FaceSettings) -> TrialFacts:
+    """Read one trial's recordings whole. Bad input becomes a finding; nothing is raised for it."""
+    facts = TrialFacts(trial)
+    if trial.video:
+        facts = _with_video(facts, trial.video, dataset, settings)
+    if trial.signals:
+        facts = _with_signals(facts, trial.signals, dataset)
+    return facts
+
+
+def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.FaceSettings) -> TrialFacts:
+    found: list[Finding] = []
+    middle: list[np.ndarray] = []
+    seen = 0
+
+    def keep(crops_BHWC: np.ndarray) -> None:
+        nonlocal seen
+        if seen <= dataset.n_steps // 2 < seen + len(crops_BHWC):
+            crop = crops_BHWC[dataset.n_steps // 2 - seen]
+            middle.append(cv2.resize(crop, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA))
+        seen += len(crops_BHWC)
+
+    clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    track = None
+    try:
+        track = faces.prepare_video(file, settings, on_crops=keep, **clock)  # type: ignore[arg-type]
+    except FaceLostError as lost:
+        found.append(_finding(facts.trial, "video", "no-face", file, str(lost)))
+        with suppress(FaceLostError):  # once more without a limit on gaps: how much of the face there is
+            track = faces.prepare_video(file, replace(settings, max_gap_s=1e6), **clock)  # type: ignore[arg-type]
+    except (RecordingError, OSError) as error:
+        found.append(_finding(facts.trial, "video", "unreadable", file, str(error)))
+    seen_faces = {"face_share": 0.0} if found and found[0].kind == "no-face" else {}
+    if track is not None:
+        gaps = int(np.count_nonzero(track.scores_T == 0))
+        seen_faces = {"face_share": 1 - gaps / len(track), "faces": int(track.n_faces_T.max())}
+        if gaps and not found:
+            reason = f"{file}: found no face in {gaps} of {len(track)} frames; neighbouring boxes are used"
+            found.append(_finding(facts.trial, "video", "gap", file, reason, unusable=False))
+        if seen_faces["faces"] > 1:
+            reason = f"{file}: found {seen_faces['faces']} faces; the largest is followed"
+            found.append(_finding(facts.trial, "video", "faces", file, reason, unusable=False))
+        if not found or not found[0].unusable:
+            for kind, sentence in oddities.of_track(track, dataset.clock_hz):
+                found.append(_finding(facts.trial, "video", kind, file, f"{file}: {sentence}", unusable=False))
+    about = replace(_file_facts(file, settings, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
+    if about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
+        reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
+        found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
+    if about.interlaced:
+        reason = f"{file}: is stored interlaced; its rows are used as they are, so that what moves is seen twice"
+        found.append(_finding(facts.trial, "video", "interlaced", file, reason, unusable=False))
+    thumbnail = middle[0] if middle and not any(f.unusable for f in found) else None
+    return replace(facts, video=about, findings=(*facts.findings, *found), thumbnail_HWC=thumbnail)
+
+
+def _file_facts(file: str, settings: faces.FaceSettings, *, count: bool) -> VideoFacts:
+    """What the file itself says; with `count`, or where it does not say, frames are counted as far as they can be decoded."""
+    n = width = height = 0
+    rate_hz, interlaced = 0.0, False
+    try:
+        opened = decode.open_video(file, stream=settings.stream)
+        rate_hz = opened.rate_hz
+        for frame in opened.frames:
+            n, width, height, interlaced = n + 1, frame.width, frame.height, interlaced or frame.interlaced
+            if not count and opened.declared:
+                return VideoFacts(opened.declared, rate_hz, width, height, interlaced)
+    except (RecordingError, OSError):
+        pass  # the finding says why already
+    return VideoFacts(n, rate_hz, width, height, interlaced)
+
+
+def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
+    found: list[Finding] = []
+    channels: dict[str, ChannelFacts] = {}
+    x_TC = None
+    read: Mapping[str, tuple[np.ndarray, float]] = {}
+    try:
+        read = dataset.read_signals(facts.trial)
+        channels = {name: channel_facts(values, rate_hz) for name, (values, rate_hz) in read.items()}
+        x_TC = on_clock(read, facts.trial, dataset)
+    except (RecordingError, OSError) as error:
+        kind = "not-finite" if any(c.nan or c.infinite for c in channels.values()) else "unreadable"
+        kind = "no-value" if isinstance(error, NoValueError) else kind
+        kind = "flat" if kind == "unreadable" and any(c.flat for c in channels.values()) else kind
+        found.append(_finding(facts.trial, "signals", kind, file, str(error)))
+    for name, (values, rate_hz) in read.items() if not found else ():
+        for kind, sentence in oddities.of_channel(values, rate_hz):
+            reason = f"{file}: channel {name!r}: {sentence}"
+            found.append(_finding(facts.trial, "signals", kind, file, reason, unusable=False))
+    for name, c in channels.items():
+        if c.clipped >= CLIPPED_SHARE and not any(f.unusable for f in found):
+            reason = f"{file}: channel {name!r}: found {c.clipped:.0%} of the samples stuck at the minimum or maximum"
+            found.append(_finding(facts.trial, "signals", "clipped", file, reason, unusable=False))
+    return replace(facts, channels=channels, findings=(*facts.findings, *found), x_TC=x_TC)
+
+
+def channel_facts(values: np.ndarray, rate_hz: float) -> ChannelFacts:
+    """Facts of one channel's (n,) samples."""
+    x = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(x)
+    flat = bool(len(x) > 1 and finite.all() and x.min() == x.max())
+    clipped = 0.0
+    if finite.all() and len(x) and not flat:
+        stuck = (np.diff(x) == 0) & ((x[1:] == x.min()) | (x[1:] == x.max()))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], stuck, [0]])))
+        runs = edges[1::2] - edges[::2] + 1  # samples, one more than the differences
+        clipped = float(runs[runs >= CLIPPED_RUN].sum() / len(x))
+    return ChannelFacts(len(x), rate_hz, int(np.isnan(x).sum()), int(np.isinf(x).sum()), flat, clipped)
+
+
+def _finding(trial: Trial, part: str, kind: str, file: str, reason: str, *, unusable: bool = True) -> Finding:
+    return Finding(trial.trial_id, trial.subject, part, kind, unusable, file, reason)
+
+
+def of_defects(defects: Iterable[Defect]) -> list[Finding]:
+    """What the reader of the data set found, as findings."""
+    return [
+        Finding(d.trial_id, d.subject, d.part, "index" if d.part == "index" else "missing", True, d.file, d.reason)
+        for d in defects
+    ]
+
+
+def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
+    """Twins among the files of the trials `used`, and orphans beside those of all `trials`. Raises OSError (a bucket)."""
+    named = {d.file for d in defects}
+    twins: list[Finding] = []
+    orphans: list[Finding] = []
+    for part in ("video", "signals"):
+        files = {f: t for t in trials if (f := getattr(t, part))}
+        if not files:
+            continue
+        root = storage.common(files)
+        if len({place(f).parent for f in files}) == 1:
+            root = root.parent  # a single subject: look beside it too
+        present = {
+            f: size
+            for f, size in storage.below(root).items()
+            if not any(map(file_names.is_shadow, _below(root, f).split("/")))
+        }
+        twins += _twins({f: t for t in used if (f := getattr(t, part)) in present}, present, part)
+        orphans += _orphans(files, present, named, part)
+    return twins + orphans
+
+
+def _below(root: storage.Place, file: str) -> str:
+    return file.removeprefix(str(root)).replace(os.sep, "/").lstrip("/")
+
+
+def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
+    """Files that hold the very same bytes as the file of an earlier trial. Only files of equal size are read."""
+    found = []
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        by_size[sizes[file]].append(file)
+    for size, alike in by_size.items():
+        first: dict[str, str] = {}
+        for file in alike if size and len(alike) > 1 else ():
+            twin = first.setdefault(storage.digest(file), file)
+            if twin != file:
+                reason = f"{file}: found the very bytes of {twin}, expected a recording of its own"
+                found.append(_finding(files[file], part, "duplicate", file, reason, unusable=False))
+    return found
+
+
+def _orphans(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
+    """Files beside those of the trials, named like them, that no trial and no defect names."""
+    endings = tuple({place(f).name[len(t.trial_id) :].casefold() for f, t in files.items()})
+    found = []
+    for file in present:
+        folder = place(file).parent
+        if file not in files and file not in named and str(folder) not in named and file.casefold().endswith(endings):
+            reason = f"{file}: no usable row of the index names this file"
+            found.append(Finding("", folder.name, part, "orphan", False, file, reason))
+    return found

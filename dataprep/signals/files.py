@@ -1,0 +1,192 @@
+"""Body signals on the clock of the frames: one subject's trials in, one float32 table out.
+
+Step k of a trial is the moment k / clock_hz after its start, exactly, for signals and video frames alike (BioVid: 25 Hz,
+138 steps). A signal sampled faster than the clock passes a zero-phase low-pass first, so that nothing above the clock's
+Nyquist frequency folds back and no wave moves in time; then its value at each moment is read off by linear interpolation.
+Min-max scaling is fitted, so it is not done here. Readers parse text with `read_text` and `read_table`, which turn any
+bytes into values or a RecordingError and never evaluate anything.
+
+Shapes: N trials, T steps, C channels.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+from dataprep.records import DataSet, Defect, RecordingError, Trial
+from dataprep.storage import Place
+
+PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
+FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
+MAX_RATIO = 10_000.0  # between the two rates: beyond it is a mistake, and no filter is accurate
+NO_VALUE = frozenset(
+    ["", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", ".", "?", "missing"]
+)  # in any case of letters
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def to_clock(values: np.ndarray, *, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray:
+    """A signal sampled at `rate_hz` from the trial's start on, read at the moments k / clock_hz.
+
+    Returns (n_steps,) float32, made of the samples up to the last moment alone: what follows changes nothing. The low-pass
+    reaches about 7 steps to both sides (0.3 s at 25 Hz; beyond, under 0.3 % of its peak). A signal that ends at most one clock
+    step early holds its last value; one shorter than that, or with values that are not finite, raises RecordingError.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1:
+        raise RecordingError(f"found a signal of shape {x.shape}, expected one row of values")
+    if not (n_steps > 0 and clock_hz > 0 and 1 / MAX_RATIO <= rate_hz / clock_hz <= MAX_RATIO):
+        seen = f"{n_steps} steps at {clock_hz:g} Hz from a signal of {rate_hz:g} Hz"
+        raise RecordingError(f"found {seen}, expected positive numbers and rates within a factor of {MAX_RATIO:g}")
+    n_expected = n_samples(rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps)
+    n_least = max(1, int(np.ceil((n_steps - 2) / clock_hz * rate_hz - 1e-6)) + 1)
+    if len(x) < n_least:
+        raise RecordingError(f"found {len(x)} rows, expected at least {n_expected} ({n_steps} steps of {1 / clock_hz:g} s)")
+    x = x[:n_expected]
+    bad = np.flatnonzero(~(np.abs(x) <= FLOAT32_MAX))
+    if bad.size:
+        raise RecordingError(f"found {bad.size} values that are not finite (the first is {x[bad[0]]} in row {bad[0]})")
+    if rate_hz == clock_hz:
+        return np.pad(x[:n_steps], (0, max(0, n_steps - len(x))), mode="edge").astype(np.float32)
+    if rate_hz > clock_hz:
+        x = _low_pass(x, corner_hz=PASS_BAND * clock_hz / 2, rate_hz=rate_hz)
+    wanted_s = np.arange(n_steps) / clock_hz
+    return np.interp(wanted_s, np.arange(len(x)) / rate_hz, x).clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+
+
+def n_samples(*, rate_hz: float, clock_hz: float, n_steps: int) -> int:
+    """How many samples from the first moment on a window of `n_steps` is made of."""
+    return int(np.ceil((n_steps - 1) / clock_hz * rate_hz - 1e-6)) + 1
+
+
+def clock_matrix(*, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray:
+    """`to_clock` as the linear function that it is: (n_steps, n_samples) float64, to be multiplied with samples."""
+    x = np.eye(n_samples(rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps))
+    if rate_hz > clock_hz:
+        x = _low_pass(x, corner_hz=PASS_BAND * clock_hz / 2, rate_hz=rate_hz)
+    wanted = (np.arange(n_steps) / clock_hz * rate_hz).clip(max=len(x) - 1)
+    before = np.minimum(wanted.astype(int), max(0, len(x) - 2))
+    part_T = wanted - before
+    after = np.minimum(before + 1, len(x) - 1)
+    return (x[:, before] * (1 - part_T) + x[:, after] * part_T).T
+
+
+def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
+    """Zero-phase Butterworth along the last axis. The ends are continued by point reflection for two periods of the corner."""
+    sos = butter(FILTER_ORDER, corner_hz, fs=rate_hz, output="sos")
+    n_pad = min(x.shape[-1] - 1, int(2 * rate_hz / corner_hz) + 1)
+    return sosfiltfilt(sos, x, padlen=n_pad)
+
+
+def prepare_signals(
+    trials: Sequence[Trial],
+    dataset: DataSet,
+    *,
+    on_read: Callable[[Trial, Mapping[str, tuple[np.ndarray, float]]], None] = lambda trial, read: None,
+) -> tuple[np.ndarray, tuple[str, ...], tuple[Defect, ...]]:
+    """One subject's signals on the clock: (x_NTC float32, the N trial ids in the given order, defects).
+
+    A trial whose file cannot be used becomes a Defect; a trial without a signal file is left out without one, because
+    the reader has reported it already (or the data set has no signals at all). `on_read` sees what was read of each usable trial.
+    """
+    rows, ids, defects = [], [], []
+    for trial in trials:
+        if trial.signals is None:
+            continue
+        try:
+            read = dataset.read_signals(trial)
+            rows.append(on_clock(read, trial, dataset))
+            on_read(trial, {channel: read[channel] for channel in dataset.channels})
+            ids.append(trial.trial_id)
+        except RecordingError as e:
+            defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
+    x_NTC = np.stack(rows) if rows else np.empty((0, dataset.n_steps, len(dataset.channels)), np.float32)
+    return x_NTC, tuple(ids), tuple(defects)
+
+
+def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet) -> np.ndarray:
+    """What `dataset.read_signals(trial)` gave as (T, C) float32 on the clock, in the order of the data set's channels.
+
+    Raises RecordingError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
+    never gives the same number for seconds, an electrode that came off does.
+    """
+    columns = []
+    for channel in dataset.channels:
+        if channel not in read:
+            raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
+        values, rate_hz = read[channel]
+        try:
+            columns.append(to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps))
+        except RecordingError as e:
+            raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}") from e
+        if len(values) > 1 and np.min(values) == np.max(values):
+            seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
+            raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
+    return np.stack(columns, axis=1)
+
+
+class NoValueError(RecordingError):
+    """A signal file with fields that hold no number because nothing was measured there: empty, NA and the like."""
+
+
+def read_text(path: Place, *, lenient: bool = False) -> str:
+    """The whole file as text (UTF-8, a byte-order mark is dropped, line ends become a line feed).
+
+    Raises RecordingError for what is in the file, OSError where the file cannot be reached: that is not the recording's fault.
+
+    `lenient`: bytes that are not UTF-8 become U+FFFD, for a reader that can leave out the lines they spoil.
+    """
+    try:
+        if path.exists() and not path.is_file():  # reading a pipe may never end
+            raise RecordingError(f"{path}: cannot be read (a folder or a device), expected a text file")
+        content = path.read_bytes()
+        return (
+            content.decode("utf-8-sig", errors="replace" if lenient else "strict").replace("\r\n", "\n").replace("\r", "\n")
+        )
+    except UnicodeDecodeError as e:
+        raise RecordingError(f"{path}: found the byte 0x{e.object[e.start]:02x} at {e.start}, expected UTF-8 text") from e
+
+
+def column_numbers(header: str, *, expected: Sequence[str], path: Place) -> dict[str, int]:
+    """Name -> position of the expected columns in a TAB-separated header; blanks around names do not count. RecordingError."""
+    found = [name.strip() for name in header.split("\t")]
+    wrong = [name for name in expected if found.count(name) != 1]
+    if wrong:
+        seen = ", ".join(repr(name[:40]) for name in found[:12])
+        raise RecordingError(f"{path}: found the columns {seen}, expected one each of {', '.join(expected)}, TAB-separated")
+    return {name: found.index(name) for name in expected}
+
+
+def read_table(path: Place, *, columns: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """Columns of numbers of a TAB-separated file with a header: name -> (rows,) float64, finite or not. Raises RecordingError,
+
+    NoValueError among them.
+    """
+    header, _, body = read_text(path).partition("\n")
+    numbers = column_numbers(header, expected=columns, path=path)
+    if not body.strip():
+        raise RecordingError(f"{path}: found a header and no rows, expected rows of numbers")
+    try:
+        # Quotes and comments mean nothing here: whatever is not a number in a wanted column is an error.
+        x = np.loadtxt(io.StringIO(body), delimiter="\t", comments=None, usecols=list(numbers.values()), ndmin=2)
+    except ValueError as e:
+        _check_fields(path, body, numbers)
+        raise RecordingError(f"{path}: {str(e)[:200]}, expected rows of numbers") from e
+    return dict(zip(numbers, x.T, strict=True))
+
+
+def _check_fields(path: Place, body: str, numbers: Mapping[str, int]) -> None:
+    """Raises NoValueError if wanted fields are empty or say that there is no value."""
+    n, first = 0, ""
+    for row, line in enumerate(body.split("\n"), start=1):
+        fields = line.split("\t")
+        for column, at in numbers.items() if line.strip() else ():
+            if at < len(fields) and fields[at].strip().strip('"').casefold() in NO_VALUE:
+                n += 1
+                first = first or f"the first is {fields[at].strip()!r} in row {row}, column {column!r}"
+    if n:
+        raise NoValueError(f"{path}: found {n} fields without a value ({first}), expected numbers")

@@ -1,0 +1,299 @@
+"""One face followed through a stream of frames: detection where it is needed, interpolation between, bounded memory.
+
+The detector runs on key frames, `key_s` apart. Between two of them the face is taken to move in a straight line, unless
+it was lost, moved far, or the picture inside its box is neither that of one end nor of the other: then the middle frame
+becomes a key frame too, and so on by halves, the frames of one level going through the detector together. So a face at
+rest costs two detections a second, and a lost one is looked for in every frame. A key frame is searched in a window
+around the last box; the whole picture (shrunk) when that fails, at the start, and every `look_s` to count the faces.
+Boxes are smoothed by a symmetric window, which delays nothing.
+
+The face followed is the one with the largest score times area at the start; after that, the one that overlaps it best.
+
+A state is a vector of 15: box x0, y0, x1, y1; five landmarks x, y; score. Pixels of the full picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataprep.records import InputError, RecordingError
+from dataprep.video.decode import Box, Frame
+from dataprep.video.retinaface import Detector, Face, overlap
+
+PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile
+
+VERSION = 3  # raise when the same frames may give another track
+
+
+class FaceLostError(RecordingError):
+    """A sound recording in which no face can be followed from end to end."""
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """All that decides how crops look: identity, so scalars only. Lengths in s are brought to whole frames.
+
+    decoder, detector   names in dataprep.video.decode.DECODERS and dataprep.video.retinaface.DETECTORS
+    stream              index of the stream that is followed in files that hold several videos (-1: such files are refused)
+    size                crops are size x size pixels
+    crop                "square": the longer side of the box both ways; "box": the box as it is, stretched to a square
+    margin              part of the side added on every side of the box
+    work_px             short side of the shrunk whole picture (doubled if no face is found)
+    near_px, near       side of the window around a known box, in pixels, and as a multiple of the box's longer side
+    key_s, look_s       time between key frames; between counts of all faces
+    min_overlap         overlap of the boxes of two key frames below which the frame between becomes one too
+    max_shift           likewise, movement inside the box between, in parts of its side, above which (see `_shift`)
+    smooth_s            half width of the smoothing window
+    max_gap_s           longest time without a face that is bridged
+    min_score           detector score below which there is no face
+    """
+
+    detector: str = "retinaface-mobile"
+    decoder: str = "pyav"
+    stream: int = -1
+    crop: str = "square"
+    margin: float = 0.1
+    work_px: int = 160
+    near_px: int = 208
+    near: float = 2.0
+    key_s: float = 0.8
+    look_s: float = 2.0
+    min_overlap: float = 0.2
+    max_shift: float = 0.027
+    smooth_s: float = 0.04
+    max_gap_s: float = 0.5
+    min_score: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.crop not in ("square", "box"):
+            raise InputError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
+        if self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
+            raise InputError("work_px, near_px, near, margin: expected at least 32, 32, 1 and 0")
+        if min(self.key_s, self.look_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
+            raise InputError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """Where the face is at every step. A score of 0 means that the detector looked and saw no face: the box is bridged.
+
+    boxes_T4 (x0, y0, x1, y1) and landmarks_T52 in pixels of the full picture, scores_T: float32. detected_T: True where a
+    detector saw the face, False where it was interpolated. n_faces_T: faces in the picture, by the latest count.
+    n_frames: steps that have a frame; those after them (one at most, in a clip of 137 frames) show the last one again.
+    """
+
+    boxes_T4: np.ndarray
+    landmarks_T52: np.ndarray
+    scores_T: np.ndarray
+    detected_T: np.ndarray
+    n_faces_T: np.ndarray
+    width: int
+    height: int
+    fps: float
+    n_frames: int
+
+    def __len__(self) -> int:
+        return len(self.boxes_T4)
+
+
+class Follower:
+    """Follows the face through one recording. `track()` is complete once `run` has been read to its end."""
+
+    def __init__(self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str) -> None:
+        self._detect, self._settings, self._rate_hz, self._name = detect, settings, rate_hz, name
+        self._frames: dict[int, Frame] = {}
+        self._faces: dict[int, Face | None] = {}  # key frames: what was found there
+        self._counts: dict[int, int] = {}  # frames of which the whole picture was searched: faces seen
+        self._states: list[np.ndarray] = []
+        self._size = (0, 0)
+        self._n_frames, self._time_s = 0, -1.0
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Every frame with its box (4,), in order, a little late. Raises RecordingError if the face is lost for too long."""
+        every = self._in_frames(self._settings.key_s)
+        last_key: int | None = None
+        t = -1
+        for t, frame in enumerate(frames):
+            self._frames[t] = frame
+            if frame.time_s > self._time_s:
+                self._n_frames, self._time_s = t + 1, frame.time_s
+            if last_key is None or t - last_key == every:
+                self._key(last_key, t)
+                yield from self._release(last_key=t, at_end=False)
+                last_key = t
+        if t < 0:
+            return
+        self._size = (self._frames[t].width, self._frames[t].height)
+        if t != last_key:
+            self._key(last_key, t)
+        yield from self._release(last_key=t, at_end=True)
+
+    def track(self) -> FaceTrack:
+        states_TK = np.stack(self._states)
+        n = len(states_TK)
+        counted = np.array(sorted(self._counts))
+        latest = np.maximum(np.searchsorted(counted, np.arange(n), side="right") - 1, 0)
+        return FaceTrack(
+            boxes_T4=states_TK[:, :4],
+            landmarks_T52=states_TK[:, 4:14].reshape(n, 5, 2),
+            scores_T=states_TK[:, 14],
+            detected_T=np.array([self._faces.get(t) is not None for t in range(n)]),
+            n_faces_T=np.array([self._counts[int(c)] for c in counted])[latest],
+            width=self._size[0],
+            height=self._size[1],
+            fps=self._rate_hz,
+            n_frames=self._n_frames,
+        )
+
+    def _in_frames(self, seconds: float) -> int:
+        return max(1, round(seconds * self._rate_hz))
+
+    def _key(self, start: int | None, end: int) -> None:
+        """Make `end` a key frame, and as many frames between it and the key frame `start` as are needed."""
+        self._find([end])
+        if start is not None:
+            self._divide(start, end)
+            if self._faces[end] is None and self._faces.get(end - 1) is not None:
+                self._find([end])  # its neighbour was found meanwhile: the place to look is better known
+        if end - max(self._counts, default=end) >= self._in_frames(self._settings.look_s):
+            self._look([end])
+
+    def _divide(self, start: int, end: int) -> None:
+        """Halve what is uncertain between two key frames, level by level."""
+        spans = [(start, end)]
+        while spans := [(a, b) for a, b in spans if b - a > 1 and self._uncertain(a, b)]:
+            middles = [(a + b) // 2 for a, b in spans]
+            self._find(middles)
+            spans = [half for (a, b), m in zip(spans, middles, strict=True) for half in ((a, m), (m, b))]
+
+    def _uncertain(self, a: int, b: int) -> bool:
+        """Whether a straight line from key frame `a` to `b` may not be what the face did."""
+        first, last = self._faces[a], self._faces[b]
+        if first is None or last is None or overlap(first.box_4, last.box_4) < self._settings.min_overlap:
+            return True
+        # If the line is right, what is inside the box looks alike all the way.
+        patches_BHW = []
+        for t in (a, *range(a + 1, b, 2), b):  # every other frame: nobody moves and comes back in 80 ms
+            box_4 = first.box_4 + (last.box_4 - first.box_4) * ((t - a) / (b - a))
+            x0, y0, x1, y1 = (float(v) for v in box_4)
+            patches_BHW.append(self._frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
+        return _shift(np.stack(patches_BHW)) > self._settings.max_shift
+
+    def _find(self, frames: Sequence[int]) -> None:
+        """The face in each of the frames: near where it was last seen, else anywhere in the picture."""
+        before = {t: self._last_seen(t) for t in frames}
+        found = self._search_near({t: face for t, face in before.items() if face is not None})
+        lost = [t for t in frames if found.get(t) is None]
+        if lost:
+            somewhere = {t: self._choose(faces, before[t]) for t, faces in self._look(lost).items()}
+            finer = self._search_near({t: face for t, face in somewhere.items() if face is not None})
+            found |= {t: finer.get(t) or face for t, face in somewhere.items()}
+        self._faces |= found
+
+    def _last_seen(self, before: int) -> Face | None:
+        seen = max((t for t, face in self._faces.items() if face is not None and t < before), default=None)
+        return None if seen is None else self._faces[seen]
+
+    def _choose(self, faces: list[Face], before: Face | None) -> Face | None:
+        if before is None:
+            return max(faces, key=lambda face: face.score * face.area, default=None)
+        best = max(faces, key=lambda face: float(overlap(before.box_4, face.box_4)), default=None)
+        if best is not None and overlap(before.box_4, best.box_4) > 0.1:
+            return best
+        # Somewhere else altogether: the same person only if nobody else was ever in the picture.
+        return best if max(self._counts.values(), default=0) == 1 else None
+
+    def _search_near(self, around: Mapping[int, Face]) -> dict[int, Face | None]:
+        """In each of the frames, the face nearest to the one given."""
+        windows = {}
+        for t, face in around.items():
+            centre, sides = (face.box_4[:2] + face.box_4[2:]) / 2, face.box_4[2:] - face.box_4[:2]
+            side = float(sides.max()) * self._settings.near
+            x0, y0 = (float(v) for v in centre - side / 2)
+            windows[t] = (x0, y0, x0 + side, y0 + side), max(1, min(self._settings.near_px, round(side)))
+        found: dict[int, Face | None] = {}
+        for t, faces in self._faces_in(windows).items():
+            box_4 = around[t].box_4
+            best = max(faces, key=lambda face, box_4=box_4: float(overlap(box_4, face.box_4)), default=None)  # type: ignore[misc]
+            found[t] = best if best is not None and overlap(box_4, best.box_4) > 0.3 else None
+        return found
+
+    def _look(self, frames: Sequence[int]) -> dict[int, list[Face]]:
+        """All faces of the whole picture, of each of the frames; once more at twice the size where there is none."""
+        whole: dict[int, Box] = {t: (0, 0, self._frames[t].width, self._frames[t].height) for t in frames}
+        found = self._faces_in({t: (box, self._settings.work_px) for t, box in whole.items()})
+        larger = [t for t, box in whole.items() if not found[t] and min(box[2:]) > self._settings.work_px]
+        found |= self._faces_in({t: (whole[t], 2 * self._settings.work_px) for t in larger})
+        self._counts |= {t: len(faces) for t, faces in found.items()}
+        return found
+
+    def _faces_in(self, windows: Mapping[int, tuple[Box, int]]) -> dict[int, list[Face]]:
+        """The faces in a part of each of the frames, which is shrunk until its short side has so many pixels."""
+        pictures, scales = [], []
+        for t, (box, short) in windows.items():
+            sides = np.array([box[2] - box[0], box[3] - box[1]])
+            width, height = (max(32, round(side)) for side in sides / max(1.0, sides.min() / short))
+            pictures.append(self._frames[t].window(box, width=width, height=height))
+            scales.append(sides / (width, height))
+        found = self._detect(pictures)
+        return {
+            t: [face.moved(scale, np.array(box[:2])) for face in faces]
+            for (t, (box, _)), scale, faces in zip(windows.items(), scales, found, strict=True)
+        }
+
+    def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Hand out the frames whose box no later frame can change any more."""
+        seen = sorted(t for t, face in self._faces.items() if face is not None)
+        self._check_gaps(first=len(self._states), last=last_key, at_end=at_end)
+        if not seen:
+            return
+        half = round(self._settings.smooth_s * self._rate_hz)
+        first, end = len(self._states), last_key + 1 if at_end else seen[-1] + 1 - half
+        if end <= first:
+            return
+        recent = seen[max(0, int(np.searchsorted(seen, first - half)) - 1) :]
+        found_NK = np.stack([_state(face) for t in recent if (face := self._faces[t]) is not None])
+        wanted = np.clip(np.arange(first - half, end + half), 0, last_key)
+        raw_TK = np.stack([np.interp(wanted, recent, column) for column in found_NK.T], axis=1)
+        weights = np.bartlett(2 * half + 3)[1:-1]
+        smooth_TK = np.stack(
+            [np.convolve(column, weights / weights.sum(), mode="valid") for column in raw_TK.T], axis=1
+        ).astype(np.float32)
+        for t, state in zip(range(first, end), smooth_TK, strict=True):
+            if t in self._faces and self._faces[t] is None:
+                state[14] = 0.0
+            self._states.append(state)
+            yield self._frames[t], state[:4]
+        self._frames = {t: frame for t, frame in self._frames.items() if t >= min(end, last_key)}
+
+    def _check_gaps(self, *, first: int, last: int, at_end: bool) -> None:
+        allowed = int(self._settings.max_gap_s * self._rate_hz + 1e-6)
+        longest = start = lost = 0
+        for t in range(first, last + 1):
+            lost = lost + 1 if t in self._faces and self._faces[t] is None else 0
+            if lost > longest:
+                longest, start = lost, t - lost + 1
+        if longest > allowed or (at_end and not any(self._faces.values())):
+            raise FaceLostError(
+                f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
+                f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"
+            )
+
+
+def _shift(patches_THW: np.ndarray) -> float:
+    """How far what is between the first and the last of some pictures is from both of them, at most, in parts of the side.
+
+    To first order a shift changes a picture by itself times the picture's slope, so the mean change by the mean slope is
+    a length. A face in poor light or focus changes by fewer grey levels, and has slopes as much smaller.
+    """
+    ends = patches_THW[[0, -1]]
+    slope = max(1.0, float(np.mean([np.abs(np.diff(ends, axis=axis)).mean() for axis in (1, 2)])))
+    changes_2T = np.abs(patches_THW[None, 1:-1] - ends[:, None]).mean(axis=(2, 3))
+    return float(changes_2T.min(axis=0).max()) / slope / patches_THW.shape[-1]
+
+
+def _state(face: Face) -> np.ndarray:
+    return np.concatenate([face.box_4, face.landmarks_52.ravel(), [face.score]])

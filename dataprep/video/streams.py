@@ -1,0 +1,111 @@
+"""Which stream of a file is the recording, and what it says of itself: its rate, its length, the shape of its pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from dataprep.records import RecordingError
+from dataprep.storage import Place
+from dataprep.video.times import declared_hz, is_raw
+
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+_THUMBNAILS = 0.1  # a stream with fewer pictures than this share of another's are its thumbnails
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file opened for decoding. By its header: `rate_hz`, `declared` frames, `length_s` from the first to the end (0: unknown).
+
+    `aspect` is the shape of its pixels by the container, or by the codec where the container is silent; None: not said.
+    """
+
+    container: InputContainer
+    stream: av.VideoStream
+    rate_hz: float
+    declared: int
+    length_s: float
+
+    @property
+    def aspect(self) -> Fraction | None:
+        return self.stream.sample_aspect_ratio or None
+
+    @property
+    def several(self) -> bool:
+        """Whether there are other streams of pictures beside this one."""
+        return len(self.container.streams.video) > 1
+
+
+def opened(path: Place, open_container: Callable[[], InputContainer], *, wanted: int) -> Opened:
+    """The file's recording, chosen among its video streams: no cover, no thumbnails, and of two recordings stream `wanted`.
+
+    Raises RecordingError if there is none, or several and `wanted` (an index of the file's streams) is none of them.
+    """
+    container = open_container()
+    try:
+        videos = container.streams.video
+        real = [s for s in videos if not s.disposition & _NO_VIDEO]
+        if not real:
+            seen = "pictures beside the sound (a cover or thumbnails)" if videos else "no video stream"
+            raise RecordingError(f"{path}: found {seen}{' and no video stream' if videos else ''}, expected one")
+        indices = [s.index for s in real]
+        chosen = indices[0]
+        if len(real) > 1:
+            counts = _pictures(container)
+            container.close()
+            container = open_container()  # the packets are read; from the beginning
+            chosen = _choose(path, container, counts, indices, wanted)
+        stream = container.streams[chosen]
+        assert isinstance(stream, av.VideoStream)
+        if stream.codec_context is None:
+            raise RecordingError(f"{path}: found a video stream of an unknown codec, expected one that FFmpeg decodes")
+        return _described(path, container, stream)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _pictures(container: InputContainer) -> Counter[int]:
+    """How many packets each video stream has, by its index."""
+    return Counter(p.stream.index for p in container.demux(*container.streams.video) if p.size)
+
+
+def _choose(path: Place, container: InputContainer, counts: Counter[int], real: list[int], wanted: int) -> int:
+    most = max(counts[i] for i in real)
+    real = [i for i in real if counts[i] > max(1, _THUMBNAILS * most) or counts[i] == most]
+    if len(real) == 1:
+        return real[0]
+    if wanted in real:
+        return wanted
+    kinds = []
+    for i in real:
+        stream = container.streams[i]
+        assert isinstance(stream, av.VideoStream)
+        kinds.append(
+            f"{i} ({stream.codec_context.codec.canonical_name}, {stream.width}x{stream.height}, {counts[i]} pictures)"
+        )
+    which = f"stream = {wanted}" if wanted >= 0 else "no choice"
+    raise RecordingError(
+        f"{path}: found {len(real)} videos, streams {' and '.join(kinds)}, and {which}; "
+        "expected one of them as [faces] stream or --stream"
+    )
+
+
+def _described(path: Place, container: InputContainer, stream: av.VideoStream) -> Opened:
+    if is_raw(container):
+        declared = declared_hz(stream)
+        if declared is None:
+            seen = f"a bare {stream.codec_context.codec.canonical_name} stream that declares no frame rate"
+            raise RecordingError(f"{path}: found {seen}, expected one that does, or a container with times (MP4, MKV, …)")
+        return Opened(container, stream, float(declared), 0, 0.0)
+    rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
+    length_s = (container.duration or 0) / av.time_base
+    if container.format.name == "matroska,webm":  # there the end is what is stored
+        length_s -= (container.start_time or 0) / av.time_base
+    return Opened(container, stream, rate_hz, stream.frames or round(length_s * rate_hz), max(0.0, length_s))

@@ -1,0 +1,257 @@
+"""The Ray executor: actors prepare videos into the object store, one Ray Tune run fits (grid/execute/ray_tune.py).
+
+An actor returns its block, it never puts it: the driver then owns it. The object store is a cache of the durable store:
+a block that is lost with a node is read from its artefact. Nothing here enters a key. A Ray that is started here listens
+on loopback alone; one that is joined is joined with its token.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Decided when Ray is imported or starts its workers. Without the second, workers without a GPU share would see every GPU.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/")  # Ray would report there that it reports nothing
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+import ray
+from ray._private import ray_constants, services
+from ray.autoscaler.sdk import request_resources
+from ray.exceptions import RayError
+
+from dataprep.faults import MACHINE, Failure, failure
+from dataprep.video.retinaface import weights_to_carry
+from grid.execute.in_process import Prepared, Tick
+from grid.execute.ray_addresses import probe, short_folder
+from grid.execute.ray_pool import Pool
+from grid.execute.ray_preparer import Preparer, log_of
+from grid.execute.ray_tune import run_work
+from grid.execute.scheduler import Worklist
+from grid.experiment.config_tables import Execution
+from grid.results.files import write_json
+from grid.store.artefacts import Store
+from grid.store.identity import Stage
+from grid.work.attempts import alone, tried
+from grid.work.fit_predict import Blocks, read_tracks
+from grid.work.limits import death, hung, time_limit
+from grid.work.prepare import SignalsJob, VideoJob, run_signals
+
+ASK_AHEAD = 1000
+"""How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""
+
+
+class RayBlocks:
+    """Features by reference into the object store, from the durable store where a reference is lost; signals with the object."""
+
+    def __init__(
+        self,
+        store: Store,
+        refs: Mapping[str, Any],
+        videos: Sequence[VideoJob],
+        signals: Mapping[str, np.ndarray],
+        head: Mapping[str, np.ndarray],
+    ) -> None:
+        self.head_ref: Any = ray.put(dict(head)) if head else None  # the driver's: a worker's node may not have the file
+        self.store, self.refs, self.signal_arrays = store, dict(refs), dict(signals)
+        self.stages = {v.trial.trial_id: v.stage for v in videos}
+        self.tracks = {v.trial.trial_id: v.track for v in videos}
+
+    def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
+        wanted = list(trial_ids)
+        here = [t for t in wanted if t in self.refs]
+        try:
+            blocks = dict(zip(here, ray.get([self.refs[t] for t in here], timeout=300), strict=True))
+        except RayError:
+            blocks = {}
+        return [blocks[t] if t in blocks else self.store.arrays(self.stages[t])["features"] for t in wanted]
+
+    def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Signals of each trial, float32 (n_steps, C)."""
+        return [self.signal_arrays[t] for t in trial_ids]
+
+    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """Face track of each trial, float32 (n_steps, 15), from the durable store: they are small."""
+        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+
+    def head(self) -> Mapping[str, np.ndarray]:
+        """The trunk's own FC-7, which a node holds once, however many workers it runs."""
+        return ray.get(self.head_ref) if self.head_ref is not None else {}
+
+
+@ray.remote
+def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int) -> Any:
+    with time_limit(limit_s, log_of(logs, job.stage)):
+        return tried(lambda: run_signals(job, store), retries=retries)
+
+
+@ray.remote
+def _alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
+    return alone(job, store, limit_s=limit_s, detector=detector)
+
+
+def _start(start: Callable[..., Any], command: Any, process_type: str, *rest: Any, **options: Any) -> Any:
+    """Start a process of Ray: its keeper of usage statistics, even of none, asks the services of clouds where it is."""
+    if process_type == ray_constants.PROCESS_TYPE_DASHBOARD:
+        proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9/") | dict.fromkeys(
+            ("no_proxy", "NO_PROXY"), ""
+        )
+        options["env_updates"] = {**(options.get("env_updates") or {}), **proxies}
+    return start(command, process_type, *rest, **options)
+
+
+class Cluster:
+    """A Ray cluster: the one at `address`, or one started on this machine with its dashboard off and its logs kept to itself."""
+
+    def __init__(self, store: Store, execution: Execution, *, address: str | None, logs: Path) -> None:
+        self.store, self.execution, self.logs = store, execution, logs
+        if address:
+            probe(address, running=services.find_gcs_addresses)
+        if not ray.is_initialized():
+            # "local": never the Ray that somebody else happens to run on this machine
+            options: dict[str, Any] = {"address": address or "local"}
+            if not address:
+                options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **short_folder()}
+                # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
+                services.resolve_ip_for_localhost = lambda host: host
+                services.start_ray_process = partial(_start, services.start_ray_process)
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+        self.asked = False
+        self._wait_for_nodes()
+
+    def _wait_for_nodes(self) -> None:
+        """A cluster that grows on demand may have nothing but a head that takes no work."""
+        until = time.monotonic() + self.execution.nodes_wait_s
+        while not ray.cluster_resources().get("CPU", 0):
+            if not self.asked:
+                print("no node takes work yet: asking for one and waiting …", flush=True)
+                self._ask_for(1, {"CPU": 1.0})
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    f"no node that takes work came within execution.nodes_wait_s = {self.execution.nodes_wait_s:g}"
+                )
+            time.sleep(2)
+        have = ray.cluster_resources()
+        self.cpus, self.gpus = int(have["CPU"]), int(have.get("GPU", 0))
+
+    def _ask_for(self, places: int, share: Mapping[str, float]) -> None:
+        """Tell an autoscaler, if there is one, how much could run at once. 0 places: nothing any more."""
+        self.asked = places > 0
+        per_node = max(1, round(1 / share["GPU"])) if "GPU" in share else 1
+        whole = {k: int(v * per_node) for k, v in share.items() if k in ("CPU", "GPU")}
+        request_resources(bundles=[whole] * min(ASK_AHEAD, -(-places // per_node)))
+
+    @property
+    def description(self) -> str:
+        """Nodes, processors and GPUs, for people."""
+        return f"{len([n for n in ray.nodes() if n['Alive']])} node(s), {self.cpus} CPUs, {self.gpus} GPUs"
+
+    def write_targets(self, path: Path) -> None:
+        """Say where each node's figures can be scraped, as Prometheus reads it (dashboards/live.py)."""
+        nodes = [n for n in ray.nodes() if n["Alive"] and n.get("MetricsExportPort")]
+        targets = [f"{n['NodeManagerAddress']}:{n['MetricsExportPort']}" for n in nodes]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, [{"labels": {"job": "ray"}, "targets": targets}])
+
+    def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
+        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure.
+
+        Keeps references to the blocks.
+        """
+        out = Prepared()
+        self.refs: dict[str, Any] = {}
+        e = self.execution
+        asked = {}
+        for job in signals:
+            task = _signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
+            asked[job] = task.remote(job, self.store, e.prepare_limit_s, self.logs, e.retries)
+        for job, answer in asked.items():
+            try:
+                said, block = ray.get(answer)
+            except RayError as error:
+                said, block = self._died(job.stage, error), None
+            out.take_signals(job, said, block)
+            tick(failed=bool(said.kind))
+        if videos:
+            self._prepare_videos(videos, out, tick)
+        return out
+
+    def _memory(self, mb: int) -> int:
+        """Bytes to reserve for one piece of work: never more than the smallest node could give."""
+        nodes = [n["Resources"].get("memory", 0) for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        return int(min([mb * 1e6, *nodes]))
+
+    def _died(self, stage: Stage, error: RayError) -> Failure:
+        """What is known of a piece of preparation whose process ended, or could not be asked, in every round."""
+        if isinstance(error, ray.exceptions.RayTaskError):
+            return failure(error.cause if isinstance(error.cause, Exception) else error)
+        log, limit_s = log_of(self.logs, stage), self.execution.prepare_limit_s
+        return Failure(MACHINE, death(log, limit_s, self.execution.retries + 1)[0])
+
+    def _alone(self, job: VideoJob, detector: Any) -> Failure:
+        """A video whose process died in every round, once more with a node to itself, where it may crash its own process."""
+        most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
+        limit_s = self.execution.prepare_limit_s
+        try:
+            return ray.get(_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s, detector))
+        except RayError as error:
+            return self._died(job.stage, error)
+
+    def _prepare_videos(self, videos: Sequence[VideoJob], out: Prepared, tick: Tick) -> None:
+        e = self.execution
+        share = {"num_gpus": 1 / e.prepares_per_gpu} if self.gpus else {}
+        actor = Preparer.options(num_cpus=1, memory=self._memory(e.prepare_memory_mb), **share)  # type: ignore[attr-defined]
+        self._ask_for(len(videos), {"CPU": 1.0, **({"GPU": 1 / e.prepares_per_gpu} if self.gpus else {})})
+
+        def capacity() -> int:
+            have = ray.cluster_resources()
+            return int(have.get("GPU", 0)) * e.prepares_per_gpu if self.gpus else int(have.get("CPU", 0))
+
+        device = "cuda" if self.gpus else "cpu"
+        (spec,) = {job.trunk for job in videos}
+        trunk = ray.put((spec, spec.load().shared()))
+        detector = ray.put(weights_to_carry(videos[0].settings.detector))
+        pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk, detector), capacity)
+        died = []
+        for done in pool.run(videos, lambda a, job: a.video.remote(job), rounds=e.retries + 1):
+            if done.error and not hung(log_of(self.logs, done.job.stage)):
+                died.append(done.job)  # judged when nothing else is being prepared
+                continue
+            said = self._died(done.job.stage, done.error) if done.error else done.status
+            if not said.kind:
+                self.refs[done.job.trial.trial_id] = done.block
+            out.take_video(done.job, said, self.store)
+            tick(failed=bool(said.kind), running=done.running)
+        for job in died:
+            said = self._alone(job, detector)
+            out.take_video(job, said, self.store)
+            tick(failed=bool(said.kind))
+
+    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob], head: Mapping[str, np.ndarray]) -> Blocks:
+        """Access to what was prepared, small enough to travel to every worker."""
+        return RayBlocks(self.store, self.refs, videos, prepared.signals, head)
+
+    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+        """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
+        share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
+        self._ask_for(work.total, share)
+        share["memory"] = self._memory(self.execution.fit_memory_mb)
+        most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
+        alone = {"CPU": most, **({"GPU": 1.0} if self.gpus else {})}
+        return run_work(work, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        if self.asked:
+            self._ask_for(0, {})
+        ray.shutdown()

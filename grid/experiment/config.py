@@ -1,0 +1,216 @@
+"""One experiment is one TOML file, read here and nowhere else. The command line selects; it does not configure.
+
+Every table is checked against the dataclass or model that uses it: an unknown key is an error with a suggestion, so that a
+misspelt hyperparameter never silently leaves its default in place.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from dataprep.faces import FaceSettings
+from dataprep.records import InputError
+from dataprep.video.decode import DECODERS
+from dataprep.video.retinaface import DETECTORS
+from grid.experiment.cells import Scenario, row, suggestion
+from grid.experiment.config_tables import (
+    Axes,
+    Execution,
+    FitTable,
+    ProtocolTable,
+    ScenarioTable,
+    Search,
+    Signals,
+    Space,
+    Synthetic,
+    Table,
+    Task,
+    Trunk,
+)
+from grid.protocols import ONE_PARTITION, protocols
+from painmodels import registry
+from painmodels.baselines import Baseline
+from painmodels.baselines import baseline as baseline_named
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+
+
+class ConfigError(InputError):
+    """An experiment file that cannot be used. The message names the file and the key."""
+
+
+class Experiment(Table):
+    """A whole experiment. The five role tables hold `network` and that network's settings (painmodels/)."""
+
+    name: str
+    title: str = ""
+    axes: Axes
+    scenarios: dict[str, ScenarioTable]
+    protocol: ProtocolTable = ProtocolTable()
+    fit: FitTable = FitTable()
+    faces: dict[str, Any] = Field(default_factory=dict)
+    trunk: Trunk
+    signals: Signals = Signals()
+    task: Task = Task()
+    spatial: dict[str, Any] = Field(default_factory=dict)
+    temporal: dict[str, Any] = Field(default_factory=dict)
+    attention: dict[str, Any] = Field(default_factory=dict)
+    physiological: dict[str, Any] = Field(default_factory=dict)
+    fusion: dict[str, Any] = Field(default_factory=dict)
+    search: Search = Search()
+    baselines: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    synthetic: Synthetic = Synthetic()
+    execution: Execution = Execution()
+
+    @property
+    def face_settings(self) -> FaceSettings:
+        """The [faces] table as the preparation takes it."""
+        return settings_of(FaceSettings, self.faces, "[faces]")
+
+    def network(self, role: str) -> tuple[registry.SubNetwork, registry.Training]:
+        """The sub-network chosen for a role and its settings."""
+        table = dict(getattr(self, role))
+        chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
+        if "classes" in table:
+            raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
+        settings = settings_of(chosen.settings, table, f"[{role}]")
+        return chosen, replace(settings, classes=len(self.task.classes) or 2)
+
+    def space(self, role: str) -> Space:
+        """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
+        return getattr(self.search, role) if self.search.trials else {}
+
+    def baseline(self, name: str) -> tuple[Baseline, Any]:
+        """The baseline of that name and its settings, the table [baselines.NAME]."""
+        chosen = baseline_named(name)
+        return chosen, settings_of(chosen.settings, self.baselines.get(name, {}), f"[baselines.{name}]")
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of that name."""
+        table = self.scenarios[name]
+        return Scenario(name, table.subset, table.skip_s)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, defaults filled in, as plain JSON types: what a report prints."""
+        out = self.model_dump(mode="json")
+        out["faces"] = asdict(self.face_settings)
+        for role in registry.ROLES:
+            chosen, settings = self.network(role)
+            out[role] = {"network": chosen.name, **asdict(settings)}
+        return out
+
+
+_DEFAULT_NETWORK = {
+    "spatial": "fc7",
+    "temporal": "lstm",
+    "attention": "additive",
+    "physiological": "lstm",
+    "fusion": "concat",
+}
+
+
+def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass `kind` from a TOML table. Raises ConfigError for unknown keys and wrong types."""
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{suggestion(key, known)}; there are: {', '.join(known)}")
+    try:
+        return TypeAdapter(kind).validate_python(dict(table))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, known)}") from None
+
+
+def names() -> tuple[str, ...]:
+    """The experiments that ship with the project."""
+    return tuple(sorted(p.stem for p in EXPERIMENTS.glob("*.toml")))
+
+
+def load(name_or_file: str, **changes: Any) -> Experiment:
+    """The experiment of that name or file. `changes` replaces tables, as {"trunk": {...}}. Raises ConfigError."""
+    path = EXPERIMENTS / f"{name_or_file}.toml"
+    if not path.exists():
+        path = Path(name_or_file)
+        if not path.is_file():
+            near = suggestion(name_or_file, names())
+            raise ConfigError(f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{near}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    if "seed" in table:
+        raise ConfigError(
+            f"{path}: found the key 'seed', expected what it was split into: [protocol] seed (which subjects are held out "
+            "together), [fit] seeds (initial weights), [trunk] seed (of a random trunk)"
+        )
+    trunk = table.get("trunk")
+    if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
+        trunk["weights"] = str(path.parent.resolve() / trunk["weights"])  # a path in the file is relative to the file
+    for key, values in changes.items():
+        table[key] = {**table.get(key, {}), **values}
+    try:
+        experiment = Experiment.model_validate(table)
+        _check(experiment)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, list(Experiment.model_fields))}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return experiment
+
+
+def _check(experiment: Experiment) -> None:
+    for name in experiment.axes.modalities:
+        if row(name).name != name:
+            raise InputError(f"axes.modalities: write {name!r} as {row(name).name!r}")
+    for name in experiment.axes.scenarios:
+        if name not in experiment.scenarios:
+            raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
+    classes = experiment.task.classes
+    if len(classes) == 1 or len(set(classes)) != len(classes):
+        raise InputError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
+    settings = experiment.face_settings
+    for key, name, known in (
+        ("protocol.name", experiment.protocol.name, list(protocols())),
+        ("faces.detector", settings.detector, list(DETECTORS)),
+        ("faces.decoder", settings.decoder, list(DECODERS)),
+    ):
+        if name not in known:
+            raise InputError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
+    if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
+        raise InputError(
+            f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
+            "has one partition only; vary [fit] seeds, or choose the protocol subject"
+        )
+    if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
+        raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
+    for role in registry.ROLES:
+        network, chosen = experiment.network(role)
+        own = {f.name: getattr(chosen, f.name) for f in fields(network.settings)}
+        if role == "physiological":
+            own["normalise"] = experiment.signals.normalise
+        for name, values in getattr(experiment.search, role).items():
+            where = f"search.{role}.{name}"
+            if name not in own:
+                raise InputError(f"{where}: the {network.name} network has no such setting{suggestion(name, list(own))}")
+            inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
+            if not inside:
+                raise InputError(f"{where}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}")
+    for name in experiment.baselines:
+        experiment.baseline(name)
+
+
+def _explain(error: ValidationError, known: list[str]) -> str:
+    """The first problem of a pydantic error in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{suggestion(where, known)}"
+    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {first['msg']}{found}{more}"

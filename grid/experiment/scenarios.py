@@ -1,0 +1,57 @@
+"""What a scenario is on a data set: its trials, the steps of a trial that it uses, and its folds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from dataprep.records import DataSet, InputError, SampleIndex
+from grid.experiment.cells import Scenario
+from grid.experiment.config import Experiment
+from grid.protocols import FoldSplit, protocols
+
+
+def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> SampleIndex:
+    """The trials of a scenario's subjects. Raises ValueError if the data set has no such subset, or nobody in it is here."""
+    if scenario.subset not in dataset.subsets:
+        raise InputError(
+            f"the data set {dataset.name} names no subset {scenario.subset!r}; it has: {', '.join(dataset.subsets)}"
+        )
+    members = dataset.subsets[scenario.subset]
+    chosen = index if members is None else index.of_subjects(members)
+    if not len(chosen):
+        raise InputError(f"no subject of the subset {scenario.subset!r} is in the data")
+    return chosen
+
+
+def window(dataset: DataSet, scenario: Scenario) -> tuple[int, int]:
+    """First and one-past-last step of a trial that the scenario uses."""
+    start = round(scenario.skip_s * dataset.clock_hz)
+    if start >= dataset.n_steps:
+        raise InputError(
+            f"scenario {scenario.name} drops {scenario.skip_s} s of trials that last {dataset.n_steps / dataset.clock_hz} s"
+        )
+    return start, dataset.n_steps
+
+
+def splits_of(experiment: Experiment, dataset: DataSet, index: SampleIndex) -> tuple[FoldSplit, ...]:
+    """The folds of a scenario's trials, partition after partition. Raises InputError if repeats are all the same partition.
+
+    Raises ValueError if folds cannot be made.
+    """
+    protocol, split = experiment.protocol, protocols()[experiment.protocol.name]
+    found: list[FoldSplit] = []
+    for repeat in range(protocol.repeats):
+        folds = split(index, folds=protocol.folds, seed=partition_seed(protocol.seed, repeat), holdout=dataset.holdout)
+        found += [replace(fold, repeat=repeat) for fold in folds] if repeat else folds
+    if protocol.repeats > 1 and len({frozenset(fold.test) for fold in found}) * protocol.repeats == len(found):
+        raise InputError(
+            f"protocol.repeats: the {protocol.repeats} partitions of these {len(set(index.subjects))} subjects are all the same; "
+            "expected fewer repeats, fewer folds or another seed"
+        )
+    return tuple(found)
+
+
+def partition_seed(seed: int, repeat: int) -> int:
+    """The seed of a partition: that of the experiment for the first, numbers drawn from both for the others."""
+    return int(hashlib.sha256(f"partition/{seed}/{repeat}".encode()).hexdigest()[:12], 16) if repeat else seed

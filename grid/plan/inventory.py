@@ -1,0 +1,155 @@
+"""What there is to work on: a data set read, its recordings hashed, the jobs of its preparation, and what is missing.
+
+A survey reads names and bytes but decodes nothing; it imports neither Ray nor MLflow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataprep.datasets import dataset as dataset_named
+from dataprep.datasets import recognise
+from dataprep.exclusions import Exclusion, excluded
+from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
+from dataprep.storage import Place
+from grid.experiment.cells import SIGNALS, row
+from grid.experiment.config import Experiment
+from grid.experiment.scenarios import scenario_index
+from grid.plan.specs import Inputs
+from grid.store.content_hashes import fingerprints
+from grid.store.identity import digest
+from grid.work import prepare
+from painmodels.weights import WeightsMissing
+
+
+@dataclass
+class Survey:
+    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
+
+    `classes` are the ids of the task's classes in the order of their labels. `defects` are recordings known to be unusable,
+    `excluded` those left out by hand.
+    `dataset` has the channels alone that these rows use, in the data set's order; trials are in the order of subjects and ids,
+    however the data set lists them. `fingerprint` is of all recordings of the task's classes, whatever the rows use of them.
+    """
+
+    dataset: DataSet
+    path: Place
+    index: SampleIndex
+    fingerprint: str
+    classes: tuple[int, ...]
+    defects: list[Defect] = field(default_factory=list)
+    excluded: list[Defect] = field(default_factory=list)
+    videos: list[prepare.VideoJob] = field(default_factory=list)
+    signals: list[prepare.SignalsJob] = field(default_factory=list)
+    trunk: prepare.TrunkSpec | None = None
+    missing: str = ""
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Trial id -> 1 for pain (any class but the first), 0 for no pain."""
+        return {t: int(label > 0) for t, label in self.class_labels.items()}
+
+    @property
+    def class_labels(self) -> dict[str, int]:
+        """Trial id -> label of its class."""
+        return dict(zip(self.index.trial_ids, self.index.labels, strict=True))
+
+    @property
+    def class_names(self) -> list[str]:
+        """What the classes are called, in the order of their labels."""
+        return [self.dataset.classes[c] for c in self.classes]
+
+    def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
+        """The usable recordings, those of `broken` and those left out by hand apart."""
+        bad = {(d.trial_id, d.part) for d in (*broken, *self.excluded)}
+        video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
+        signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
+        return Inputs(self.index, {"video": video, "signals": signals})
+
+
+def survey(
+    path: Place,
+    experiment: Experiment,
+    *,
+    rows: Iterable[str],
+    scenarios: Iterable[str],
+    memory: Path,
+    dataset: str | None = None,
+    exclude: Sequence[Exclusion] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+    plan_only: bool = False,
+) -> Survey:
+    """Read the data set at `path`. `memory` keeps file hashes; `on_progress` is called with (files hashed, files to hash).
+
+    `plan_only`: the trunk's weights need not be here; `missing` says then how to get them. Raises InputError if the data set
+    cannot be read at all.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
+    reader = dataset_named(dataset) if dataset else recognise(path)
+    trials, found = reader.read_trials(path)
+    classes = task_classes(experiment, reader)
+    of_classes = sorted((t for t in trials if t.class_id in classes), key=lambda t: (t.subject, t.trial_id))
+    if not of_classes:
+        wanted = " or ".join(reader.classes[c] for c in classes)
+        raise InputError(f"{path}: found {len(trials)} trials, none of class {wanted}")
+    index = SampleIndex.of(of_classes, classes=classes)
+    asked = [row(name) for name in rows]
+    parts = {part for r in asked for part in r.parts}
+    used = {SIGNALS[signal] for r in asked for signal in r.signals}
+    reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
+    defects = [d for d in found if d.part in {"index", *parts}]
+    members = _subjects_of(experiment, reader, index, scenarios)
+    chosen = [t for t in of_classes if t.subject in members]
+    files = [file for t in of_classes for file in (t.video, t.signals) if file]
+    marks = fingerprints(files, memory, on_progress=on_progress)
+    for t in chosen:
+        for part, file in (("video", t.video), ("signals", t.signals)):
+            if part in parts and file and file not in marks:
+                defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
+    content = digest(
+        [[t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals)), t.start_s] for t in of_classes]
+    )
+    by_hand = excluded(exclude, trials, parts)
+    of_these = {t.trial_id for t in chosen}
+    out = Survey(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
+    if "video" in parts and any(t.video in marks for t in chosen):
+        try:
+            out.trunk = prepare.TrunkSpec.of(experiment)
+        except WeightsMissing as error:
+            if not plan_only:
+                raise
+            out.trunk, out.missing = prepare.TrunkSpec.unknown(experiment), str(error)
+        settings = experiment.face_settings
+        with_video = [(t, marks[t.video]) for t in chosen if t.video in marks]
+        out.videos = [prepare.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]
+    if "signals" in parts:
+        by_subject: dict[str, list[Trial]] = defaultdict(list)
+        for t in chosen:
+            if t.signals in marks:
+                by_subject[t.subject].append(t)
+        out.signals = [prepare.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
+    return out
+
+
+def task_classes(experiment: Experiment, reader: DataSet) -> tuple[int, ...]:
+    """The ids of the classes that the experiment tells apart, no pain first. Raises InputError for an unknown name."""
+    ids = {name: i for i, name in reader.classes.items()}
+    for name in experiment.task.classes:
+        if name not in ids:
+            raise InputError(f"task.classes: found {name!r}, expected classes of {reader.name}: {', '.join(ids)}")
+    return tuple(ids[name] for name in experiment.task.classes) or (reader.negative, reader.positive)
+
+
+def _subjects_of(experiment: Experiment, reader: DataSet, index: SampleIndex, scenarios: Iterable[str]) -> set[str]:
+    """The subjects of any wanted scenario that the data set can serve."""
+    wanted: set[str] = set()
+    for name in scenarios:
+        try:
+            wanted.update(scenario_index(reader, index, experiment.scenario(name)).subjects)
+        except ValueError:
+            continue  # the plan gives the reason, cell by cell
+    return wanted

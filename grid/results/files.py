@@ -1,0 +1,227 @@
+"""From stored predictions to tables. Held-out labels meet predictions here and nowhere before.
+
+Everything in the result folder can be written again from the store at any time; each file is replaced atomically.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dataprep.outputs import drafted, shown
+from dataprep.records import Defect
+from grid.experiment.cells import CELL, Cell
+from grid.plan.specs import Fit, Plan, Search, fits_of
+from grid.results import learned, multiclass, tables
+from grid.results.axes import AXES
+from grid.store.artefacts import Store
+
+PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
+
+
+def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
+    """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start).
+
+    `labels` are those of the classes; the first is no pain, every other one is pain (`y_true` 1).
+    """
+    parts = []
+    for cell in plan.cells:
+        predict = plan.predicts.get(cell)
+        if predict is None or not store.has(predict.stage):
+            continue
+        p = store.arrays(predict.stage)["p_pain"]
+        per_trial = p.shape[1] if p.ndim == 2 else 1
+        first = predict.fit.steps[0]
+        frames = np.tile(np.arange(first, first + per_trial), len(p)) if p.ndim == 2 else [pd.NA] * len(p)
+        ids = np.repeat(predict.test.trial_ids, per_trial)
+        parts.append(
+            pd.DataFrame(
+                {
+                    **{name: getattr(cell, name) for name in CELL},
+                    "subject_name": np.repeat(predict.test.subjects, per_trial),
+                    "sample_name": ids,
+                    "frame": pd.array(frames, dtype="Int64"),
+                    "y_true": np.repeat([int(labels[t] > 0) for t in predict.test.trial_ids], per_trial),
+                    "p_pain": p.reshape(-1),
+                }
+            )
+        )
+    if not parts:
+        return pd.DataFrame(columns=PREDICTION_COLUMNS).astype(
+            {"fold": int, "repeat": int, "seed": int, "frame": "Int64", "y_true": int, "p_pain": float}
+        )
+    return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
+
+
+def statuses(
+    plan: Plan, store: Store, failed: Mapping[str, str], earlier: Mapping[Cell, tuple[str, str]] | None = None
+) -> dict[Cell, tuple[str, str]]:
+    """Per cell 'done', 'failed' or 'impossible', and the reason; `earlier` are those of cells that were not asked for now."""
+    out = {}
+    for cell in plan.cells:
+        there = cell in plan.predicts and store.has(plan.predicts[cell].stage)
+        if earlier and cell in earlier and not there:
+            out[cell] = earlier[cell]
+        elif cell in plan.impossible:
+            out[cell] = ("impossible", plan.impossible[cell])
+        elif cell in plan.predicts and not there and plan.lacks_test(plan.predicts[cell]):
+            out[cell] = ("failed", plan.lacks_test(plan.predicts[cell]))
+        elif cell in plan.waiting:
+            out[cell] = ("failed", failed.get(plan.waiting[cell], "its hyperparameter search has not ended"))
+        elif there:
+            out[cell] = ("done", "")
+        else:
+            out[cell] = ("failed", failed.get(plan.predicts[cell].fit.stage.key, "not run"))
+    return out
+
+
+def write(
+    out: Path,
+    *,
+    plan: Plan,
+    store: Store,
+    labels: Mapping[str, int],
+    failed: Mapping[str, str],
+    defects: list[Defect],
+    odd: list[Defect],
+    earlier: Mapping[Cell, tuple[str, str]],
+    run: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Write every table of the result folder; returns scores.csv's table."""
+    table = predictions(plan, store, labels)
+    state = statuses(plan, store, failed, earlier)
+    learning = learned.learning_table(plan, store)
+    scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells])
+    scores = tables.with_learning(scores, learning)
+    problems = [(*astuple(c), *s) for c, s in state.items() if s[0] != "done"]
+    problems += [
+        ("", "", "", -1, 0, 0, "preparation failed", f"{t} ({part}): {why}") for (part, t), why in plan.unprepared.items()
+    ]
+    failures = pd.DataFrame(problems, columns=[*CELL, "status", "reason"])
+    _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+    _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
+    _replace(out / "failures.csv", lambda p: failures.to_csv(p, index=False, errors="backslashreplace"))
+    write_quarantine(out, defects)
+    write_quarantine(out, odd, name="odd.csv")
+    _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
+    _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
+    _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
+    _replace(out / "table2.csv", lambda p: tables.table2(scores, table, learned.marks(learning)).to_csv(p, index=False))
+    if any(getattr(f.settings, "classes", 2) > 2 for f in plan.fits.values()):
+        names = run["experiment"]["task"]["classes"]
+        every = multiclass.predictions(plan, store, labels, names=names)
+        _replace(out / "class_predictions.parquet", lambda p: every.to_parquet(p, index=False))
+        _replace(out / "class_scores.csv", lambda p: multiclass.scores_table(every, names=names).to_csv(p, index=False))
+    write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
+    write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
+    write_json(out / "run.json", dict(run))
+    return scores
+
+
+def write_quarantine(out: Path, defects: Iterable[Defect], *, name: str = "quarantine.csv") -> None:
+    """Write quarantine.csv: the recordings left out, and why; or odd.csv: those used although something is odd."""
+    table = pd.DataFrame([vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"])
+    _replace(out / name, lambda p: table.to_csv(p, index=False, errors="backslashreplace"))
+
+
+def _ordered(defects: Iterable[Defect]) -> list[Defect]:
+    """In one order, whether they were met now or are known from an earlier run."""
+    return sorted(defects, key=lambda d: (d.part, d.trial_id, d.file, d.reason))
+
+
+def search_record(search: Search, store: Store) -> dict[str, Any]:
+    """A search that has ended: what and where it searched, the experiment's own values, and the facts that it stored."""
+    space = {k: v if isinstance(v, list) else v.model_dump() for k, v in search.space.items()}
+    return {
+        "stage": search.stage.name,
+        "key": search.stage.key,
+        "role": search.role,
+        "signals": list(search.stage.params["signals"]),
+        "scope": search.options.scope,
+        "scenario": search.scenario,
+        "fold": search.fold,
+        "repeat": search.repeat,
+        "space": space,
+        "own": {name: search.own[name] for name in space},
+        **store.facts(search.stage),
+    }
+
+
+def _in_order(searches: Iterable[Search]) -> list[Search]:
+    """By name, scenario, partition and fold: the order in which searches end differs from run to run."""
+    return sorted(searches, key=lambda s: (s.stage.name, s.scenario, s.repeat, s.fold, s.stage.key))
+
+
+def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
+    """What the tracking mirror needs to know of a cell."""
+    record: dict[str, Any] = {**vars(cell), "status": status, "reason": reason, "predict": "", "fits": []}
+    if cell in plan.predicts:
+        predict = plan.predicts[cell]
+        record["predict"] = predict.stage.key
+        record["fits"] = [_fit_record(f) for f in fits_of(predict.fit)]
+        record["n_train"] = len(predict.fit.train.trial_ids)
+        record["n_test"] = len(predict.test.trial_ids)
+    return record
+
+
+def _fit_record(fit: Fit) -> dict[str, Any]:
+    settings = {"network": fit.network, **asdict(fit.settings)}
+    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
+
+
+def _curves(plan: Plan, store: Store) -> pd.DataFrame:
+    """Learning curves of every stored fit: a row per epoch."""
+    rows = []
+    for fit in plan.fits.values():
+        if store.has(fit.stage):
+            name = fit.stage.name.removeprefix("fit-")
+            where = {"scenario": fit.scenario, "fold": fit.fold, "repeat": fit.repeat, "seed": fit.seed}
+            rows += [{"stage": name, **where, **point} for point in store.facts(fit.stage)["curve"]]
+    columns = ["stage", "scenario", *AXES, "epoch", "loss", "accuracy", "gradient_norm", "lr"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
+    """Mean attention by class: a row per cell that ends in the attention, class and step (counted from the trial's start).
+
+    `weight` is times the number of steps: 1 is what a blind mean would give each of them.
+    """
+    rows = []
+    for cell, predict in plan.predicts.items():
+        if predict.fit.role != "attention" or not store.has(predict.stage):
+            continue
+        weights_NT = store.arrays(predict.stage).get("attention")
+        if weights_NT is None:  # made before attention was kept
+            continue
+        y_N = np.array([labels[t] for t in predict.test.trial_ids])
+        for value in np.unique(y_N):
+            mean_T = weights_NT[y_N == value].mean(axis=0) * weights_NT.shape[1]
+            steps = np.arange(len(mean_T)) + predict.fit.steps[0]
+            rows.append(pd.DataFrame({**vars(cell), "y_true": int(value > 0), "step": steps, "weight": mean_T}))
+    columns = [*CELL, "y_true", "step", "weight"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    with drafted(path) as draft:
+        write(draft)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
+    _replace(path, lambda p: p.write_text(json.dumps(_encodable(value), indent=1), encoding="utf-8"))
+
+
+def _encodable(value: Any) -> Any:
+    """The same with every text shown as it can be written: a path may hold bytes that are no UTF-8."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {_encodable(k): _encodable(v) for k, v in value.items()}
+    return [_encodable(v) for v in value] if isinstance(value, list | tuple) else value

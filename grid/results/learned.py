@@ -1,0 +1,108 @@
+"""Whether the sub-networks behind a cell learned, and how a row is marked where one did not.
+
+A row of a scenario is marked if any of its fits, or of those that feed it, never became better than a constant guess (†) or
+lost what it had learned by its last epoch (‡); `painmodels.training.learning`. The number in a marked row is what the last epoch
+happened to be: it is shown, no comparison is claimed with it, and no model of it is registered. What is not trained in epochs
+has no verdict; fits stored before verdicts were recorded are counted as `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import pandas as pd
+
+from grid.experiment.cells import CELL
+from grid.plan.specs import Plan, fits_of
+from grid.store.artefacts import Store
+from painmodels.training.learning import COLLAPSED, NOT_LEARNED, verdict_of
+
+UNKNOWN = "unknown"
+SYMBOLS = {NOT_LEARNED: "†", COLLAPSED: "‡"}
+KEY = "† a fit of the row, or of what feeds it, did not learn; ‡ one collapsed before its last epoch"
+WHY_ECG = (
+    "At 25 steps a second a heartbeat's R wave is one or two samples: the ECG's LSTM may be unable to find the heart rate."
+)
+RECORD = ("constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm", "train_loss", "train_accuracy")
+COLUMNS = [*CELL, "stage", "key", "verdict", *RECORD]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Counts of the fits behind a row or a cell, each once: in all that have epochs, and of those that deserve a word."""
+
+    fits: int = 0
+    not_learned: int = 0
+    collapsed: int = 0
+    unknown: int = 0
+    stages: tuple[str, ...] = ()
+
+    @property
+    def marked(self) -> bool:
+        return bool(self.not_learned or self.collapsed)
+
+    @property
+    def symbol(self) -> str:
+        """†, ‡, both or neither."""
+        return SYMBOLS[NOT_LEARNED] * bool(self.not_learned) + SYMBOLS[COLLAPSED] * bool(self.collapsed)
+
+    @property
+    def learned(self) -> str:
+        """'true', 'false', or empty where nothing is known or nothing is trained in epochs."""
+        return "false" if self.marked else "true" if self.fits and not self.unknown else ""
+
+    @property
+    def text(self) -> str:
+        """In words, such as '3 of 40 fits did not learn (physiological-ecg)'."""
+        told = [(self.not_learned, "did not learn"), (self.collapsed, "collapsed")]
+        parts = [f"{n} of {self.fits} fits {what}" for n, what in told if n]
+        return f"{', '.join(parts)} ({', '.join(self.stages)})" if parts else ""
+
+
+def learning_table(plan: Plan, store: Store) -> pd.DataFrame:
+    """A row per cell and stored fit behind it that is trained in epochs: the columns COLUMNS."""
+    stored = [fit.stage for fit in plan.fits.values() if store.has(fit.stage)]
+    facts = {stage.key: found for stage, found in zip(stored, store.facts_of(stored), strict=True) if found["curve"]}
+    rows = []
+    for cell, predict in plan.predicts.items():
+        for fit in fits_of(predict.fit):
+            if fit.stage.key in facts:
+                record = facts[fit.stage.key].get("learning") or {}
+                verdict = verdict_of(facts[fit.stage.key]) or UNKNOWN
+                stage = fit.stage.name.removeprefix("fit-")
+                place = (*astuple(cell), stage, fit.stage.key, verdict)
+                rows.append((*place, *(record.get(name) for name in RECORD)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def marks(table: pd.DataFrame, by: Iterable[str] = ("modality", "scenario", "protocol")) -> dict[tuple[Any, ...], Mark]:
+    """The mark of every group of a learning table; a fit that serves several cells of a group counts once."""
+    names = list(by)
+    found = {}
+    for group, part in table.groupby(names, observed=True, sort=False):
+        every = part.drop_duplicates("key")
+        count = {verdict: int((every["verdict"] == verdict).sum()) for verdict in (NOT_LEARNED, COLLAPSED, UNKNOWN)}
+        bad = every[every["verdict"].isin(list(SYMBOLS))]
+        stages = tuple(dict.fromkeys(bad["stage"].astype(str)))
+        found[tuple(group)] = Mark(len(every), count[NOT_LEARNED], count[COLLAPSED], count[UNKNOWN], stages)
+    return found
+
+
+def by_verdict(verdicts: Iterable[tuple[str, str]]) -> Mark:
+    """The mark of fits given as (stage, verdict), an empty verdict being of a fit that has none."""
+    known = [(stage, verdict) for stage, verdict in verdicts if verdict]
+    counts = {v: sum(verdict == v for _, verdict in known) for v in (NOT_LEARNED, COLLAPSED, UNKNOWN)}
+    stages = tuple(dict.fromkeys(stage for stage, verdict in known if verdict in SYMBOLS))
+    return Mark(len(known), counts[NOT_LEARNED], counts[COLLAPSED], counts[UNKNOWN], stages)
+
+
+def sentences(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:
+    """What a reader must know of marked rows: a line a row."""
+    return [f"{' · '.join(map(str, group[:2]))} {mark.symbol}: {mark.text}" for group, mark in found.items() if mark.marked]
+
+
+def why(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:
+    """Likely reasons, where one is known."""
+    return [WHY_ECG] if any("physiological-ecg" in mark.stages for mark in found.values()) else []

@@ -1,0 +1,196 @@
+"""Result tables: predictions in, a row a cell (scores.csv) and a row a (modality, scenario) (Table 2) out.
+
+`predictions` has the columns modality, scenario, protocol, fold, repeat and seed (both 0 where they are missing), subject_name,
+sample_name, frame (null but for the rows scored per frame), y_true (0/1), p_pain. Scores are fractions, Table 2 is in percent, as
+the paper prints it (its numbers: `grid/reference/`, Farmani et al., "Multimodal automatic acute pain recognition", Tables 2, 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grid.experiment.cells import CELL, PAPER_ROWS
+from grid.results.axes import AXES, spread, with_axes
+from grid.results.learned import Mark, marks
+from grid.results.metrics import METRICS, score
+from grid.results.stats import bootstrap_interval, mean_accuracy
+
+SCENARIOS = ("all87", "expressive67")
+SCORE_COLUMNS = [*CELL, "n_test", *METRICS]
+LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
+"""Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts (grid/results/learned.py)."""
+PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
+TABLE2_METRICS = (*PAPER_METRICS, "auroc", "balanced_accuracy")
+TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
+REFERENCE = Path(__file__).parent.parent / "reference"
+
+
+def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The distinct names, those of `known` first and in its order, the others after in the order met."""
+    met = list(dict.fromkeys(names))
+    return [name for name in known if name in met] + [name for name in met if name not in known]
+
+
+def scores_table(predictions: pd.DataFrame, *, cells: Iterable[Sequence[object]] = ()) -> pd.DataFrame:
+    """The columns SCORE_COLUMNS, one row a cell, in canonical order: modality, scenario, protocol, fold, repeat, seed.
+
+    `cells` (modality, scenario, protocol, fold, and repeat and seed where they are not 0) names those that were wanted; one
+    without predictions gets n_test 0 and empty metrics. Raises ValueError where a trial (or frame) was predicted twice in a cell.
+    """
+    predictions = with_axes(predictions)
+    wanted = dict.fromkeys((*cell, *(0 for _ in CELL[len(cell) :])) for cell in cells)
+    unit = [*CELL, "sample_name", "frame"]
+    twice = predictions.duplicated(unit)
+    if twice.any():
+        first = predictions[unit].iloc[int(np.argmax(twice.to_numpy()))].to_dict()
+        raise ValueError(f"{int(twice.sum())} predictions are there twice, the first of them {first}; expected one a unit")
+    rows = []
+    for key, part in predictions.groupby(CELL, observed=True, sort=False):
+        metrics = score(part["y_true"].to_numpy(), part["p_pain"].to_numpy(dtype=np.float64))
+        rows.append({**dict(zip(CELL, key, strict=True)), "n_test": len(part), **metrics})
+    there = {tuple(row[name] for name in CELL) for row in rows}
+    rows += [{**dict(zip(CELL, cell, strict=True)), "n_test": 0} for cell in wanted if cell not in there]
+    return sort_rows(pd.DataFrame(rows, columns=SCORE_COLUMNS).astype(dict.fromkeys(["n_test", *AXES], int)))
+
+
+def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
+    """A score table with LEARNING_COLUMNS at its end, from a table as `learned.learning_table` makes it."""
+    scores, found = with_axes(scores), marks(with_axes(learning), CELL)
+    every = [found.get(tuple(cell), Mark()) for cell in scores[CELL].itertuples(index=False)]
+    return scores.assign(
+        learned=[m.learned for m in every],
+        fits_not_learned=[m.not_learned for m in every],
+        fits_collapsed=[m.collapsed for m in every],
+    )
+
+
+def sort_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in canonical order of modality, then scenario, then protocol, fold, repeat and seed; the index is renumbered."""
+    rank = {
+        "modality": {name: i for i, name in enumerate(in_order(table["modality"], PAPER_ROWS))},
+        "scenario": {name: i for i, name in enumerate(in_order(table["scenario"], SCENARIOS))},
+    }
+    by = [name for name in CELL if name in table]
+    return table.sort_values(by, key=lambda c: c.map(rank[c.name]).astype(int) if c.name in rank else c, ignore_index=True)
+
+
+@cache
+def paper_table2() -> pd.DataFrame:
+    """The published Table 2, in percent, indexed by (modality, scenario). Do not change it: the same object is shared."""
+    return pd.read_csv(REFERENCE / "paper_table2.csv").set_index(["modality", "scenario"])
+
+
+@cache
+def paper_table3() -> pd.DataFrame:
+    """The published Table 3: study, modality, validation, method, accuracy_67, accuracy_87 (percent or NaN)."""
+    return pd.read_csv(REFERENCE / "paper_table3.csv")
+
+
+def table2(
+    scores: pd.DataFrame, predictions: pd.DataFrame, learned: Mapping[tuple[str, ...], Mark] | None = None
+) -> pd.DataFrame:
+    """One row a (modality, scenario, protocol), in percent and percentage points.
+
+    Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
+    cells_wanted, n_subjects; for TABLE2_METRICS the METRIC_mean over the cells that define it and its METRIC_sd over folds,
+    METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`); accuracy_low and accuracy_high
+    (95 % bootstrap over subjects, whose accuracy is the mean over all their predictions); balanced (every fold tests as many
+    pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper, NaN where the paper has no such row) for
+    PAPER_METRICS; LEARNING_COLUMNS and `mark`, from the marks in `learned`.
+    """
+    key = ["modality", "scenario", "protocol"]
+    scores, predictions = with_axes(scores), with_axes(predictions)
+    tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
+    rows = []
+    for group, cells in scores.groupby(key, observed=True, sort=False):
+        row: dict[str, object] = dict(zip(key, group, strict=True))
+        scored = cells[cells["accuracy"].notna()]
+        row |= {"folds": scored["fold"].nunique(), "folds_wanted": cells["fold"].nunique()}
+        row |= {"repeats": cells["repeat"].nunique(), "seeds": cells["seed"].nunique()}
+        row |= {"cells": len(scored), "cells_wanted": len(cells)}
+        for metric in TABLE2_METRICS:
+            row |= {f"{metric}_{what}": 100 * value for what, value in spread(cells, metric).items()}
+        part = tested.get(str_key(group))
+        if part is not None:
+            interval = bootstrap_interval(100 * mean_accuracy(part).iloc[:, 0].to_numpy())
+            pain_K = part.groupby(["repeat", "fold"])["y_true"].mean()
+            row |= {"n_subjects": interval.n, "accuracy_low": interval.low, "accuracy_high": interval.high}
+            row["balanced"] = bool((pain_K == 0.5).all())
+        paper = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
+        for metric in PAPER_METRICS:
+            published = float(paper.get(metric, np.nan))
+            row |= {f"paper_{metric}": published, f"difference_{metric}": row[f"{metric}_mean"] - published}  # type: ignore[operator]
+        mark = (learned or {}).get(str_key(group), Mark())
+        row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
+        rows.append({**row, "mark": mark.symbol})
+    columns = [*key, "folds", "folds_wanted", "repeats", "seeds", "cells", "cells_wanted", "n_subjects"]
+    columns += [f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd", "sd_repeats", "sd_seeds")]
+    columns += ["accuracy_low", "accuracy_high", "balanced"]
+    columns += [f"{what}_{metric}" for metric in PAPER_METRICS for what in ("paper", "difference")]
+    columns += [*LEARNING_COLUMNS, "mark"]
+    table = sort_rows(pd.DataFrame(rows, columns=columns))
+    return table.assign(n_subjects=table["n_subjects"].fillna(0).astype(int), balanced=table["balanced"].eq(True))
+
+
+def identity_check(table: pd.DataFrame) -> pd.DataFrame:
+    """accuracy - (sensitivity + specificity) / 2 of each row of Table 2 in points: `gap` for ours, `paper_gap` for theirs.
+
+    It is exactly 0 where every fold tests as many pain as no-pain units (`balanced`). So a gap there means a wrong number.
+    `holds` and `paper_holds` allow 0.02 points, what rounding to two decimals can make; False where there are no numbers.
+    """
+    out = table[["modality", "scenario", "protocol", "balanced"]].copy()
+    out["gap"] = table["accuracy_mean"] - (table["sensitivity_mean"] + table["specificity_mean"]) / 2
+    out["paper_gap"] = table["paper_accuracy"] - (table["paper_sensitivity"] + table["paper_specificity"]) / 2
+    out["holds"] = out["gap"].abs() <= 0.02
+    out["paper_holds"] = out["paper_gap"].abs() <= 0.02
+    return out
+
+
+def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
+    """Write table2.csv (all columns, two decimals) and table2.tex (a booktabs tabular) into `folder`; returns the paths.
+
+    The tabular has the SD over partitions and over fit seeds where there are several.
+    """
+    csv, tex = folder / "table2.csv", folder / "table2.tex"
+    table.round(2).to_csv(csv, index=False)
+    more = {f"accuracy_sd_{axis}": name for axis, name in (("repeats", "SD, partitions"), ("seeds", "SD, seeds"))}
+    more = {column: name for column, name in more.items() if table[column].notna().any()}
+    heads = ["Row", "Scenario", "Accuracy (SD)", *more.values(), r"95\,\% interval", "F1", "Sensitivity", "Specificity"]
+    lines = [r"\begin{tabular}{ll" + "r" * (len(heads) - 1) + "}", r"\toprule"]
+    lines += [" & ".join([*heads, "Paper's accuracy"]) + r" \\", r"\midrule"]
+    for row in table.to_dict("records"):
+        cells = [
+            _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in row["mark"]),
+            _tex(str(row["scenario"])),
+            f"{_num(row['accuracy_mean'])} ({_num(row['accuracy_sd'])})",
+        ]
+        cells += [_num(row[column]) for column in more]
+        cells += [f"{_num(row['accuracy_low'])}--{_num(row['accuracy_high'])}"]
+        cells += [_num(row[f"{metric}_mean"]) for metric in PAPER_METRICS[1:]] + [_num(row["paper_accuracy"])]
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if (table["mark"] != "").any():
+        lines.append(
+            r"% $\dagger$: a fit of the row, or of what feeds it, did not learn; $\ddagger$: one collapsed before its last epoch"
+        )
+    tex.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return csv, tex
+
+
+def str_key(group: Iterable[object]) -> tuple[str, ...]:
+    """A group's key as strings, so that categorical and text columns meet."""
+    return tuple(str(part) for part in group)
+
+
+def _num(value: object) -> str:
+    return "--" if pd.isna(value) else f"{value:.2f}"  # type: ignore[call-overload]
+
+
+def _tex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)

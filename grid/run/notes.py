@@ -1,0 +1,28 @@
+"""Sentences that nobody who reads the results may miss; run.json holds them."""
+
+from __future__ import annotations
+
+from grid.experiment.config import Experiment
+from grid.experiment.scenarios import scenario_index
+from grid.plan.inventory import Survey
+from grid.plan.specs import Plan
+
+
+def notes(experiment: Experiment, survey: Survey, plan: Plan) -> list[str]:
+    """What limits the results of this plan."""
+    found: list[str] = []
+    options, seeds = experiment.search, experiment.fit.seeds
+    if options.trials and len(seeds) > 1:
+        found.append(
+            f"Hyperparameters were searched with fit seed {seeds[0]} alone, and what was chosen was trained from all "
+            f"{len(seeds)} seeds: the spread over seeds is that of training, not of the search."
+        )
+    if options.trials and options.scope == "scenario":
+        for name in dict.fromkeys(c.scenario for c in plan.predicts):
+            index = scenario_index(survey.dataset, survey.index, experiment.scenario(name))
+            seen = sorted(set(index.subjects))
+            found.append(
+                f"Optimistic: the hyperparameters of {name} were searched on all of its {len(seen)} subjects, those of every "
+                f"test fold among them. Seen by the search: {', '.join(seen)}."
+            )
+    return found

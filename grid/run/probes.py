@@ -1,0 +1,62 @@
+"""Whether the places that a run will use can be used, asked before it begins; nothing is written."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dataprep.records import InputError
+from dataprep.storage import Place
+from grid.tracking.redact import masked
+
+ANSWER_S = 5.0
+
+
+def places(out: Path, root: Place, uri: str | None) -> str:
+    """A line on each of the three places that a run uses. Raises InputError for one that cannot be used."""
+    return f"results     {folder('--out', out)}\nartefacts   {store(root)}\ntracking    {tracking(uri, out)}"
+
+
+def folder(option: str, path: Path) -> str:
+    """A sentence on a folder of this machine that is to be written to. Raises InputError where it cannot be."""
+    there = path.resolve()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"{option} {path}: {there} is a file, expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {path}: nothing may be written into {there} by this user; expected another folder")
+    return f"{path} ({'there' if there == path.resolve() else 'new'})"
+
+
+def store(at: Place) -> str:
+    """The same of the place of artefacts."""
+    if isinstance(at, Path):
+        return folder("--store", at)
+    try:
+        found = at.exists()
+    except OSError as error:
+        raise InputError(
+            f"--store {at}: cannot be reached ({error}); expected a bucket that this machine may read"
+        ) from None
+    return f"{at} ({'there' if found else 'new'}; that it may be written to is seen with the first artefact)"
+
+
+def tracking(uri: str | None, out: Path) -> str:
+    """A sentence on where runs are mirrored: a server that does not answer costs no result, so it is said and no error."""
+    if uri is None:
+        return f"a database in {out}"
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") and not parts.scheme.startswith(("sqlite", "postgresql", "mysql")):
+        raise InputError(f"--tracking-uri {masked(uri)}: expected http://…, https://…, sqlite:///… or postgresql://…")
+    if parts.scheme.startswith("sqlite"):
+        return masked(uri)
+    ports = {"http": 80, "https": 443, "mysql": 3306}
+    try:
+        host, port = parts.hostname or "", parts.port or ports.get(parts.scheme.split("+")[0], 5432)
+        socket.create_connection((host, port), timeout=ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        return f"{masked(uri)}: nothing answers there now ({error}); results do not need it"
+    return f"{masked(uri)} (answers)"

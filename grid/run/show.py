@@ -1,0 +1,176 @@
+"""What the launcher prints: the plan before, the outcome after."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from grid.experiment.config import Experiment
+from grid.experiment.scenarios import scenario_index, window
+from grid.plan.disk import free, needed, size
+from grid.plan.inventory import Survey
+from grid.plan.specs import Fit, Plan
+from grid.results import learned
+from grid.results.axes import spread
+from grid.store.artefacts import Store
+from painmodels.trunks.backbones import backbone
+
+MARKS_SHOWN = 12
+"""Lines about rows that did not learn."""
+TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
+"""CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
+weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
+
+
+def frames(experiment: Experiment, survey: Survey, name: str) -> tuple[int, int, int] | None:
+    """Subjects, trials and frames (steps) that a scenario uses of this data set, or None if it cannot be made."""
+    scenario = experiment.scenario(name)
+    try:
+        index = scenario_index(survey.dataset, survey.index, scenario)
+        first, last = window(survey.dataset, scenario)
+    except ValueError:
+        return None
+    return len(set(index.subjects)), len(index), len(index) * (last - first)
+
+
+def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) -> str:
+    """The plan in words and numbers."""
+    stored = {
+        name: store.keys(name) for name in {f.stage.name for f in plan.fits.values()} | {"features", "signals", "predict"}
+    }
+    lines = [f"experiment  {experiment.name}: {experiment.title}", f"data        {survey.dataset.title} at {survey.path}"]
+    for name in dict.fromkeys(c.scenario for c in plan.cells):
+        counts = frames(experiment, survey, name)
+        if counts:
+            lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials, {counts[2]:,} frames")
+    repeats, seeds = (sorted({getattr(c, axis) for c in plan.cells}) for axis in ("repeat", "seed"))
+    partitions = f", {len(repeats)} partitions" if len(repeats) > 1 else ""
+    lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds{partitions}")
+    if len(seeds) > 1:
+        lines.append(f"fit seeds   {', '.join(map(str, seeds))}")
+    done = sum(p.stage.key in stored["predict"] for p in plan.predicts.values())
+    possible = len(plan.cells) - len(plan.impossible)
+    rows = len({c.modality for c in plan.cells})
+    scenarios = len({c.scenario for c in plan.cells})
+    crossed = f"{rows} rows x {scenarios} scenarios x folds"
+    crossed += (f" x {len(repeats)} partitions" if partitions else "") + (f" x {len(seeds)} seeds" if len(seeds) > 1 else "")
+    lines.append(f"cells       {len(plan.cells)} ({crossed}): {done} done, {possible - done} to do")
+    if plan.searches:
+        n_trials = sum(s.trials for s in plan.searches.values())
+        lines.append(
+            f"searches    {len(plan.searches)} to do first, {n_trials} trials; {len(plan.waiting)} cells wait for them"
+        )
+    for reason, n in Counter(plan.impossible.values()).items():
+        lines.append(f"            {n} impossible: {reason}")
+    lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}{'disk':>10}"]
+    room = needed(survey, plan, store)
+    work: list[tuple[str, list[str], list]] = (
+        [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
+    )
+    work += [("signals", [s.stage.key for s in survey.signals], [])] if survey.signals else []
+    for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
+        fits = [f for f in plan.fits.values() if f.stage.name == name]
+        work.append((name, [f.stage.key for f in fits], fits))
+    total = 0.0
+    for name, keys, fits in work:
+        n_done = sum(k in stored[name] for k in keys)
+        each = _seconds(name, stored[name], store, survey, fits)
+        total += each * (len(keys) - n_done)
+        left = len(keys) - n_done
+        line = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
+        lines.append(f"{line}{_span(each * left):>22}{size(room.get(name, 0)):>10}")
+    other = {"face tracks": room.get("faces", 0), "predictions": room["predict"]}
+    told = " and ".join(f"{name} {size(n)}" for name, n in other.items() if n)
+    have, wanted = free(store.root), sum(room.values())
+    lines += ["", f"disk        {size(wanted)} more in {store.root}" + (f", of which {told}" if told else "")]
+    if have is not None:
+        short = "" if wanted <= have else ": TOO LITTLE; make room, or choose another --store"
+        lines[-1] += f"; {size(have)} are free there{short}"
+    n_fits = len(plan.fits)
+    lines += [
+        "",
+        f"{n_fits} fits serve {possible} cells; estimated CPU time left {_span(total)} (divide by the processors you have)",
+    ]
+    return "\n".join(lines)
+
+
+def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: list) -> float:
+    """Mean CPU seconds of one stage of this name: the median of up to 20 stored ones, else from typical costs."""
+    known = []
+    for key in sorted(stored)[:20]:
+        manifest = store.folder(name, key) / "manifest.json"
+        if manifest.exists():
+            known.append(json.loads(manifest.read_text(encoding="utf-8"))["facts"].get("seconds", 0.0))
+    if known:
+        return statistics.median(known)
+    if name == "features":
+        return survey.dataset.n_steps * TYPICAL_SECONDS["prepare"]
+    if name == "signals":
+        return 0.2
+    if not fits:
+        return 0.0
+    return statistics.mean(_fit_seconds(fit, survey) for fit in fits)
+
+
+def _fit_seconds(fit: Fit, survey: Survey) -> float:
+    seen = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
+    if fit.role == "spatial":
+        features = backbone(survey.trunk.name).feature_size if survey.trunk else 0
+        return seen * features * getattr(fit.settings, "width", 0) * TYPICAL_SECONDS["weight"]
+    if fit.role in ("temporal", "physiological"):
+        return seen * TYPICAL_SECONDS["step"] * getattr(fit.settings, "hidden", 64) / 64
+    return seen * TYPICAL_SECONDS["step"] / 20
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> str:
+    """Mean and SD of accuracy over folds, a line a row, a column a scenario; the other SDs where there are several.
+
+    Marks and why, if there is a learning table.
+    """
+    found = {} if learning is None else learned.marks(learning, ("modality", "scenario"))
+    names = list(dict.fromkeys(scores.scenario))
+    others = {f"sd_{axis}": word for axis, word in (("repeats", "partitions"), ("seeds", "fit seeds"))}
+    others = {sd: word for sd, word in others.items() if scores[sd[3:-1]].nunique() > 1}
+    wide = 19 + 7 * len(others)
+    told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
+    lines = [f"accuracy in % ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]
+    for modality in dict.fromkeys(scores.modality):
+        cells = []
+        for name in names:
+            values = spread(scores[(scores.modality == modality) & (scores.scenario == name)], "accuracy")
+            sds = [100 * values[sd] if values[sd] == values[sd] else 0.0 for sd in ("sd", *others)]  # of one alone: 0
+            symbol = found[modality, name].symbol if (modality, name) in found else ""
+            text = "".join([f"{100 * values['mean']:>10.1f}", *(f" ± {sd:4.1f}" for sd in sds), f" {symbol:<2}"])
+            cells.append("-" if values["mean"] != values["mean"] else text)
+        lines.append(f"{modality:<16}" + "".join(f"{c:>{wide}}" for c in cells))
+    sentences = learned.sentences(found)
+    if sentences:
+        lines += ["", learned.KEY, *(f"  {line}" for line in sentences[:MARKS_SHOWN])]
+        if len(sentences) > MARKS_SHOWN:
+            lines.append(f"  … and {len(sentences) - MARKS_SHOWN} more: see What was learned in the report, or learning.csv")
+        lines += [f"  {line}" for line in learned.why(found)]
+    return "\n".join(lines)
+
+
+def seen(out: Path, problem: str) -> str:
+    """Where to look; `problem` says why there is no report, if there is none."""
+    return "\n".join(
+        [
+            f"report   {out / 'report.html'}" if not problem else f"report   could not be written: {problem}",
+            f"tables   {out / 'table2.csv'}, scores.csv, predictions.parquet",
+            f"MLflow   {sys.executable} -m grid.tracking ui {out}",
+        ]
+    )

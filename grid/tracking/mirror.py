@@ -1,0 +1,254 @@
+"""The rows and folds of a result folder as MLflow runs, with the stages and searches that they came from.
+
+A fold's run has its scores, and its learning curves with at most `CHILD_POINTS` epochs each, so that folds can be set side by
+side where they are; every epoch is in the run of the stage, once, however many cells it serves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from mlflow.tracking import MlflowClient
+
+from grid.experiment.cells import CELL, row
+from grid.results.axes import AXES, spread, with_axes
+from grid.results.learned import UNKNOWN, Mark, by_verdict
+from grid.results.metrics import METRICS
+from grid.results.stats import bootstrap_interval, mean_accuracy
+from grid.results.tables import paper_table2
+from grid.store.artefacts import Store
+from grid.store.identity import digest
+from grid.tracking.runs import Runs
+from grid.tracking.search_runs import mirror_search
+from grid.tracking.stage_runs import CURVES, manifests, mirror_stage, points, thinned
+from painmodels.training.learning import verdict_of
+
+CHILD_POINTS = 100
+"""Of a learning curve in a fold's run; the charts of MLflow draw at most 320."""
+
+
+class Mirror:
+    """One result folder and one tracking server or database. Every method may raise MlflowException."""
+
+    def __init__(self, out: Path, uri: str) -> None:
+        self.out = out
+        self.run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
+        self.cells = [{"repeat": 0, "seed": 0, **cell} for cell in cells]
+        self.scores = with_axes(pd.read_csv(out / "scores.csv"))
+        predictions = out / "predictions.parquet"
+        self.predictions = pd.read_parquet(predictions) if predictions.exists() else None
+        self.client = MlflowClient(uri, registry_uri=uri)  # MLFLOW_REGISTRY_URI would take models elsewhere
+        self.writers = 1 if uri.startswith("sqlite") else 4  # a database file takes one at a time
+        self.name: str = self.run["experiment"]["name"]
+        self.apart = _apart(self.run["experiment"])
+        self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
+        self.runs = Runs(self.client, self.name, self.place)
+        self.stages: dict[str, dict[str, Any]] = {}
+        self.stage_ids: dict[str, str] = {}
+        self.row_ids: list[str] = []
+        self.fold_ids: dict[tuple[str, int, int], str] = {}
+        """Run of a cell, by the key of its predictions, its repeat and its fold."""
+
+    def sync(self) -> dict[str, int]:
+        """Mirror everything; how many runs were made, updated and found as they should be."""
+        every = [self.runs]
+        self.stages = manifests(self.cells, Store(self.out / "store"))
+        with ThreadPoolExecutor(self.writers) as pool:  # a server answers while another request is on its way
+            if self.stages:
+                every.append(stage_runs := Runs(self.client, f"{self.name} stages", self.place))
+                keys = list(self.stages)
+                ids = _all(pool, lambda key: mirror_stage(stage_runs, self.stages[key], self._common()), keys)
+                self.stage_ids = dict(zip(keys, ids, strict=True))
+                self.stage_experiment = stage_runs.experiment
+            rows: dict[tuple[str, str], list[dict]] = defaultdict(list)
+            for cell in self.cells:
+                if cell["status"] != "impossible":
+                    rows[cell["modality"], cell["scenario"]].append(cell)
+            self.row_ids = _all(pool, lambda found: self._row(*found), [(*key, cells) for key, cells in rows.items()])
+            if searches := _read_searches(self.out):
+                every.append(search_runs := Runs(self.client, f"{self.name} searches", self.place))
+                _all(pool, lambda search: mirror_search(search_runs, search, self._common()), searches)
+        for runs in every:
+            runs.settle()
+        self.runs.describe(
+            f"A run per row and scenario, below it a run per fold. [Compare the rows]({compare_page(self)}) · "
+            + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs)" for runs in every[1:])
+        )
+        return {what: sum(runs.count[what] for runs in every) for what in self.runs.count}
+
+    def _row(self, modality: str, scenario: str, cells: list[dict]) -> str:
+        parent = self._parent(modality, scenario, cells)
+        for cell in cells:
+            self._child(cell, parent)
+        return parent
+
+    def _common(self) -> dict[str, str]:
+        """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
+        run = self.run
+        return {
+            "protocol": run["protocol"],
+            "experiment": run["experiment"]["name"],
+            "trunk": run["trunk"]["name"] + (" (random)" if run["trunk"]["random"] else ""),
+            "data_fingerprint": run["data"]["fingerprint"],
+            "code_version": run["commit"],
+        }
+
+    def _settings(self, cells: list[dict]) -> dict[str, str]:
+        """Hyperparameters of the sub-networks in use, as `role.name`; those that differ between the cells are left out."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for fit in (f for cell in cells for f in cell["fits"]):
+            for name, value in fit["settings"].items():
+                found[f"{fit['role']}.{name}"].add(str(value))
+        out = {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
+        if any("video" in row(cell["modality"]).parts for cell in cells):
+            out |= {f"faces.{name}": str(value) for name, value in sorted(self.run["experiment"].get("faces", {}).items())}
+            out["trunk.fingerprint"] = self.run["trunk"].get("fingerprint", "")
+        return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
+
+    def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
+        facts = {"modality": modality, "scenario": scenario, **self._common()}
+        settings = self._settings(cells)
+        key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
+        mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
+        values: dict[str, float] = {}
+        paper: dict[Any, float] = next((r.to_dict() for k, r in paper_table2().iterrows() if k == (modality, scenario)), {})
+        for metric in METRICS:
+            values |= {f"{metric}_{what}": value for what, value in spread(mine, metric).items()}
+            if metric in paper:
+                values[f"{metric}_paper"] = paper[metric] / 100
+                values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
+        values |= self._interval(modality, scenario)
+        scored = mine[mine.accuracy.notna()]
+        values |= {f"{axis}s": float(scored[axis].nunique()) for axis in AXES} | {"cells": float(len(scored))}
+        if self.apart:
+            facts |= {name: str(value) for name, value in self.apart.items()}
+            key = digest([key, self.apart])
+        tags_of_learning, counts = self._learned(cells)
+        values |= counts
+        failed = [c for c in cells if c["status"] == "failed"]
+        tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
+        tags |= tags_of_learning
+        return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
+
+    def _interval(self, modality: str, scenario: str) -> dict[str, float]:
+        """The 95 % interval of accuracy over subjects; nothing where the predictions are not in the folder."""
+        if self.predictions is None:
+            return {}
+        mine = self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
+        if mine.empty:
+            return {}
+        interval = bootstrap_interval(mean_accuracy(mine).iloc[:, 0].to_numpy())
+        return {"accuracy_low": interval.low, "accuracy_high": interval.high}
+
+    def _child(self, cell: dict, parent: str) -> None:
+        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self._common()}
+        settings = self._settings([cell])
+        params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
+        tags = {
+            **facts,
+            "kind": "fold",
+            "mlflow.parentRunId": parent,
+            "mlflow.runName": " · ".join([cell["modality"], cell["scenario"], *_place(cell)]),
+        }
+        tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
+        tags |= self._links(cell)
+        searches = dict.fromkeys(f["search"] for f in cell["fits"] if f.get("search"))
+        if searches:
+            tags["searches"] = " ".join(searches)
+        tags["predictions"] = f"predict/{cell['predict']}"
+        metrics: list[tuple[str, float, int]] = []
+        if cell["status"] == "done":
+            score = self.scores
+            for name in CELL:
+                score = score[score[name] == cell[name]]
+            metrics += [(m, float(score[m].iloc[0]), 0) for m in METRICS]
+            for fit in cell["fits"]:
+                metrics += self._curve(fit)
+            tags_of_learning, counts = self._learned([cell])
+            tags |= tags_of_learning
+            metrics += [(name, value, 0) for name, value in counts.items()]
+        else:
+            tags["reason"] = cell["reason"][:4000]
+        # folds of two partitions that are the same trials share their predictions, and are runs of their own all the same
+        others = [cell["repeat"], cell["fold"], self.apart] if cell["repeat"] or self.apart else []
+        key = digest(["fold", cell["predict"], *others])
+        run = self.runs.write(key, tags, params, metrics, failed=cell["status"] != "done")
+        self.fold_ids[cell["predict"], cell["repeat"], cell["fold"]] = run
+
+    def mark(self, cells: Iterable[dict]) -> Mark:
+        """What the fits behind these cells learned, each counted once."""
+        fits = {fit["key"]: fit["stage"].removeprefix("fit-") for cell in cells for fit in cell["fits"]}
+        stored = [(stage, self.stages[key]["facts"]) for key, stage in fits.items() if key in self.stages]
+        return by_verdict((stage, verdict_of(facts) or UNKNOWN) for stage, facts in stored if facts.get("curve"))
+
+    def _learned(self, cells: list[dict]) -> tuple[dict[str, str], dict[str, float]]:
+        """Tags and metrics that say whether the fits behind these cells learned."""
+        mark = self.mark(cells)
+        if not mark.fits:
+            return {}, {}
+        tags = {"learned": mark.learned or UNKNOWN}
+        if mark.marked:
+            tags["not_learned"] = mark.text
+        return tags, {"fits_not_learned": float(mark.not_learned), "fits_collapsed": float(mark.collapsed)}
+
+    def _links(self, cell: dict) -> dict[str, str]:
+        """Tags that lead to the runs of a cell's stages, for programs and, as links in its description, for readers."""
+        known = [(f, self.stage_ids[f["key"]]) for f in cell["fits"] if f["key"] in self.stage_ids]
+        if not known:
+            return {}
+        page = f"#/experiments/{self.stage_experiment}/runs"
+        links = [f"[{f['stage'].removeprefix('fit-')}]({page}/{run})" for f, run in known]
+        return {
+            "stage_runs": " ".join(run for _, run in known),
+            "mlflow.note.content": "Stages, with every epoch: " + ", ".join(links),
+        }
+
+    def _curve(self, fit: dict) -> list[tuple[str, float, int]]:
+        stage = self.stages.get(fit["key"])
+        curve = thinned(stage["facts"]["curve"], CHILD_POINTS) if stage else []
+        return [p for column, name in CURVES.items() for p in points(curve, column, f"{name}/{fit['role']}")]
+
+
+def compare_page(mirror: Mirror) -> str:
+    """Where MLflow's pages show all rows side by side, below the server's address. After `sync`."""
+    runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
+    return f"#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+def _apart(experiment: dict[str, Any]) -> dict[str, int]:
+    """The seeds that a grid begins with, where they are not 0: what keeps it beside another of that name on a server."""
+    begins = {
+        "partition_seed": experiment.get("protocol", {}).get("seed", 0),
+        "first_fit_seed": experiment.get("fit", {}).get("seeds", [0])[0],
+    }
+    return {name: seed for name, seed in begins.items() if seed}
+
+
+def _place(cell: dict[str, Any]) -> list[str]:
+    """Which run of its row a cell is, in words; the first partition and seed 0 go without saying."""
+    others = [f"{axis} {cell[axis]}" for axis in ("repeat", "seed") if cell[axis]]
+    return [*others, f"fold {cell['fold']}"]
+
+
+def _read_searches(out: Path) -> list[dict[str, Any]]:
+    path = out / "searches.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def _all(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Results of `work` for each item. Raises the first error, once what has begun is over; the rest is not begun."""
+    waiting = [pool.submit(work, item) for item in items]
+    try:
+        return [w.result() for w in waiting]
+    except BaseException:
+        for w in waiting:
+            w.cancel()
+        raise

@@ -1,0 +1,124 @@
+"""What a registered model is, for people: data, folds, metrics with intervals, calibration, what it learned, its limits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grid.experiment.cells import place
+from grid.results.axes import AXES
+from grid.results.stats import bootstrap_interval, mean_accuracy
+
+if TYPE_CHECKING:
+    from grid.tracking.mirror import Mirror
+
+NAMED = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "auroc": "AUROC",
+    "brier": "Brier score",
+}
+BINS = np.linspace(0, 1, 6)
+NEVER = (
+    "Research software, not a medical device: no diagnosis, no triage, no dose of an analgesic, no monitoring of a patient.",
+    "Not for people, stimuli, cameras or electrodes unlike those of the data: nothing was measured there.",
+    "Not to deny that somebody is in pain: a low value does not show that there is none.",
+    "Not without the consent of the person who is recorded, and not to watch people at work or in custody.",
+)
+
+
+def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
+    """The card of the model of a cell, Markdown. `about` is its model.json."""
+    mine = [c for c in mirror.cells if (c["modality"], c["scenario"]) == (cell["modality"], cell["scenario"])]
+    scores = _of(mirror.scores, cell)
+    data, experiment = mirror.run["data"], mirror.run["experiment"]
+    where = f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}"
+    lines = [f"# {where}", ""]
+    if about["synthetic"]:
+        lines += ["**Trained on synthetic data: it tests the software and says nothing about pain.**", ""]
+    lines += [
+        f"Takes {', '.join([*about['channels'], *(['the face'] if about['trunk'] else [])])}, "
+        f"{about['n_steps'] / about['clock_hz']:g} s; gives the probability of {' and '.join(about['classes'])}.",
+        "",
+        "## Data",
+        "",
+        f"- {data['name']}, scenario {cell['scenario']}; protocol {cell['protocol']}, experiment {experiment['name']}.",
+        f"- People: {_people(mirror, cell)}",
+        f"- This model: trained on {_many(cell, 'n_train')} trials, {_many(cell, 'n_test')} were held out; one of {len(mine)} "
+        f"fits of its row ({len({c['fold'] for c in mine})} folds, {len({c['repeat'] for c in mine})} partitions, "
+        f"{len({c['seed'] for c in mine})} initialisations).",
+    ]
+    if about["trunk"]:
+        lines.append(f"- Trunk: {about['trunk']['provenance']}")
+    mark = mirror.mark(mine)
+    lines += ["", "## Did it learn", "", f"- Sub-networks of all fits of the row: {mark.learned}{_why(mark.text)}", ""]
+    lines += [
+        "## Held-out metrics",
+        "",
+        "Mean and standard deviation over the row's fits.",
+        "",
+        "| metric | mean | SD | this model |",
+    ]
+    lines.append("|---|---|---|---|")
+    own = scores[(scores[list(AXES)] == [cell[a] for a in AXES]).all(axis=1)]
+    for key, name in NAMED.items():
+        if key in scores:
+            one = f"{own[key].iloc[0]:.3f}" if len(own) else "not measured"
+            lines.append(f"| {name} | {scores[key].mean():.3f} | {scores[key].std():.3f} | {one} |")
+    lines += ["", *_interval(mirror, cell), ""]
+    lines += ["The row was chosen among others by these numbers, so they are optimistic.", "", "## Calibration", ""]
+    lines += _calibration(mirror, cell)
+    lines += ["", "## What it must not be used for", "", *(f"- {sentence}" for sentence in NEVER), ""]
+    return "\n".join(lines)
+
+
+def _of(table: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
+    return table[(table["modality"] == cell["modality"]) & (table["scenario"] == cell["scenario"])]
+
+
+def _many(cell: dict[str, Any], key: str) -> str:
+    return str(cell.get(key, "an unknown number of"))
+
+
+def _why(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _interval(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
+    """95 % over subjects, of the accuracy."""
+    if mirror.predictions is None:
+        return ["Interval over subjects: not measured (no predictions are stored)."]
+    found = bootstrap_interval(mean_accuracy(_of(mirror.predictions, cell)).iloc[:, 0].to_numpy())
+    return [f"Accuracy, 95 % interval over {found.n} subjects (bootstrap): {found.low:.3f} to {found.high:.3f}."]
+
+
+def _people(mirror: Mirror, cell: dict[str, Any]) -> str:
+    """How many, and how many of them this model was not trained on."""
+    if mirror.predictions is None:
+        return "not known (no predictions are stored)."
+    p = _of(mirror.predictions, cell)
+    held = p[(p[list(AXES)] == [cell[a] for a in AXES]).all(axis=1)]
+    of_this = held["subject_name"].nunique()
+    return f"{p['subject_name'].nunique()} with held-out predictions of the row, {of_this} of them by this model."
+
+
+def _calibration(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
+    """How often there was pain where so much was said."""
+    if mirror.predictions is None:
+        return ["Not measured: no predictions are stored."]
+    p = _of(mirror.predictions, cell)
+    lines = ["| probability of pain | held-out predictions | mean said | share with pain |", "|---|---|---|---|"]
+    for low, high in pairwise(BINS):
+        inside = p[(p["p_pain"] >= low) & ((p["p_pain"] < high) | (high == 1.0))]
+        if len(inside):
+            said, was = inside["p_pain"].mean(), (inside["y_true"] > 0).mean()
+            lines.append(f"| {low:.1f} to {high:.1f} | {len(inside)} | {said:.3f} | {was:.3f} |")
+        else:
+            lines.append(f"| {low:.1f} to {high:.1f} | 0 | | |")
+    return lines

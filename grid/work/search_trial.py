@@ -1,0 +1,106 @@
+"""A trial of a hyperparameter search: one configuration, fitted on every inner fold of a training side, a rung at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grid.plan.specs import Fit, InnerFold, Search
+from grid.store.identity import Stage
+from grid.work.fit_predict import Runner
+from painmodels import registry
+from painmodels.training.checkpoints import Checkpoint, file_checkpoint
+from painmodels.training.loop import Fitted, outputs
+from painmodels.training.loop import fit as train
+from painmodels.training.packed_loop import PACKABLE, Job, fit_packed, layout
+
+TIE_BREAK = 1e-4
+"""Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""
+
+
+def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields a report a rung: mean inner-validation score after a part of the epochs, and at last after all of them.
+
+    A report has rung (1, 2, …), epochs, score (higher is better), rank (the score, ties broken), inner (a score per inner
+    fold), seconds and last. Fits keep checkpoints: a trial that was killed goes on from its last rung.
+    """
+    from grid.execute.search import configured, rung_epochs
+
+    settings, normalise = configured(job, dict(trial["params"]))
+    network = registry.network(job.role, job.network)
+    drafts = runner.store.root / ".checkpoints"
+    drafts.mkdir(parents=True, exist_ok=True)
+    kept = [drafts / f"{job.stage.name}-{job.stage.key}-{trial['number']}-{i}.safetensors" for i in range(len(job.inner))]
+    seeds = [
+        Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed for i in range(len(job.inner))
+    ]
+    rungs = rung_epochs(settings.epochs, job.options.halving)
+    for number, epochs in enumerate(rungs, 1):
+        started = time.monotonic()
+        scores, likelihoods = [], []
+        sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
+        fits = [
+            _InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, settings.epochs)))
+            for (x_train, _), inner, seed, file in zip(sides, job.inner, seeds, kept, strict=True)
+        ]
+        trained = _train(network, settings, fits, runner, until=epochs)
+        for (_, x_validation), inner, fitted in zip(sides, job.inner, trained, strict=True):
+            p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=runner.device)
+            accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
+            scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
+            likelihoods.append(likelihood)
+        last = number == len(rungs)
+        if last:
+            for file in kept:
+                file.unlink(missing_ok=True)
+        score, seconds = float(np.mean(scores)), round(time.monotonic() - started, 3)
+        report = {"rung": number, "epochs": epochs, "score": score, "inner": scores, "seconds": seconds, "last": last}
+        yield {**report, "rank": score + TIE_BREAK * float(np.mean(likelihoods))}
+
+
+@dataclass(frozen=True)
+class _InnerFit:
+    x: list[np.ndarray]
+    labels: np.ndarray
+    seed: int
+    checkpoint: Checkpoint
+
+
+def _train(
+    network: registry.SubNetwork, settings: registry.Training, fits: list[_InnerFit], runner: Runner, *, until: int
+) -> Iterable[Fitted]:
+    """All inner folds as one computation where the worker packs, one after another elsewhere."""
+    shape = fits[0].x[0].shape
+    if runner.packs > 1 and network is PACKABLE and layout(settings, *shape[1:]):
+        return fit_packed(
+            [Job(settings, f.x[0], f.labels, f.seed, f.checkpoint, until) for f in fits],  # type: ignore[arg-type]
+            device=runner.device,
+        )
+    options: dict[str, Any] = {"device": runner.device, "until": until}
+    return (train(network, settings, f.x, f.labels, seed=f.seed, checkpoint=f.checkpoint, **options) for f in fits)
+
+
+def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Inputs of an inner fold's two halves, kept in memory while trials of the same search follow each other."""
+    ident = (job.stage.key, inner.train.key, normalise)
+    if ident not in runner.kept:
+        if any(key[0] != job.stage.key for key in runner.kept):
+            runner.kept.clear()
+        common = (job.stage, job.role, job.network, job.settings, inner.upstream, job.channels, job.steps, normalise)
+        place = Fit(*common, inner.train, job.scenario, job.fold)
+        x_train, limits = runner.inputs(place, inner.train.trial_ids, inner.train.subjects)
+        x_validation, _ = runner.inputs(place, inner.validation.trial_ids, inner.validation.subjects, limits)
+        runner.kept[ident] = (x_train, x_validation)
+    return runner.kept[ident]
+
+
+def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, float]:
+    """Balanced accuracy and mean log-likelihood of probabilities as `painmodels.training.loop.outputs` gives them."""
+    p_NC = p.astype(np.float64).reshape(-1, classes) if classes > 2 else np.stack([1.0 - p, p], axis=-1).reshape(-1, 2)
+    y = np.repeat(labels_N, len(p_NC) // len(labels_N))
+    accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
+    return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))

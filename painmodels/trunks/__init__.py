@@ -1,0 +1,1 @@
+"""Frozen trunks: face crops in, one feature vector a frame out; their published weights."""

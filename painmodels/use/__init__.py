@@ -1,0 +1,1 @@
+"""A trained row in use: models in folders, prediction on files, arrays and streams, ONNX, plots."""

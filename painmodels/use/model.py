@@ -1,0 +1,149 @@
+"""A trained row of the grid in one folder: `model.safetensors` (all tensors, the frozen trunk's too) and `model.json` (all else).
+
+    model = painmodels.load("folder")
+    found = model.predict(video="v.mp4", signals="x_bio.csv")     # found.p_pain, found.attention_T, …
+
+Nothing else is needed: neither the run it came from, nor Ray, nor MLflow. What `model.json` says is `model_files.Description`;
+`networks` are described in `pipeline`. Files, lists of files and arrays are taken by `predictor.Predictor`.
+Research software, not a medical device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dataprep import faces
+from dataprep.records import InputError
+from painmodels.trunks.trunk import Trunk, trunk_from_state
+from painmodels.use.judgeable import NoEstimate, why_no_face, why_no_signals
+from painmodels.use.model_files import check_description, read_model, write_model
+from painmodels.use.pipeline import Pipeline
+from painmodels.use.predictions import Prediction
+from painmodels.use.predictor import Predictor, Spatial
+
+
+class Model(Predictor):
+    """A pipeline with what prepares its inputs. `about` is the content of model.json, `tensors` that of model.safetensors."""
+
+    def __init__(self, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], *, device: str = "cpu") -> None:
+        check_description(about)
+        self.tensors = dict(tensors)
+        broken = [name for name, v in self.tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+        if broken:
+            raise InputError(f"model: found values that are not finite in {', '.join(broken[:5])}, expected finite weights")
+        try:
+            face_settings = faces.FaceSettings(**about["faces"])
+        except TypeError as error:
+            raise InputError(f"model: faces: {error}, expected the settings of this version") from None
+        trunk: Trunk | None = None
+        if about["trunk"]:
+            t = about["trunk"]
+            trunk = trunk_from_state(
+                t["name"],
+                {name.removeprefix("trunk."): v for name, v in tensors.items() if name.startswith("trunk.")},
+                scaling=t["scaling"],
+                precision=t["precision"],
+                origin=(t["fingerprint"], t["provenance"]),
+            )
+        super().__init__(about, face_settings=face_settings, trunk=trunk, device=chosen_device(device))
+        self.pipeline = Pipeline(
+            about["networks"],
+            n_features=trunk.feature_size if trunk else 0,
+            n_channels=len(self.channels),
+            n_steps=self.n_steps,
+            max_gap=int(face_settings.max_gap_s * self.clock_hz),
+        )
+        mine = {name: v for name, v in tensors.items() if not name.startswith("trunk.")}
+        wrong = self.pipeline.load_state_dict(mine, strict=False)
+        if wrong.missing_keys or wrong.unexpected_keys:
+            raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
+        self.pipeline.to(self.device)
+        self.members = (self,)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the files into `folder`, made if it is not there; ONNX files of an earlier model there are removed."""
+        write_model(Path(folder), self.about, self.tensors)
+
+    def spatial(self, video_TF: np.ndarray) -> Spatial:
+        """The spatial network's output for trunk features of steps, each by itself."""
+        with torch.inference_mode():
+            video = torch.from_numpy(np.asarray(video_TF, dtype=np.float32)).to(self.device)[None]
+            p, h = self.pipeline.spatial(video)
+            return p[0], h[0]
+
+    def judged(self, spatial: Spatial | None, seen_T: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
+        """The prediction of this model alone, as `of_steps`."""
+        if signals_TC is not None and self.uses_signals:
+            reason = why_no_signals(signals_TC, channels=self.channels, steps=self.signal_steps, clock_hz=self.clock_hz)
+            if reason:
+                raise NoEstimate(reason)
+        if seen_T is not None:
+            reason = why_no_face(seen_T, max_gap=self.pipeline.max_gap, clock_hz=self.clock_hz)
+            if reason:
+                raise NoEstimate(reason)
+        steps = None if spatial is None else (spatial[0][None], spatial[1][None])
+        mask = None if seen_T is None else torch.from_numpy(seen_T).float().to(self.device)[None]
+        signals = None
+        if signals_TC is not None and self.uses_signals:
+            signals = torch.from_numpy(np.asarray(signals_TC, dtype=np.float32)).to(self.device)[None]
+        with torch.inference_mode():
+            out = {name: v[0].cpu().numpy() for name, v in self.pipeline.of_steps(steps, mask, signals).items()}
+        wrong = [name for name, v in out.items() if not np.isfinite(v).all()]
+        if wrong:
+            raise NoEstimate(
+                f"the values of {', '.join(wrong)} are not finite: the frames' features are not, expected numbers"
+            )
+        first, end = self.about["networks"][-1]["steps"]
+        frames = out.get("frames")
+        return Prediction(
+            p_pain=float(1 - out["p"][0]),
+            p_classes_K=out["p"],
+            times_s_T=np.arange(first, end) / self.clock_hz,
+            frames_T=None if frames is None else 1 - frames[:, 0],
+            attention_T=out.get("attention"),
+        )
+
+
+SHARED = ("clock_hz", "n_steps", "classes", "channels", "faces", "trunk", "reader")
+
+
+class Ensemble(Predictor):
+    """Several models of one row, such as those of all folds: recordings are prepared once, probabilities are averaged."""
+
+    def __init__(self, members: Sequence[Model], *, name: str) -> None:
+        first = members[0]
+        for key in SHARED:
+            if any(m.about[key] != first.about[key] for m in members):
+                raise InputError(f"{name}: found models that differ in {key!r}, expected those of one row of a run")
+        super().__init__(
+            {**first.about, "cell": name}, face_settings=first.face_settings, trunk=first.trunk, device=first.device
+        )
+        self.members = tuple(members)
+
+
+def load(folder: str | os.PathLike[str], *, device: str = "cpu") -> Model:
+    """The model in `folder`. `device`: "cpu", "cuda", "cuda:1" …, or "auto" for the first GPU there is.
+
+    Raises InputError that names the file that is absent, damaged or of another format, or a device that is not there.
+    """
+    return Model(*read_model(Path(folder)), device=device)
+
+
+def chosen_device(name: str) -> torch.device:
+    """A device that can be used. Raises InputError for another one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise InputError(f"device: found {name!r}, expected cpu, cuda, cuda:1 … or auto") from None
+    many = torch.cuda.device_count() if device.type == "cuda" else 1
+    if device.type not in ("cpu", "cuda") or (device.index or 0) >= many:
+        raise InputError(f"device: found {name!r}, expected cpu, auto or one of the {many if many else 'no'} GPUs there are")
+    return device

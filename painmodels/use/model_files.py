@@ -1,0 +1,150 @@
+"""The two files of an exported model: written whole, and read only if they are what was written, together.
+
+`model.safetensors` holds all tensors; `model.json` describes them (`Description`) and names the SHA-256 of the tensors' file and
+of the description itself. So a description that was edited, tensors of another model and a flipped bit are refused at loading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from dataprep.records import InputError
+from dataprep.storage import Place, write_whole
+from painmodels.use.wheel import needs
+
+FORMAT = 2
+TENSORS, ABOUT, README = "model.safetensors", "model.json", "README.md"
+ONNX_FILES = ("network.onnx", "trunk.onnx", "signals.onnx")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Node(_Part):
+    """One sub-network: `steps` and `inputs` as the pipeline takes them, `names` of its channels."""
+
+    role: str
+    network: str
+    version: int
+    settings: dict[str, Any]
+    steps: tuple[int, int]
+    inputs: list[str]
+    channels: list[int]
+    names: list[str]
+    normalise: Literal["", "trial", "subject", "train"]
+
+
+class Description(_Part):
+    """All that model.json says. An unknown key is refused: it may change what the tensors mean."""
+
+    format: Literal[2]
+    cell: str
+    experiment: str
+    synthetic: bool
+    reader: str
+    clock_hz: float = Field(gt=0, allow_inf_nan=False)
+    n_steps: int = Field(gt=0)
+    classes: list[str] = Field(min_length=2)
+    channels: list[str]
+    faces: dict[str, Any]
+    trunk: dict[str, Any]
+    networks: list[Node] = Field(min_length=1)
+
+
+def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write both files, and README.md for people, into `folder`, made if it is not there.
+
+    ONNX files and wheels of an earlier export there are removed first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ONNX_FILES:
+        (folder / name).unlink(missing_ok=True)
+    for wheel in folder.glob("pain_grid-*.whl"):
+        wheel.unlink()
+    content = save({name: v.contiguous() for name, v in tensors.items()})
+    marks = {"tensors": hashlib.sha256(content).hexdigest(), "description": description_mark(about)}
+    write_whole(folder / TENSORS, content)
+    write_whole(folder / README, readme(about).encode())
+    write_whole(folder / ABOUT, (json.dumps({**about, "sha256": marks}, indent=1) + "\n").encode())
+
+
+def readme(about: Mapping[str, Any]) -> str:
+    """What the folder holds, takes, gives and needs."""
+    inputs = [*about["channels"], *(["a video of the face"] if about["trunk"] else [])]
+    files = [*(['video="v.mp4"'] if about["trunk"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
+    made_up = "Trained on synthetic data: it says nothing about pain.\n\n" if about["synthetic"] else ""
+    return f"""# {about["cell"]}
+
+Research software, not a medical device: no output may guide the care of a person.
+
+{made_up}Takes {", ".join(inputs)}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by window), as in the data set
+{about["reader"]}. Gives the probability of {" and ".join(about["classes"])}, or the reason why there is none.
+
+    import painmodels
+    found = painmodels.load("this folder").predict({", ".join(files)})
+
+Needs Python 3.11 and pain-grid with the extra `predict`, not Ray, MLflow or Optuna; where its wheel is in this folder,
+`pip install './pain_grid-….whl[predict]'`. Written with
+
+    {f"{chr(10)}    ".join(needs())}
+
+`{TENSORS}` holds the tensors, `{ABOUT}` what they mean and the SHA-256 of both.
+"""
+
+
+def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Description and tensors. Raises ValueError that names the file that is absent, changed, damaged or of another format."""
+    path = folder / ABOUT
+    about = read_json(path)
+    if not isinstance(about, dict):
+        raise InputError(f"{path}: found {type(about).__name__}, expected a description of a model")
+    if about.get("format") != FORMAT:
+        raise InputError(f"{path}: found format {about.get('format')!r}, expected {FORMAT}: export the model again")
+    marks = about.pop("sha256", None)
+    if not isinstance(marks, dict) or marks.get("description") != description_mark(about):
+        raise InputError(f"{path}: found a description that was changed after it was written: export the model again")
+    check_description(about, path)
+    try:
+        content = (folder / TENSORS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != marks.get("tensors"):
+            raise InputError(
+                f"{folder / TENSORS}: found tensors that are not those that {ABOUT} was written with: export the model again"
+            )
+        return about, load(content)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder / TENSORS}: cannot be read ({error}), expected a safetensors file") from None
+
+
+def description_mark(about: Mapping[str, Any]) -> str:
+    """The SHA-256 of a description, whatever the order of its keys and the spaces between them."""
+    text = json.dumps({k: v for k, v in about.items() if k != "sha256"}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_description(about: Mapping[str, Any], path: Path | str = ABOUT) -> None:
+    """Raises ValueError that names the first key that is absent, unknown or of another kind."""
+    try:
+        Description.model_validate(dict(about))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        found = "" if first["type"] == "missing" else f", found {str(first['input'])[:60]!r}"
+        raise InputError(f"{path}: {where}: {first['msg']}{found}") from None
+
+
+def read_json(path: Place) -> Any:
+    """The content of a JSON file. Raises ValueError that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error}), expected a JSON file") from None

@@ -1,0 +1,183 @@
+"""A long recording, window after window: the probability of pain over time, and the events above a threshold.
+
+    found = over_time(model, video="v.mp4", signals="x_bio.csv", hop_s=1.0)     # an Estimate every second of the recording
+    for event in events(found, threshold=0.5, window_s=model.window_s): …
+
+Windows are as long as the trials of the training, and end at `window_s`, `window_s + hop_s` … after the start. Each one is judged
+as a recording of that length would be: signals are cut to it before they are filtered and scaled. The face is followed through
+the whole video once; where it is lost, or no frame came, the windows that hold the gap have a reason and no value, and it is
+looked for again. A recording of minutes is meant: 20 MB of features a minute are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataprep import faces
+from dataprep.faces import CHUNK, FaceSettings, load_detector
+from dataprep.records import InputError
+from dataprep.signals.clock import on_clock
+from dataprep.video.decode import Frame, Video, open_video
+from dataprep.video.face_tracking import FaceLostError, Follower
+from painmodels.training.loop import one_thread
+from painmodels.use.arrays import samples_on_clock, window_samples
+from painmodels.use.judgeable import NoEstimate
+from painmodels.use.predictions import Estimate
+from painmodels.use.predictor import File, Predictor
+
+
+@dataclass(frozen=True)
+class Event:
+    """Windows in a row whose `p_pain` is above a threshold.
+
+    It lasts from the start of the first of them, `start_s`, to the end of the last, `end_s`; the window with the highest value,
+    `peak_p_pain`, ends at `peak_s`.
+    """
+
+    start_s: float
+    end_s: float
+    windows: int
+    peak_p_pain: float
+    peak_s: float
+
+
+def over_time(
+    model: Predictor,
+    *,
+    video: File | None = None,
+    signals: File | None = None,
+    hop_s: float = 1.0,
+    show: Callable[[float, np.ndarray], None] = lambda time_s, crop: None,
+) -> list[Estimate]:
+    """An estimate for every window of a recording, in order; `hop_s` is brought to whole steps of the clock.
+
+    `show` is called with time and crop about once a second. An input that ends before another leaves a reason. Raises
+    RecordingError for a bad file, InputError where one lacks and for a recording that ends before the first window does.
+    """
+    model.check_given(video=video is not None, signals=signals is not None)
+    if not hop_s > 0:
+        raise InputError(f"hop_s: found {hop_s}, expected seconds, more than 0")
+    hop = max(1, round(hop_s * model.clock_hz))
+    window = (model.clock_hz, model.n_steps)
+    with one_thread():
+        read = model.native_signals(signals) if model.uses_signals and signals is not None else {}
+        lacking = [c for c in model.channels if c not in read]
+        if lacking:
+            raise InputError(f"{signals}: found channels {', '.join(read)}, expected {', '.join(lacking)} among them")
+        features_TF, seen_T = features(model, video, show=show) if model.uses_video and video is not None else (None, None)
+        ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.channels}
+        if seen_T is not None:
+            ends_s["the video"] = len(seen_T) / model.clock_hz
+        spatial = [None if features_TF is None else m.spatial(features_TF) for m in model.members]
+        out = []
+        for end in range(model.n_steps, int(max(ends_s.values()) * model.clock_hz + 1e-6) + 2, hop):
+            time_s = end / model.clock_hz
+            ended = [(name, end_s) for name, end_s in ends_s.items() if end_s < time_s - 1 / model.clock_hz - 1e-6]
+            if len(ended) == len(ends_s):
+                break
+            if ended:
+                out.append(Estimate(time_s, None, f"{ended[0][0]} ended at {ended[0][1]:.2f} s"))
+                continue
+            part = slice(end - model.n_steps, end)
+            try:
+                columns = []
+                for c in model.channels:
+                    values, rate_hz = read[c]
+                    first, last = window_samples(end, rate_hz=rate_hz, window=window)
+                    steps = model.signal_steps
+                    columns.append(
+                        samples_on_clock(values[first:last], channel=c, rate_hz=rate_hz, window=window, steps=steps)
+                    )
+                parts = [None if x is None else (x[0][part], x[1][part]) for x in spatial]
+                found = model.of_steps(
+                    parts, None if seen_T is None else seen_T[part], np.stack(columns, axis=1) if columns else None
+                )
+                out.append(Estimate(time_s, found))
+            except NoEstimate as reason:
+                out.append(Estimate(time_s, None, str(reason)))
+    if not out:
+        ended_s = max(ends_s.values())
+        raise InputError(f"the recording ended at {ended_s:.2f} s, before the first window of {model.window_s:.2f} s")
+    return out
+
+
+def features(
+    model: Predictor, video: File, *, show: Callable[[float, np.ndarray], None] = lambda time_s, crop: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trunk features of all steps of a video, float16 (T, F), 0 where there is no face; and where there is one, (T,) bool.
+
+    After the last frame one more step holds it, as `predict` does with the one frame that may be missing.
+    """
+    assert model.trunk is not None
+    found: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+    seen: list[bool] = []
+
+    def release() -> None:
+        if waiting:
+            found.append(model.trunk(np.stack(waiting), model.device))  # type: ignore[misc]
+            waiting.clear()
+
+    opened = open_video(str(video), decoder=model.face_settings.decoder, stream=model.face_settings.stream)
+    for crop in crops_over_time(opened, model.face_settings, clock_hz=model.clock_hz):
+        seen.append(crop is not None)
+        if crop is not None:
+            waiting.append(crop)
+            if len(seen) % round(model.clock_hz) == 1:
+                show((len(seen) - 1) / model.clock_hz, crop)
+        if len(waiting) == CHUNK:
+            release()
+    release()
+    seen_T = np.array([*seen, False])
+    features_TF = np.zeros((len(seen_T), model.trunk.feature_size), np.float16)
+    if found:
+        features_TF[seen_T] = np.concatenate(found)
+    if seen and seen[-1]:
+        features_TF[-1] = features_TF[-2]
+    return features_TF, seen_T
+
+
+def crops_over_time(video: Video, settings: FaceSettings, *, clock_hz: float) -> Iterator[np.ndarray | None]:
+    """The face of every step, (227, 227, 3) uint8 RGB, or None where it is lost, or no frame came, for too long."""
+    steps = on_clock(video, clock_hz=clock_hz)
+    taken = given = 0
+    ended = False
+
+    def until_gap() -> Iterator[Frame]:
+        nonlocal taken, ended
+        for frame in steps:
+            taken += 1
+            if frame is None:
+                return
+            yield frame
+        ended = True
+
+    while not ended:
+        follower = Follower(load_detector(settings), settings, rate_hz=clock_hz, name=str(video.path))
+        try:
+            for frame, box_4 in follower.run(until_gap()):
+                given += 1
+                yield faces.crop(frame, box_4, settings)
+        except FaceLostError:
+            pass
+        for _ in range(taken - given):  # the steps of a lost face, and the one without a frame that ended the run
+            yield None
+        given = taken
+
+
+def events(estimates: Sequence[Estimate], *, threshold: float, window_s: float) -> list[Event]:
+    """The events above a threshold, in order; a window without an estimate ends one."""
+    out: list[Event] = []
+    run: list[tuple[float, float]] = []
+    for estimate in [*estimates, Estimate(0.0, None)]:
+        p = estimate.p_pain
+        if p is not None and p > threshold:
+            run.append((estimate.time_s, p))
+        elif run:
+            peak_s, peak = max(run, key=lambda x: x[1])
+            out.append(Event(run[0][0] - window_s, run[-1][0], len(run), peak, peak_s))
+            run = []
+    return out

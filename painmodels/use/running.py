@@ -1,0 +1,225 @@
+"""A trained row on running input: frames and samples are fed as they come, a probability comes every second.
+
+    stream = Stream(load(folder), rates_hz={"eda": 512.0})
+    for estimate in stream.frame(rgb_YXC, at_s=…): …          # frames with their times, at any rate
+    for estimate in stream.samples({"eda": values}): …
+
+An estimate is about the last `n_steps` of the clock (5.5 s), so the first one comes after that time. Nothing looks ahead: the
+face is found from past frames alone, its box held between detections; signals are scaled over the window that ends now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dataprep import faces
+from dataprep.records import InputError
+from dataprep.signals.clock import FrameClock
+from dataprep.signals.files import n_samples
+from dataprep.video.decode import Frame
+from painmodels.training.loop import one_thread
+from painmodels.use.arrays import check_rate, check_rgb, samples_on_clock, window_samples
+from painmodels.use.judgeable import NoEstimate
+from painmodels.use.live_face import LiveFace
+from painmodels.use.model import Model
+from painmodels.use.predictions import Estimate
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The spatial network's probabilities (K,) and features (H,) of a step; whether a face was seen, and a frame came."""
+
+    p: torch.Tensor
+    h: torch.Tensor
+    seen: bool
+    came: bool
+
+
+class Stream:
+    """A model with the recent past of its inputs. `rates_hz`: samples a second of each channel the model uses.
+
+    An input that is behind the others is waited for until they are `wait_s` ahead of it (default: the length of a window); then
+    estimates come without a value and with the reason, until it has caught up. So what is kept is bounded.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        rates_hz: Mapping[str, float] | None = None,
+        every_s: float = 1.0,
+        wait_s: float | None = None,
+    ) -> None:
+        self.model, self.rates_hz = model, dict(rates_hz or {})
+        self.channels = model.channels
+        missing = [c for c in self.channels if c not in self.rates_hz]
+        if missing:
+            raise InputError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
+        for channel, rate_hz in self.rates_hz.items():
+            check_rate(rate_hz, channel=channel, clock_hz=model.clock_hz)
+        self.wait_s = model.n_steps / model.clock_hz if wait_s is None else wait_s
+        if not (every_s > 0 and self.wait_s >= 0):
+            raise InputError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
+        self.every = max(1, round(every_s * model.clock_hz))
+        self.end = model.n_steps  # the step before which the next estimate's window ends
+        self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
+        self.frame_clock = FrameClock(model.clock_hz)
+        self.last: tuple[Frame, _Step] | None = None
+        self.steps: list[_Step] = []  # from step `first` on
+        self.first = 0
+        self.values = {c: np.empty(0) for c in self.channels}
+        self.dropped = dict.fromkeys(self.channels, 0)  # samples before the first one kept
+
+    def frame(self, rgb_YXC: np.ndarray, *, at_s: float | None = None) -> list[Estimate]:
+        """The next frame, (height, width, 3) uint8 RGB; gives the estimates that are due now.
+
+        `at_s` is its time since the start, for a source of another rate than the clock's, or one that may lose frames: steps
+        show the frame that is on screen then. Without it every frame is a step.
+        """
+        check_rgb(rgb_YXC)
+        return self.picture(Frame(0.0, (rgb_YXC,), None), at_s=at_s)
+
+    def picture(self, frame: Frame | None, *, at_s: float | None = None) -> list[Estimate]:
+        """The same for a frame as `dataprep.video` decodes it; None is a step without one."""
+        if self.face is None:
+            raise InputError(f"{self.model.about['cell']} uses no video: found a frame, expected samples alone")
+        if at_s is None or frame is None:
+            self.steps.append(self._step(frame))
+        else:
+            self.steps += [self._step(due) for due in self.frame_clock(frame, at_s)]
+        return self._due()
+
+    def rest(self) -> list[Estimate]:
+        """At the end of a source that gave times: the estimates of the steps for which its last frame is on screen."""
+        self.steps += [self._step(due) for due in self.frame_clock.rest()]
+        return self._due()
+
+    def _step(self, frame: Frame | None) -> _Step:
+        """What the spatial network gives for the frame of a step; one that is held is not looked at again."""
+        assert self.model.trunk is not None
+        assert self.face is not None
+        if self.last is not None and frame is self.last[0]:
+            return self.last[1]
+        box_4, seen = (None, False) if frame is None else self.face(frame)
+        with one_thread():
+            if frame is None or box_4 is None:
+                features = np.zeros((1, self.model.trunk.feature_size), np.float16)
+            else:
+                crop = faces.crop(frame, box_4, self.model.face_settings)
+                features = self.model.trunk(crop[None], self.model.device)
+            # FC-7 now, a frame at a time: the estimate of a second is left with the recurrent part
+            p, h = self.model.spatial(features)
+        step = _Step(p[0], h[0], seen, frame is not None)
+        if frame is not None:
+            self.last = frame, step
+        return step
+
+    def samples(self, values: Mapping[str, np.ndarray], *, at_s: float | None = None) -> list[Estimate]:
+        """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due.
+
+        `at_s` is the time of their first sample since the start, for a source that may lose some: what is missing before it is
+        unknown, and windows that hold it have no estimate. Without it samples follow those before without a gap.
+        """
+        for channel, given in values.items():
+            if channel not in self.values:
+                raise InputError(
+                    f"samples: found channel {channel!r}, expected some of {', '.join(self.channels) or 'none'}"
+                )
+            new = np.asarray(given, dtype=np.float64)
+            if new.ndim != 1:
+                raise InputError(f"samples: channel {channel}: found shape {new.shape}, expected one row of values")
+            if at_s is not None:
+                self._skip_to(channel, at_s)
+            self.values[channel] = np.concatenate([self.values[channel], new])
+        return self._due()
+
+    def _skip_to(self, channel: str, at_s: float) -> None:
+        """Unknown values up to the sample at this time."""
+        rate_hz, kept = self.rates_hz[channel], self.values[channel]
+        arrived = self.dropped[channel] + len(kept)
+        gap = round(at_s * rate_hz) - arrived if np.isfinite(at_s) else -2
+        if gap < -1:
+            last_s = arrived / rate_hz
+            raise InputError(
+                f"samples: channel {channel}: found at_s = {at_s}, expected {last_s:.3f} or later: time goes on"
+            )
+        most = n_samples(rate_hz=rate_hz, clock_hz=self.model.clock_hz, n_steps=self.model.n_steps)
+        if gap > most:  # no window reaches further back
+            self.dropped[channel] += len(kept) + gap - most
+            kept, gap = np.empty(0), most
+        self.values[channel] = np.concatenate([kept, np.full(max(0, gap), np.nan)])
+
+    def _due(self) -> list[Estimate]:
+        out: list[Estimate] = []
+        while True:
+            behind = self._behind()
+            if behind and self.ahead_s() - self.end / self.model.clock_hz <= self.wait_s:
+                return out
+            time_s = self.end / self.model.clock_hz
+            out.append(Estimate(time_s, None, behind) if behind else self._estimate(time_s))
+            self.end += self.every
+            self._forget()
+
+    def _wanted(self, channel: str) -> tuple[int, int]:
+        """First and one-past-last sample of the window, counted from the start of the stream."""
+        model = self.model
+        return window_samples(self.end, rate_hz=self.rates_hz[channel], window=(model.clock_hz, model.n_steps))
+
+    def _arrived(self, channel: str) -> int:
+        return self.dropped[channel] + len(self.values[channel])
+
+    def _behind(self) -> str:
+        """The input whose part of the window is not there yet, in words; empty if all of it is."""
+        if self.model.trunk is not None and self.first + len(self.steps) < self.end:
+            return f"no frame came after {(self.first + len(self.steps)) / self.model.clock_hz:.2f} s"
+        for c in self.channels:
+            if self._arrived(c) < self._wanted(c)[1]:
+                return f"channel {c}: no sample came after {self._arrived(c) / self.rates_hz[c]:.2f} s"
+        return ""
+
+    def ahead_s(self) -> float:
+        """How far the input that is furthest has come, in s since the start."""
+        come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
+        if self.model.trunk is not None:
+            come_s.append((self.first + len(self.steps)) / self.model.clock_hz)
+        return max(come_s)
+
+    def _estimate(self, time_s: float) -> Estimate:
+        model = self.model
+        spatial = seen_T = signals_TC = None
+        window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
+        if model.trunk is not None:
+            seen_T = np.array([step.seen for step in window])
+            spatial = torch.stack([step.p for step in window]), torch.stack([step.h for step in window])
+        try:
+            if self.channels:
+                signals_TC = np.stack([self._on_clock(c) for c in self.channels], axis=1)
+            with one_thread():
+                return Estimate(time_s, model.of_steps([spatial], seen_T, signals_TC))
+        except NoEstimate as reason:
+            lost = sum(not step.came for step in window)
+            told = f"; no frame came for {lost / model.clock_hz:.2f} s of the window" if lost else ""
+            return Estimate(time_s, None, f"{reason}{told}")
+
+    def _on_clock(self, channel: str) -> np.ndarray:
+        """The window of a channel, (n_steps,). Raises NoEstimate for values that cannot be judged."""
+        model = self.model
+        first, last = (i - self.dropped[channel] for i in self._wanted(channel))
+        rate_hz, window = self.rates_hz[channel], (model.clock_hz, model.n_steps)
+        values = self.values[channel][first:last]
+        return samples_on_clock(values, channel=channel, rate_hz=rate_hz, window=window, steps=model.signal_steps)
+
+    def _forget(self) -> None:
+        """Drop what no later window reaches."""
+        old = min(self.end - self.model.n_steps - self.first, len(self.steps))
+        if old > 0:
+            del self.steps[:old]
+            self.first += old
+        for c in self.channels:
+            old = min(max(0, self._wanted(c)[0] - self.dropped[c]), len(self.values[c]))
+            self.values[c] = self.values[c][old:]
+            self.dropped[c] += old
