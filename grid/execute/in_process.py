@@ -17,11 +17,12 @@ from dataprep.faults import RECORDING, Failure, failure
 from dataprep.records import Defect
 from grid.execute.scheduler import Item, Worklist
 from grid.experiment.config_tables import Execution
+from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
 from grid.work.attempts import alone, tried
 from grid.work.fit_predict import Blocks, Runner, StoreBlocks
-from grid.work.prepare import SignalsBlock, SignalsJob, VideoJob, put_aside, run_signals, run_video
+from grid.work.prepare import SignalsBlock, put_aside, run_signals, run_video
 from grid.work.search_trial import search_trial
 
 Tick = Callable[..., None]

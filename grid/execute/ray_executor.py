@@ -38,13 +38,14 @@ from grid.execute.ray_preparer import Preparer, log_of
 from grid.execute.ray_tune import run_work
 from grid.execute.scheduler import Worklist
 from grid.experiment.config_tables import Execution
+from grid.plan.preparation import SignalsJob, VideoJob
 from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.attempts import alone, tried
 from grid.work.fit_predict import Blocks, read_tracks
 from grid.work.limits import death, hung, time_limit
-from grid.work.prepare import SignalsJob, VideoJob, run_signals
+from grid.work.prepare import run_signals
 
 ASK_AHEAD = 1000
 """How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""

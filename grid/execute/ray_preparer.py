@@ -13,10 +13,11 @@ import ray
 
 from dataprep.faults import Failure, failure
 from dataprep.video.retinaface import adopt_weights
+from grid.plan.preparation import TrunkSpec, VideoJob
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.limits import time_limit
-from grid.work.prepare import TrunkSpec, VideoJob, run_video
+from grid.work.prepare import run_video
 from painmodels.trunks.trunk import Shared
 
 

@@ -9,8 +9,6 @@ goes on from its trials: the sampler draws each trial's numbers from (search, tr
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,18 +22,12 @@ from grid.experiment.search_spaces import distributions
 from grid.plan.specs import Search
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
+from grid.work.search_trial import RUNGS
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns where a parameter is drawn independently, as intended
 
-RUNGS = 3
-"""Reports of a trial: at halving^-2, halving^-1 and all of its epochs."""
 STARTUP_TRIALS = 5
 """Drawn at random (the first is the experiment's own) before the model of the sampler is used."""
-
-
-def rung_epochs(epochs: int, halving: int) -> list[int]:
-    """After how many epochs a trial of that many reports, the last being all."""
-    return sorted({max(1, math.ceil(epochs / halving**k)) for k in range(RUNGS)})
 
 
 class NumberedTPE(optuna.samplers.BaseSampler):
@@ -195,9 +187,3 @@ class SearchState:
             "seconds": round(sum(r["seconds"] for t in self.trials.values() for r in t["reports"]), 3),
         }
         self.store.write(self.search.stage, {}, facts)
-
-
-def configured(search: Search, params: dict[str, Any]) -> tuple[Any, str]:
-    """Settings and normalisation of a trial."""
-    settings = replace(search.settings, **{k: v for k, v in params.items() if k != "normalise"})
-    return settings, params.get("normalise", search.normalise)

@@ -18,10 +18,10 @@ from dataprep.storage import Place
 from grid.experiment.cells import SIGNALS, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
+from grid.plan import preparation
 from grid.plan.specs import Inputs
 from grid.store.content_hashes import fingerprints
 from grid.store.identity import digest
-from grid.work import prepare
 from painmodels.weights import WeightsMissing
 
 
@@ -42,9 +42,9 @@ class Survey:
     classes: tuple[int, ...]
     defects: list[Defect] = field(default_factory=list)
     excluded: list[Defect] = field(default_factory=list)
-    videos: list[prepare.VideoJob] = field(default_factory=list)
-    signals: list[prepare.SignalsJob] = field(default_factory=list)
-    trunk: prepare.TrunkSpec | None = None
+    videos: list[preparation.VideoJob] = field(default_factory=list)
+    signals: list[preparation.SignalsJob] = field(default_factory=list)
+    trunk: preparation.TrunkSpec | None = None
     missing: str = ""
 
     @property
@@ -118,20 +118,20 @@ def survey(
     out = Survey(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
-            out.trunk = prepare.TrunkSpec.of(experiment)
+            out.trunk = preparation.TrunkSpec.of(experiment)
         except WeightsMissing as error:
             if not plan_only:
                 raise
-            out.trunk, out.missing = prepare.TrunkSpec.unknown(experiment), str(error)
+            out.trunk, out.missing = preparation.TrunkSpec.unknown(experiment), str(error)
         settings = experiment.face_settings
         with_video = [(t, marks[t.video]) for t in chosen if t.video in marks]
-        out.videos = [prepare.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]
+        out.videos = [preparation.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]
     if "signals" in parts:
         by_subject: dict[str, list[Trial]] = defaultdict(list)
         for t in chosen:
             if t.signals in marks:
                 by_subject[t.subject].append(t)
-        out.signals = [prepare.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
+        out.signals = [preparation.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
     return out
 
 

@@ -26,6 +26,7 @@ from grid.monitor.progress import Display
 from grid.plan.disk import needed, require
 from grid.plan.inventory import Survey
 from grid.plan.planner import Planner
+from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Plan
 from grid.results import files, provenance
 from grid.results.unchanged import mark_of, note, unchanged
@@ -36,7 +37,7 @@ from grid.store.identity import Stage
 from grid.store.leases import leased, sweep
 from grid.store.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.work import odd_recordings
-from grid.work.prepare import SignalsJob, VideoJob, known_defects
+from grid.work.prepare import known_defects
 from painmodels.trunks.trunk import head_start
 
 

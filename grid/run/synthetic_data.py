@@ -13,8 +13,8 @@ from dataprep.synthetic.dataset import write_layout, write_synthetic
 from grid.experiment.cells import row
 from grid.experiment.config import Experiment
 from grid.monitor.progress import Display
+from grid.plan.preparation import TrunkSpec
 from grid.store.identity import digest
-from grid.work.prepare import TrunkSpec
 
 
 def synthetic_data(experiment: Experiment, out: Path, rows: tuple[str, ...], *, plan: bool) -> Path:

@@ -15,8 +15,9 @@ from typing import Any
 
 from dataprep.faults import MACHINE, RECORDING, Failure, failure
 from dataprep.video.retinaface import adopt_weights
+from grid.plan.preparation import VideoJob
 from grid.store.artefacts import Store
-from grid.work.prepare import VideoJob, run_video
+from grid.work.prepare import run_video
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 PAUSE_S = 0.2

@@ -14,7 +14,7 @@ from grid.store.artefacts import Store
 from grid.store.identity import Stage
 
 if TYPE_CHECKING:
-    from grid.work.prepare import SignalsJob, VideoJob
+    from grid.plan.preparation import SignalsJob, VideoJob
 
 ODD_VERSION = 1  # raise when the same track may be odd in another way
 

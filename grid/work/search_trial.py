@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,16 @@ TIE_BREAK = 1e-4
 """Weight of the log-likelihood beside a search's score: it orders configurations that are right equally often."""
 
 
+RUNGS = 3
+"""Reports of a trial: at halving^-2, halving^-1 and all of its epochs."""
+
+
 def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields a report a rung: mean inner-validation score after a part of the epochs, and at last after all of them.
 
     A report has rung (1, 2, …), epochs, score (higher is better), rank (the score, ties broken), inner (a score per inner
     fold), seconds and last. Fits keep checkpoints: a trial that was killed goes on from its last rung.
     """
-    from grid.execute.search import configured, rung_epochs
-
     settings, normalise = configured(job, dict(trial["params"]))
     network = registry.network(job.role, job.network)
     drafts = runner.store.root / ".checkpoints"
@@ -104,3 +107,14 @@ def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, f
     y = np.repeat(labels_N, len(p_NC) // len(labels_N))
     accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
     return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))
+
+
+def rung_epochs(epochs: int, halving: int) -> list[int]:
+    """After how many epochs a trial of that many reports, the last being all."""
+    return sorted({max(1, math.ceil(epochs / halving**k)) for k in range(RUNGS)})
+
+
+def configured(search: Search, params: dict[str, Any]) -> tuple[Any, str]:
+    """Settings and normalisation of a trial."""
+    settings = replace(search.settings, **{k: v for k, v in params.items() if k != "normalise"})
+    return settings, params.get("normalise", search.normalise)

@@ -79,16 +79,16 @@ def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[st
     from dataprep.datasets.biovid import DATASET
     from grid.execute.ray_executor import Cluster
     from grid.experiment import config
+    from grid.plan import preparation
     from grid.store.artefacts import Store
     from grid.store.content_hashes import fingerprints
-    from grid.work import prepare
 
     os.environ["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": actors})
     experiment = config.load("paper", trunk={"name": trunk, "random": True, "weights": ""})
-    spec = prepare.TrunkSpec.of(experiment)
+    spec = preparation.TrunkSpec.of(experiment)
     marks = fingerprints([str(c) for c in clips], folder / "fingerprints.json")
     jobs = [
-        prepare.video_job(
+        preparation.video_job(
             Trial(c.stem, "s", 0, "BL1", str(c)),
             f"{marks[str(c)]}-{n}",
             settings=experiment.face_settings,

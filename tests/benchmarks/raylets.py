@@ -64,20 +64,20 @@ def measure(clip: Path, folder: Path, n_clips: int, trunk: str) -> dict[str, Any
     from grid.execute.ray_executor import Cluster
     from grid.execute.ray_preparer import Preparer
     from grid.experiment import config
+    from grid.plan import preparation
     from grid.store.artefacts import Store
     from grid.store.content_hashes import fingerprints
-    from grid.work import prepare
 
     experiment = config.load("paper", trunk={"name": trunk, "random": True, "weights": ""})
-    spec = prepare.TrunkSpec.of(experiment)
+    spec = preparation.TrunkSpec.of(experiment)
     clips = [Path(shutil.copy(clip, folder / f"clip{n}{clip.suffix}")) for n in range(n_clips)]
     marks = fingerprints([str(c) for c in clips], folder / "fingerprints.json")
     store = Store(folder / "store")
 
-    def jobs(number: int) -> list[prepare.VideoJob]:
+    def jobs(number: int) -> list[preparation.VideoJob]:
         options: dict[str, Any] = {"settings": experiment.face_settings, "trunk": spec, "dataset": DATASET}
         return [
-            prepare.video_job(Trial(c.stem, "s", 0, "BL1", str(c)), f"{marks[str(c)]}-{number}-{i}", **options)
+            preparation.video_job(Trial(c.stem, "s", 0, "BL1", str(c)), f"{marks[str(c)]}-{number}-{i}", **options)
             for i, c in enumerate(clips)
         ]
 

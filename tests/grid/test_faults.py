@@ -20,10 +20,10 @@ from dataprep.records import InputError, RecordingError
 from grid.execute import in_process
 from grid.experiment.config import ConfigError, load
 from grid.launch import main
+from grid.plan.preparation import TrunkSpec, video_job
 from grid.store.artefacts import Store
 from grid.work import attempts, prepare
 from grid.work.attempts import alone
-from grid.work.prepare import TrunkSpec, video_job
 from painmodels.training.loop import DivergedError
 from painmodels.trunks.trunk import load_trunk
 

@@ -18,9 +18,10 @@ from dataprep.records import Trial
 from grid.experiment.config import load
 from grid.experiment.config_tables import Execution
 from grid.plan.inventory import survey
+from grid.plan.preparation import TrunkSpec, VideoJob
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.work.prepare import TrunkSpec, VideoJob, run_video
+from grid.work.prepare import run_video
 from painmodels.trunks.trunk import Shared
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
