@@ -7,8 +7,9 @@
     reader | python -m painmodels.stream --model FOLDER --signals - --rate eda=512
 
 What each name means is in `sources`, how estimates are made in `running`. Signals are scaled over the window that ends now, as a
-recording of that length would be. With --compare, for files, the value of the same window by `painmodels.use.over_time` is beside
-it: the face is followed with what comes after, so values differ by a little where the row uses video, and by nothing else.
+recording of that length would be. A row that uses video gives an estimate up to 0.84 s after the window's end, because a face
+is followed between two detections (0.5 s more while it is lost), and so the very value that the recording gives as a
+file: with --compare, for files, the value of the same window by `painmodels.use.over_time` is beside it.
 Research software, not a medical device.
 Exit codes: 0 done, 2 bad input, 130 interrupted.
 """
@@ -42,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Gives 0, or 2 after printing what is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m painmodels.stream",
-        description="Running input, or a recording as if it ran, from the past alone. No output may guide anybody's care.",
-        epilog="Signals are scaled over the window that ends now, as a recording of that length would be.",
+        description="Running input, or a recording as if it ran. No output may guide anybody's care.",
+        epilog="Signals are scaled over the window that ends now, as a recording of that length would be. With video an estimate "
+        "comes up to 0.84 s after its window's end (0.5 s more while the face is lost): a face is followed between detections.",
     )
     parser.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a model written by painmodels.export")
     parser.add_argument("--video", metavar="SOURCE", help="a file, camera, camera:1, rtsp://…, or - for the standard input")
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", action="append", default=[], metavar="CHANNEL=HZ", help="of the standard input")
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between estimates (default 1)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
-    parser.add_argument("--compare", action="store_true", help="for files: beside each value the one with hindsight")
+    parser.add_argument("--compare", action="store_true", help="for files: beside each value that of the file")
     parser.add_argument("--json", action="store_true", help="a JSON object a line: time_s, p_pain (or null), reason")
     options = parser.parse_args(arguments)
     return guarded(lambda: _command(options))
@@ -79,7 +81,7 @@ def _command(options: argparse.Namespace) -> int:
             offline = {round(e.time_s, 3): e for e in found}
         estimates = replay(model, video=files.get("video"), signals=files.get("signals"), every_s=options.every)
     if not options.json:
-        print(f"{'time':>10}  p_pain" + ("  with hindsight" if options.compare else ""), flush=True)
+        print(f"{'time':>10}  p_pain" + ("  as a file" if options.compare else ""), flush=True)
     for estimate in estimates:
         beside = offline.get(round(estimate.time_s, 3), Estimate(0.0, None, "none")) if options.compare else None
         print(told(estimate, as_json=options.json, beside=beside), flush=True)
@@ -93,7 +95,7 @@ def told(estimate: Estimate, *, as_json: bool, beside: Estimate | None = None) -
         said: dict[str, float | str | None] = {"time_s": round(estimate.time_s, 3)}
         said |= {"p_pain": None if p is None else round(p, 6), "reason": estimate.reason}
         if beside is not None:
-            said["p_pain_with_hindsight"] = None if beside.p_pain is None else round(beside.p_pain, 6)
+            said["p_pain_as_file"] = None if beside.p_pain is None else round(beside.p_pain, 6)
         return json.dumps(said, allow_nan=False)
     line = f"{estimate.time_s:8.2f} s  " + (f"no estimate: {estimate.reason}" if p is None else f"{p:.3f}")
     if beside is not None and p is not None:
@@ -127,7 +129,8 @@ def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: f
                 found += stream.picture(next(frames))
             except StopIteration:
                 ended = True
-        if ended and k >= n_pieces:
+                found += stream.rest()
+        if ended and k >= n_pieces and not found:
             break
         for channel in channels:
             values, rate_hz = read[channel]

@@ -18,11 +18,11 @@ from dataprep.records import InputError, RecordingError
 from dataprep.storage import Place, Remote, fetched, place
 from dataprep.video.decoders import DECODERS, Source, blamed
 from dataprep.video.frames import Box, Frame
-from dataprep.video.streams import opened
+from dataprep.video.streams import opened, with_aperture
 
 __all__ = ["DECODERS", "VERSION", "Box", "Frame", "Video", "open_video", "steps"]
 
-VERSION = 3  # raise when the same file may give other frames or other window pixels
+VERSION = 4  # raise when the same file may give other frames or other window pixels
 RATE_TOLERANCE = 0.02
 LEAST_RATE = 0.4  # of a video, in parts of the clock's: below, a frame would be held for over two and a half steps
 COMPLETE_SHARE = 0.9  # of the promised frames and of the promised length: a file with less of both was cut off
@@ -63,7 +63,7 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) ->
         return av.open(source, "r")
 
     try:
-        file = opened(path, container, wanted=stream)
+        file = with_aperture(opened(path, container, wanted=stream), source)
     except av.FFmpegError as error:
         raise blamed(error, f"{path}: cannot be opened ({error}); expected a video") from None
     return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)

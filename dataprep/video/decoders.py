@@ -36,6 +36,8 @@ class _View:
     def __init__(self, path: Place, opened: Opened) -> None:
         self.path = path
         self.container_aspect = opened.aspect
+        self.aperture = opened.aperture
+        self.stored = (opened.stream.codec_context.width, opened.stream.codec_context.height)
         self.context = opened.stream.codec_context
         self.codec_aspect = self.context.sample_aspect_ratio or Fraction(1)
         self.size: tuple[int, int] | None = None
@@ -46,10 +48,17 @@ class _View:
         matrix = picture.side_data.get("DISPLAYMATRIX")
         try:
             orientation = UPRIGHT if matrix is None else of_matrix(_numbers(matrix))
-            size = shown_size((picture.width, picture.height), self.container_aspect, orientation)
+            stored = (picture.width, picture.height)
+            if self.aperture:
+                if stored != self.stored:
+                    raise ValueError(
+                        f"a picture of {stored[0]}x{stored[1]} under a crop of {self.stored[0]}x{self.stored[1]}"
+                    )
+                stored = self.aperture.size(stored)
+            size = shown_size(stored, self.container_aspect, orientation)
         except ValueError as error:
             raise RecordingError(
-                f"{self.path}: frame {n}: found {error}, expected quarter turns and mirrors of real pixels"
+                f"{self.path}: frame {n}: found {error}, expected quarter turns, mirrors and crops of real pixels"
             ) from None
         aspect = self.context.sample_aspect_ratio or Fraction(1)
         self.size = self.size or size
@@ -107,6 +116,8 @@ def _of_picture(path: Place, picture: av.VideoFrame, n: int, view: _View, time_s
         raise RecordingError(
             f"{path}: frame {n}: found {error}, expected BT.601, BT.709 or BT.2020 of standard range"
         ) from None
+    if view.aperture:
+        planes = tuple(view.aperture.of(plane, (picture.width, picture.height)) for plane in planes)
     shown = tuple(orientation.of(plane) for plane in planes)
     return Frame(time_s, shown, to_rgb, size, picture.interlaced_frame)
 
@@ -134,6 +145,8 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
 def _misread(opened: Opened) -> str | None:
     """What decord would read wrongly without an error, or not at all, or None."""
     container, stream = opened.container, opened.stream
+    if opened.aperture:
+        return "a picture of which the container shows a part (a clean aperture or crop)"
     if container.format.name in ("mpeg", "mpegts", "ivf"):
         # It drops the first group of pictures and repeats the last frame instead.
         return f"{container.format.name.upper()}, a stream without an index"

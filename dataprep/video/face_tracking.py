@@ -19,9 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataprep.records import InputError, RecordingError
+from dataprep.records import RecordingError
 from dataprep.video.decode import Box, Frame
+from dataprep.video.face_settings import FaceSettings
 from dataprep.video.retinaface import Detector, Face, overlap
+
+__all__ = ["VERSION", "FaceLostError", "FaceSettings", "FaceTrack", "Follower"]
 
 PATCH_PX = 24  # what is inside a box is compared at this size: sees a shift of a twentieth, not a smile
 
@@ -30,50 +33,6 @@ VERSION = 3  # raise when the same frames may give another track
 
 class FaceLostError(RecordingError):
     """A sound recording in which no face can be followed from end to end."""
-
-
-@dataclass(frozen=True)
-class FaceSettings:
-    """All that decides how crops look: identity, so scalars only. Lengths in s are brought to whole frames.
-
-    decoder, detector   names in dataprep.video.decode.DECODERS and dataprep.video.retinaface.DETECTORS
-    stream              index of the stream that is followed in files that hold several videos (-1: such files are refused)
-    size                crops are size x size pixels
-    crop                "square": the longer side of the box both ways; "box": the box as it is, stretched to a square
-    margin              part of the side added on every side of the box
-    work_px             short side of the shrunk whole picture (doubled if no face is found)
-    near_px, near       side of the window around a known box, in pixels, and as a multiple of the box's longer side
-    key_s, look_s       time between key frames; between counts of all faces
-    min_overlap         overlap of the boxes of two key frames below which the frame between becomes one too
-    max_shift           likewise, movement inside the box between, in parts of its side, above which (see `_shift`)
-    smooth_s            half width of the smoothing window
-    max_gap_s           longest time without a face that is bridged
-    min_score           detector score below which there is no face
-    """
-
-    detector: str = "retinaface-mobile"
-    decoder: str = "pyav"
-    stream: int = -1
-    crop: str = "square"
-    margin: float = 0.1
-    work_px: int = 160
-    near_px: int = 208
-    near: float = 2.0
-    key_s: float = 0.8
-    look_s: float = 2.0
-    min_overlap: float = 0.2
-    max_shift: float = 0.027
-    smooth_s: float = 0.04
-    max_gap_s: float = 0.5
-    min_score: float = 0.6
-
-    def __post_init__(self) -> None:
-        if self.crop not in ("square", "box"):
-            raise InputError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
-        if self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
-            raise InputError("work_px, near_px, near, margin: expected at least 32, 32, 1 and 0")
-        if min(self.key_s, self.look_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
-            raise InputError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
 
 
 @dataclass(frozen=True)
@@ -100,35 +59,52 @@ class FaceTrack:
 
 
 class Follower:
-    """Follows the face through one recording. `track()` is complete once `run` has been read to its end."""
+    """Follows the face through one recording. `track()` is complete once `run` has been read to its end.
 
-    def __init__(self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str) -> None:
+    Frames may also be pushed as they come, with `end` after the last. A frame comes back with its box when the key frame after
+    it has come: `key_s` and `smooth_s` later at most, and `max_gap_s` more while the face is lost. `forgets`: nothing is kept
+    that is not needed to go on, and there is no `track()`.
+    """
+
+    def __init__(
+        self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str, forgets: bool = False
+    ) -> None:
         self._detect, self._settings, self._rate_hz, self._name = detect, settings, rate_hz, name
+        self._forgets = forgets
         self._frames: dict[int, Frame] = {}
         self._faces: dict[int, Face | None] = {}  # key frames: what was found there
         self._counts: dict[int, int] = {}  # frames of which the whole picture was searched: faces seen
         self._states: list[np.ndarray] = []
         self._size = (0, 0)
         self._n_frames, self._time_s = 0, -1.0
+        self._taken = self._given = 0
+        self._last_key: int | None = None
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Every frame with its box (4,), in order, a little late. Raises RecordingError if the face is lost for too long."""
-        every = self._in_frames(self._settings.key_s)
-        last_key: int | None = None
-        t = -1
-        for t, frame in enumerate(frames):
-            self._frames[t] = frame
-            if frame.time_s > self._time_s:
-                self._n_frames, self._time_s = t + 1, frame.time_s
-            if last_key is None or t - last_key == every:
-                self._key(last_key, t)
-                yield from self._release(last_key=t, at_end=False)
-                last_key = t
-        if t < 0:
+        """Every frame with its box (4,), in order, a little late. Raises FaceLostError if the face is lost for too long."""
+        for frame in frames:
+            yield from self.push(frame)
+        yield from self.end()
+
+    def push(self, frame: Frame) -> Iterator[tuple[Frame, np.ndarray]]:
+        """The frames whose boxes are known, now that this one is there."""
+        t, self._taken = self._taken, self._taken + 1
+        self._frames[t] = frame
+        if frame.time_s > self._time_s:
+            self._n_frames, self._time_s = t + 1, frame.time_s
+        if self._last_key is None or t - self._last_key == self._in_frames(self._settings.key_s):
+            self._key(self._last_key, t)
+            self._last_key = t
+            yield from self._release(last_key=t, at_end=False)
+
+    def end(self) -> Iterator[tuple[Frame, np.ndarray]]:
+        """The frames that are left, after the last one."""
+        if not self._taken:
             return
+        t = self._taken - 1
         self._size = (self._frames[t].width, self._frames[t].height)
-        if t != last_key:
-            self._key(last_key, t)
+        if t != self._last_key:
+            self._key(self._last_key, t)
         yield from self._release(last_key=t, at_end=True)
 
     def track(self) -> FaceTrack:
@@ -247,11 +223,11 @@ class Follower:
     def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
         """Hand out the frames whose box no later frame can change any more."""
         seen = sorted(t for t, face in self._faces.items() if face is not None)
-        self._check_gaps(first=len(self._states), last=last_key, at_end=at_end)
+        self._check_gaps(first=self._given, last=last_key, at_end=at_end)
         if not seen:
             return
         half = round(self._settings.smooth_s * self._rate_hz)
-        first, end = len(self._states), last_key + 1 if at_end else seen[-1] + 1 - half
+        first, end = self._given, last_key + 1 if at_end else seen[-1] + 1 - half
         if end <= first:
             return
         recent = seen[max(0, int(np.searchsorted(seen, first - half)) - 1) :]
@@ -265,8 +241,13 @@ class Follower:
         for t, state in zip(range(first, end), smooth_TK, strict=True):
             if t in self._faces and self._faces[t] is None:
                 state[14] = 0.0
-            self._states.append(state)
+            self._given = t + 1
+            if not self._forgets:
+                self._states.append(state)
             yield self._frames[t], state[:4]
+        if self._forgets:
+            self._faces = {t: face for t, face in self._faces.items() if t >= recent[0]}
+            self._counts = {t: self._counts[t] for t in (max(self._counts, key=self._counts.__getitem__), max(self._counts))}
         self._frames = {t: frame for t, frame in self._frames.items() if t >= min(end, last_key)}
 
     def _check_gaps(self, *, first: int, last: int, at_end: bool) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
+from typing import IO
 
 import av
 from av.container import InputContainer
@@ -13,9 +16,12 @@ from av.stream import Disposition
 
 from dataprep.records import RecordingError
 from dataprep.storage import Place
+from dataprep.video import apertures
+from dataprep.video.apertures import WHOLE, Aperture
 from dataprep.video.times import declared_hz, is_raw
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+_RECENT = 10  # pictures at the end of an index that tell how far apart they are
 _THUMBNAILS = 0.1  # a stream with fewer pictures than this share of another's are its thumbnails
 
 
@@ -24,6 +30,7 @@ class Opened:
     """A file opened for decoding. By its header: `rate_hz`, `declared` frames, `length_s` from the first to the end (0: unknown).
 
     `aspect` is the shape of its pixels by the container, or by the codec where the container is silent; None: not said.
+    `aperture` is the part of the stored picture that is shown.
     """
 
     container: InputContainer
@@ -31,6 +38,7 @@ class Opened:
     rate_hz: float
     declared: int
     length_s: float
+    aperture: Aperture = WHOLE
 
     @property
     def aspect(self) -> Fraction | None:
@@ -108,4 +116,34 @@ def _described(path: Place, container: InputContainer, stream: av.VideoStream) -
     length_s = (container.duration or 0) / av.time_base
     if container.format.name == "matroska,webm":  # there the end is what is stored
         length_s -= (container.start_time or 0) / av.time_base
-    return Opened(container, stream, rate_hz, stream.frames or round(length_s * rate_hz), max(0.0, length_s))
+    if (
+        container.format.name == "avi" and stream.time_base
+    ):  # of a file that was cut off FFmpeg guesses the length by its size
+        length_s = float(stream.frames * stream.time_base)
+    pictures = _indexed(stream) or stream.frames or round(length_s * rate_hz)
+    return Opened(container, stream, rate_hz, pictures, max(0.0, length_s))
+
+
+def _indexed(stream: av.VideoStream) -> int:
+    """Pictures in an AVI's index, 0 if it does not reach the end: the header also counts empty places, such as those before
+    the first picture of a file that starts late."""
+    at = [entry.timestamp for entry in stream.index_entries] if stream.container.format.name == "avi" else []
+    if len(at) < 3:
+        return 0
+    longest = max(b - a for a, b in pairwise(at[1:][-_RECENT:]))
+    return len(at) if at[-1] + 2 * longest >= stream.frames else 0  # counted in places
+
+
+def with_aperture(found: Opened, source: str | IO[bytes]) -> Opened:
+    """The same, with the part of the picture that the container says is shown. `source`: the file, or a copy of one."""
+    videos = [s.index for s in found.container.streams.video]
+    context = found.stream.codec_context
+    with open(source, "rb") if isinstance(source, str) else nullcontext(source) as file:
+        aperture = apertures.of_file(
+            file,
+            format_name=found.container.format.name,
+            track=found.stream.id,
+            nth=videos.index(found.stream.index),
+            stored=(context.width, context.height),
+        )
+    return replace(found, aperture=aperture)

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataprep import faces
-from dataprep.faces import CHUNK, FaceSettings, load_detector
+from dataprep.faces import CHUNK, FaceSettings
 from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
-from dataprep.video.decode import Frame, Video, open_video
-from dataprep.video.face_tracking import FaceLostError, Follower
+from dataprep.video.decode import Video, open_video
 from painmodels.training.loop import one_thread
 from painmodels.use.arrays import samples_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
+from painmodels.use.live_face import LiveFace
 from painmodels.use.predictions import Estimate
 from painmodels.use.predictor import File, Predictor
 
@@ -142,30 +141,10 @@ def features(
 
 def crops_over_time(video: Video, settings: FaceSettings, *, clock_hz: float) -> Iterator[np.ndarray | None]:
     """The face of every step, (227, 227, 3) uint8 RGB, or None where it is lost, or no frame came, for too long."""
-    steps = on_clock(video, clock_hz=clock_hz)
-    taken = given = 0
-    ended = False
-
-    def until_gap() -> Iterator[Frame]:
-        nonlocal taken, ended
-        for frame in steps:
-            taken += 1
-            if frame is None:
-                return
-            yield frame
-        ended = True
-
-    while not ended:
-        follower = Follower(load_detector(settings), settings, rate_hz=clock_hz, name=str(video.path))
-        try:
-            for frame, box_4 in follower.run(until_gap()):
-                given += 1
-                yield faces.crop(frame, box_4, settings)
-        except FaceLostError:
-            pass
-        for _ in range(taken - given):  # the steps of a lost face, and the one without a frame that ended the run
-            yield None
-        given = taken
+    face = LiveFace(settings, rate_hz=clock_hz, name=str(video.path))
+    for step in on_clock(video, clock_hz=clock_hz):
+        yield from face(step)
+    yield from face.rest()
 
 
 def events(estimates: Sequence[Estimate], *, threshold: float, window_s: float) -> list[Event]:

@@ -4,19 +4,21 @@
     for estimate in stream.frame(rgb_YXC, at_s=…): …          # frames with their times, at any rate
     for estimate in stream.samples({"eda": values}): …
 
-An estimate is about the last `n_steps` of the clock (5.5 s), so the first one comes after that time. Nothing looks ahead: the
-face is found from past frames alone, its box held between detections; signals are scaled over the window that ends now.
+An estimate is about `n_steps` of the clock (5.5 s), so the first one comes after that time. Signals are scaled over that window.
+It is the value that `over_time` gives for the same window of a recording. Where a row uses video it comes 0.84 s after
+the window's end at most, and 0.5 s more while the face is lost: a face is followed between two detections (`live_face`). `rest`
+gives what is left at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from dataprep import faces
 from dataprep.records import InputError
 from dataprep.signals.clock import FrameClock
 from dataprep.signals.files import n_samples
@@ -68,7 +70,7 @@ class Stream:
         self.end = model.n_steps  # the step before which the next estimate's window ends
         self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
         self.frame_clock = FrameClock(model.clock_hz)
-        self.last: tuple[Frame, _Step] | None = None
+        self.came: deque[bool] = deque()  # of the steps whose face is not known yet: whether they have a frame
         self.steps: list[_Step] = []  # from step `first` on
         self.first = 0
         self.values = {c: np.empty(0) for c in self.channels}
@@ -87,36 +89,37 @@ class Stream:
         """The same for a frame as `dataprep.video` decodes it; None is a step without one."""
         if self.face is None:
             raise InputError(f"{self.model.about['cell']} uses no video: found a frame, expected samples alone")
-        if at_s is None or frame is None:
-            self.steps.append(self._step(frame))
-        else:
-            self.steps += [self._step(due) for due in self.frame_clock(frame, at_s)]
+        self._take([frame] if at_s is None or frame is None else self.frame_clock(frame, at_s))
         return self._due()
 
     def rest(self) -> list[Estimate]:
-        """At the end of a source that gave times: the estimates of the steps for which its last frame is on screen."""
-        self.steps += [self._step(due) for due in self.frame_clock.rest()]
+        """At the end of the source: the estimates that are left. One more step holds the last frame, as in a recording."""
+        if self.face is not None:
+            self._take(self.frame_clock.rest())
+            self._judge(self.face.rest())
+            if self.steps and self.steps[-1].seen:
+                self.steps.append(replace(self.steps[-1], seen=False))
         return self._due()
 
-    def _step(self, frame: Frame | None) -> _Step:
-        """What the spatial network gives for the frame of a step; one that is held is not looked at again."""
-        assert self.model.trunk is not None
+    def _take(self, steps: Sequence[Frame | None]) -> None:
         assert self.face is not None
-        if self.last is not None and frame is self.last[0]:
-            return self.last[1]
-        box_4, seen = (None, False) if frame is None else self.face(frame)
+        for step in steps:
+            self.came.append(step is not None)
+            self._judge(self.face(step))
+
+    def _judge(self, crops: Sequence[np.ndarray | None]) -> None:
+        """What the spatial network gives for the next steps, now that their faces are known."""
+        assert self.model.trunk is not None
+        if not crops:
+            return
+        features = np.zeros((len(crops), self.model.trunk.feature_size), np.float16)
+        seen = [crop is not None for crop in crops]
         with one_thread():
-            if frame is None or box_4 is None:
-                features = np.zeros((1, self.model.trunk.feature_size), np.float16)
-            else:
-                crop = faces.crop(frame, box_4, self.model.face_settings)
-                features = self.model.trunk(crop[None], self.model.device)
-            # FC-7 now, a frame at a time: the estimate of a second is left with the recurrent part
+            if any(seen):
+                features[seen] = self.model.trunk(np.stack([c for c in crops if c is not None]), self.model.device)
+            # FC-7 now, some frames at a time: the estimate of a second is left with the recurrent part
             p, h = self.model.spatial(features)
-        step = _Step(p[0], h[0], seen, frame is not None)
-        if frame is not None:
-            self.last = frame, step
-        return step
+        self.steps += [_Step(p[k], h[k], seen[k], self.came.popleft()) for k in range(len(crops))]
 
     def samples(self, values: Mapping[str, np.ndarray], *, at_s: float | None = None) -> list[Estimate]:
         """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due.
@@ -159,6 +162,8 @@ class Stream:
             behind = self._behind()
             if behind and self.ahead_s() - self.end / self.model.clock_hz <= self.wait_s:
                 return out
+            if not behind and self.model.trunk is not None and self.first + len(self.steps) < self.end:
+                return out  # where the face is will be known soon
             time_s = self.end / self.model.clock_hz
             out.append(Estimate(time_s, None, behind) if behind else self._estimate(time_s))
             self.end += self.every
@@ -174,18 +179,22 @@ class Stream:
 
     def _behind(self) -> str:
         """The input whose part of the window is not there yet, in words; empty if all of it is."""
-        if self.model.trunk is not None and self.first + len(self.steps) < self.end:
-            return f"no frame came after {(self.first + len(self.steps)) / self.model.clock_hz:.2f} s"
+        if self.model.trunk is not None and self._taken() < self.end:
+            return f"no frame came after {self._taken() / self.model.clock_hz:.2f} s"
         for c in self.channels:
             if self._arrived(c) < self._wanted(c)[1]:
                 return f"channel {c}: no sample came after {self._arrived(c) / self.rates_hz[c]:.2f} s"
         return ""
 
+    def _taken(self) -> int:
+        """Steps that came, those among them whose face is not known yet."""
+        return self.first + len(self.steps) + len(self.came)
+
     def ahead_s(self) -> float:
         """How far the input that is furthest has come, in s since the start."""
         come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
         if self.model.trunk is not None:
-            come_s.append((self.first + len(self.steps)) / self.model.clock_hz)
+            come_s.append(self._taken() / self.model.clock_hz)
         return max(come_s)
 
     def _estimate(self, time_s: float) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from dataprep.synthetic import face as synthetic_face
+from dataprep.video import apertures
 from dataprep.video.decode import open_video, steps
 
 N, RATE, SIZE = 20, 25, (320, 240)
@@ -119,3 +121,86 @@ def difference(path: Path, folder: Path, *, decoder: str = "pyav") -> float:
     expected, _ = plain(folder)
     assert len(found) == len(expected)
     return float(np.abs(found.astype(int) - expected).mean(axis=(1, 2, 3)).max())
+
+
+def with_clap(path: Path, size: tuple[int, int], offset: tuple[int, int]) -> Path:
+    """A MOV or MP4 whose header is at its end, given a clean aperture: its size, and twice its middle from the picture's."""
+    numbers = [value for n, of in ((size[0], 1), (size[1], 1), (offset[0], 2), (offset[1], 2)) for value in (n, of)]
+    clap = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    data = path.read_bytes()
+    at = data.rindex(b"stsd") + 12  # the sample entry
+    size_of = struct.unpack_from(">I", data, at)[0]
+    data = data[: at + size_of] + clap + data[at + size_of :]
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        data = _longer(data, data.rindex(name) - 4, 40)
+    path.write_bytes(_longer(data, at, 40))
+    return path
+
+
+def _longer(data: bytes, at: int, by: int) -> bytes:
+    return data[:at] + struct.pack(">I", struct.unpack_from(">I", data, at)[0] + by) + data[at + 4 :]
+
+
+def with_pixel_crop(path: Path, left: int, top: int, right: int, bottom: int) -> Path:
+    """A Matroska file, given a crop. Its index goes: places in the file have moved."""
+    crops = [(0x54CC, left), (0x54BB, top), (0x54DD, right), (0x54AA, bottom)]
+
+    def rebuilt(data: bytes, masters: tuple[int, ...]) -> bytes:
+        out = b""
+        for number, start, end in apertures._elements(data):
+            content = data[start:end]
+            if masters and number == masters[0]:
+                content = rebuilt(content, masters[1:])
+                if len(masters) == 1:
+                    content += b"".join(element(n, value.to_bytes(2, "big")) for n, value in crops)
+            if number not in (0xBF, 0x114D9B74, 0x1C53BB6B):  # checksums, the table of contents, the index
+                out += element(number, content)
+        return out
+
+    def element(number: int, content: bytes) -> bytes:
+        return number.to_bytes((number.bit_length() + 7) // 8, "big") + (len(content) | 1 << 56).to_bytes(8, "big") + content
+
+    path.write_bytes(rebuilt(path.read_bytes(), (0x18538067, 0x1654AE6B, 0xAE, 0xE0)))
+    return path
+
+
+def two_parts(path: Path, parts: list[tuple[list[np.ndarray], Fraction]]) -> Path:
+    """A stream whose picture size or pixel shape changes where the second part begins."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = parts[0][0][0].shape[:2]
+        stream.pix_fmt, n = "yuv420p", 0
+        for pictures, sar in parts:
+            encoder: Any = av.CodecContext.create("libx264", "w")
+            encoder.height, encoder.width = pictures[0].shape[:2]
+            encoder.pix_fmt, encoder.time_base, encoder.framerate, encoder.max_b_frames = "yuv420p", Fraction(1, 25), 25, 0
+            encoder.sample_aspect_ratio = sar
+            encoder.options = {"x264-params": "annexb=1:repeat-headers=1"}
+            packets = []
+            for picture in pictures:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format="yuv420p")
+                frame.pts, frame.time_base, n = n, Fraction(1, 25), n + 1
+                packets += encoder.encode(frame)
+            for packet in packets + encoder.encode(None):
+                packet.stream, packet.time_base = stream, Fraction(1, 25)
+                container.mux(packet)
+    return path
+
+
+def with_streams(path: Path, streams: list[tuple[str, list[np.ndarray], int]]) -> Path:
+    """A file with several streams of pictures: codec, pictures, and flags."""
+    with av.open(str(path), "w") as container:
+        made = []
+        for codec, pictures, flags in streams:
+            stream: Any = container.add_stream(codec, rate=25)
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            stream.disposition = flags
+            made.append(stream)
+        for stream, (_, pictures, _) in zip(made, streams, strict=True):
+            for n, picture in enumerate(pictures):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts, frame.time_base = n, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return path

@@ -230,3 +230,17 @@ def test_a_trial_of_exact_length_loses_no_step_in_avi(folder: Path) -> None:
     path = write(folder / "clock.avi", kind("libx264", options={"bf": "3", "b-adapt": "0", "crf": "12"}))
     frames = list(steps(open_video(path), n_steps=N))
     assert [round(f.time_s * RATE) for f in frames] == list(range(N))
+
+
+def test_an_avi_that_starts_late_is_whole_and_one_that_was_cut_is_not(folder: Path) -> None:
+    path = write(folder / "late.avi", kind("libx264", times=SHIFTS["late"]))
+    _, times_s = crops(path, folder)
+    # AVI stores no time of the last of reordered pictures: FFmpeg shows it with the one before it.
+    np.testing.assert_allclose(times_s[:-1], np.arange(N - 1) / RATE, atol=SECONDS)
+    assert len(times_s) == N
+    cut = folder / "late-cut.avi"
+    with av.open(str(path)) as container:
+        tenth = [packet.pos for packet in container.demux(video=0) if packet.size][10]
+    cut.write_bytes(path.read_bytes()[: tenth - 8])
+    with pytest.raises(RecordingError, match="cut off"):
+        list(steps(open_video(cut)))

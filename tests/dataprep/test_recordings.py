@@ -16,7 +16,21 @@ from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
 from dataprep.records import RecordingError
 from dataprep.video.decode import DECODERS, open_video
-from tests.dataprep.makers import ORIENTATIONS, Kind, N, difference, face, pictures_of, plain, write
+from tests.dataprep.makers import (
+    ORIENTATIONS,
+    SIZE,
+    Kind,
+    N,
+    difference,
+    face,
+    pictures_of,
+    plain,
+    two_parts,
+    with_clap,
+    with_pixel_crop,
+    with_streams,
+    write,
+)
 
 both = pytest.mark.parametrize("decoder", list(DECODERS))
 SHAPES = [Fraction(64, 45), Fraction(2), Fraction(8, 9), Fraction(6, 11)]  # PAL wide, DVR, NTSC, half the lines
@@ -80,6 +94,38 @@ def test_pixels_that_are_not_square_are_shown_in_their_shape(
     assert difference(path, folder, decoder=decoder) < 3
 
 
+LEFT, TOP, RIGHT, BOTTOM = 16, 8, 33, 24  # of stored pictures, beside what is shown
+
+
+def framed(turned: bool) -> list[np.ndarray]:
+    """The face with a margin around each stored picture, which is green."""
+    beside = (((TOP, BOTTOM), (LEFT, RIGHT), (0, 0)), ((RIGHT, LEFT), (TOP, BOTTOM), (0, 0)))[turned]
+    made = [np.pad(p, beside, constant_values=1) for p in face()]
+    return [np.where(p == 1, np.array([0, 160, 0], np.uint8), p) for p in made]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_is_cropped_as_its_container_says(folder: Path, container: str, turned: bool) -> None:
+    path = folder / f"cropped.{container}"
+    write(path, Kind(orientation="turned left" if turned else "upright", pixels="yuv444p"), framed(turned))
+    assert next(iter(open_video(path).frames)).width != SIZE[0]
+    if container == "mkv":
+        with_pixel_crop(path, LEFT, TOP, RIGHT, BOTTOM)
+    else:
+        size = SIZE[::-1] if turned else SIZE
+        with_clap(path, size, (LEFT - RIGHT, TOP - BOTTOM))
+    assert difference(path, folder) < 2
+    with pytest.raises(RecordingError, match=r"clean aperture or crop.*expected decoder 'pyav'"):
+        pictures_of(path, decoder="decord")
+
+
+def test_a_crop_of_everything_is_refused_and_one_beyond_the_picture_is_none(folder: Path) -> None:
+    with pytest.raises(RecordingError, match="cannot be opened"):
+        pictures_of(with_pixel_crop(write(folder / "nothing.mkv", Kind()), 320, 0, 0, 0))
+    assert difference(with_clap(write(folder / "beyond.mp4", Kind()), (640, 480), (0, 0)), folder) < 0.1
+
+
 def test_a_turned_picture_is_stretched_in_its_stored_direction(folder: Path) -> None:
     for orientation in ("turned left", "transposed"):
         path = write(folder / "both.mkv", Kind(orientation=orientation, sar=Fraction(64, 45)))
@@ -99,29 +145,6 @@ def test_pixels_of_a_shape_that_no_camera_has_are_refused(folder: Path) -> None:
         pictures_of(folder / "thin.mp4")
 
 
-def two_parts(path: Path, parts: list[tuple[list[np.ndarray], Fraction]]) -> Path:
-    """A stream whose picture size or pixel shape changes where the second part begins."""
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25)
-        stream.height, stream.width = parts[0][0][0].shape[:2]
-        stream.pix_fmt, n = "yuv420p", 0
-        for pictures, sar in parts:
-            encoder: Any = av.CodecContext.create("libx264", "w")
-            encoder.height, encoder.width = pictures[0].shape[:2]
-            encoder.pix_fmt, encoder.time_base, encoder.framerate, encoder.max_b_frames = "yuv420p", Fraction(1, 25), 25, 0
-            encoder.sample_aspect_ratio = sar
-            encoder.options = {"x264-params": "annexb=1:repeat-headers=1"}
-            packets = []
-            for picture in pictures:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format="yuv420p")
-                frame.pts, frame.time_base, n = n, Fraction(1, 25), n + 1
-                packets += encoder.encode(frame)
-            for packet in packets + encoder.encode(None):
-                packet.stream, packet.time_base = stream, Fraction(1, 25)
-                container.mux(packet)
-    return path
-
-
 @pytest.mark.parametrize("size", [(160, 120), (426, 320)])
 def test_a_later_size_of_the_same_shape_is_brought_to_the_first(folder: Path, size: tuple[int, int]) -> None:
     later = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in face()[10:]]
@@ -139,25 +162,6 @@ def test_another_shape_of_picture_is_refused_with_the_frame(folder: Path) -> Non
     path = two_parts(folder / "pixels.ts", [(list(face()[:10]), Fraction(1)), (list(face()[10:]), Fraction(4, 3))])
     with pytest.raises(RecordingError, match=r"pixels\.ts: .*frame 1\d on"):
         pictures_of(path)
-
-
-def with_streams(path: Path, streams: list[tuple[str, list[np.ndarray], int]]) -> Path:
-    """A file with several streams of pictures: codec, pictures, and flags."""
-    with av.open(str(path), "w") as container:
-        made = []
-        for codec, pictures, flags in streams:
-            stream: Any = container.add_stream(codec, rate=25)
-            stream.height, stream.width = pictures[0].shape[:2]
-            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-            stream.disposition = flags
-            made.append(stream)
-        for stream, (_, pictures, _) in zip(made, streams, strict=True):
-            for n, picture in enumerate(pictures):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-                frame.pts, frame.time_base = n, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-    return path
 
 
 COVER = [np.full((64, 64, 3), (200, 120, 40), np.uint8)]

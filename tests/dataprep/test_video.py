@@ -13,6 +13,7 @@ import pytest
 
 from dataprep.records import RecordingError
 from dataprep.video.decode import DECODERS, Frame, open_video, steps
+from tests.dataprep import makers
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
 both = pytest.mark.parametrize("decoder", list(DECODERS))
@@ -125,6 +126,14 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, decoder: str, name: 
     (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(RecordingError, match=name):
         numbers(tmp_path / name, decoder, None)
+
+
+def test_an_avi_that_lost_its_last_fifth_is_refused(tmp_path: Path) -> None:
+    kind = makers.Kind(codec="mjpeg", pixels="yuvj420p")
+    whole = makers.write(tmp_path / "whole.avi", kind).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: int(len(whole) * 0.8)])
+    with pytest.raises(RecordingError, match="expected 20 by its header: it was cut off"):
+        list(steps(open_video(tmp_path / "cut.avi")))
 
 
 def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:

@@ -67,15 +67,37 @@ def test_an_estimate_a_second_over_a_long_stream_with_bounded_memory(models: dic
     assert again.prediction.p_pain == pytest.approx(p[3], abs=1e-3)
 
 
-def test_video_and_signals_come_near_the_prediction_of_the_recording(models: dict[str, Model], tiny_data: Path) -> None:
-    (video,) = (tiny_data / "video").rglob("080614_m_24-PA4-*.mp4")  # a face that shows it, so that frames differ
-    clip = {"video": video, "signals": tiny_data / "biosignals_filtered" / video.parent.name / f"{video.stem}_bio.csv"}
-    model = models["eda+ecg+video"]
-    offline = model.predict(**clip)
-    (estimate,) = list(replay(model, **clip))
-    assert estimate.prediction.p_pain == pytest.approx(offline.p_pain, abs=0.05)
-    assert np.corrcoef(estimate.prediction.frames_T, offline.frames_T)[0, 1] > 0.9
-    assert estimate.prediction.attention_T.sum() == pytest.approx(1, abs=1e-4)
+@pytest.mark.parametrize("row", ["eda+ecg+video", "eda+ecg"])
+def test_every_recording_gives_in_a_stream_what_it_gives_as_a_file(
+    models: dict[str, Model], tiny_data: Path, row: str
+) -> None:
+    model, differences = models[row], []
+    for video in sorted((tiny_data / "video").rglob("*.mp4")):
+        signals = tiny_data / "biosignals_filtered" / video.parent.name / f"{video.stem}_bio.csv"
+        files = {"video": video if model.uses_video else None, "signals": signals if model.uses_signals else None}
+        offline = model.predict(**files)
+        (estimate,) = list(replay(model, **files))
+        differences.append(abs(estimate.p_pain - offline.p_pain))
+        if model.uses_video:
+            np.testing.assert_allclose(estimate.prediction.frames_T, offline.frames_T, atol=1e-4)
+    assert max(differences) < 1e-5
+
+
+def test_a_stream_with_video_is_late_by_less_than_a_second_and_keeps_little(
+    models: dict[str, Model], clip: dict[str, Path]
+) -> None:
+    stream, late_s, kept = Stream(models["video"], every_s=0.04), [], []
+    frames = [f for _ in range(3) for f in open_video(clip["video"]).frames]
+    for n, frame in enumerate(frames, start=1):
+        late_s += [n / 25 - e.time_s for e in stream.picture(frame)]
+        follower = stream.face.follower
+        kept.append(len(follower._frames) + len(follower._faces) + len(follower._states) + len(stream.steps))
+    assert min(late_s) >= 0
+    assert max(late_s) <= 0.84 + 1e-9
+    assert max(kept[300:]) <= max(kept[:300])
+    assert [e.time_s for e in stream.rest()][-1] == pytest.approx(
+        len(frames) / 25 + 0.04
+    )  # one more step holds the last frame
 
 
 def test_a_lost_face_is_said_and_found_again(models: dict[str, Model], clip: dict[str, Path]) -> None:
@@ -84,7 +106,7 @@ def test_a_lost_face_is_said_and_found_again(models: dict[str, Model], clip: dic
         f.window((0, 0, f.width, f.height), width=f.width, height=f.height) for f in open_video(clip["video"]).frames
     ]
     grey = np.full_like(pictures[0], 127)
-    estimates = [e for rgb in [*pictures, *[grey] * 20, *pictures] for e in stream.frame(rgb)]
+    estimates = [e for rgb in [*pictures, *[grey] * 20, *pictures, *pictures[:20]] for e in stream.frame(rgb)]
     lost = [e for e in estimates if e.prediction is None]
     assert estimates[0].prediction is not None
     assert lost
@@ -92,9 +114,8 @@ def test_a_lost_face_is_said_and_found_again(models: dict[str, Model], clip: dic
     assert 138 + 12 < lost[0].time_s * 25 <= 138 + 20
     assert estimates[-1].prediction is not None
     short = Stream(models["video"])
-    (bridged,) = [e for rgb in [*pictures[:100], *[grey] * 8, *pictures[100:130]] for e in short.frame(rgb)]
-    gap = bridged.prediction.attention_T[101:108]
-    assert (gap == 0).sum() >= 5  # steps without a face get no attention
+    bridged, *_ = [e for rgb in [*pictures[:100], *[grey] * 8, *pictures[100:]] for e in short.frame(rgb)]
+    assert bridged.p_pain is not None  # eight frames without a face are bridged
 
 
 def test_wrong_input_is_named(
