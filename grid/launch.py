@@ -26,7 +26,7 @@ from dataprep.storage import Place, place
 
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment
-    from grid.plan.inventory import Survey
+    from grid.plan.inventory import Inventory
     from grid.plan.specs import Plan
     from grid.run.session import Session
 
@@ -143,14 +143,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> int:
     from grid.run import probes
     from grid.store.artefacts import Store
-    from grid.store.exclusive_lock import alone
+    from grid.store.exclusive_lock import exclusive_lock
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
     uri = options.tracking_uri if options.plan else None
     places = probes.places(out, options.store or Store(out / "store").root, uri)
     options.folder = out
-    with nullcontext() if options.plan else alone(out):
+    with nullcontext() if options.plan else exclusive_lock(out):
         return _run(options, experiment, out, places)
 
 
@@ -191,7 +191,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.experiment import cells
     from grid.experiment.scenarios import splits_of
     from grid.monitor.progress import Hashing
-    from grid.plan.inventory import survey
+    from grid.plan.inventory import read_inventory
     from grid.plan.planner import Planner
     from grid.run import show
     from grid.run.earlier import Earlier
@@ -200,7 +200,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.store.artefacts import Store, point
     from grid.store.forgotten import refuse_unfinished
     from grid.store.layout import check_layout
-    from grid.tracking.redact import masked
+    from grid.tracking.redact import redact
     from painmodels.baselines import default_rows
 
     rows: tuple[str, ...] = experiment.axes.modalities
@@ -223,11 +223,11 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
 
-    def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Survey:
+    def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Inventory:
         what: dict[str, Any] = {"rows": rows, "scenarios": scenarios, "memory": memory, "dataset": options.dataset}
         what["exclude"] = read_exclusions(options.exclude)
         with Hashing() as hashing:
-            return survey(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
+            return read_inventory(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
 
     found = surveyed(rows, scenarios)
     folds = None
@@ -250,7 +250,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
     earlier = Earlier.beyond(out, session.plan.cells)
     earlier.check(earlier.joined(session, surveyed))
-    session.command = masked("python -m grid.launch " + shlex.join(options.arguments))
+    session.command = redact("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
     whole = earlier.joined(session, surveyed)
     if not session.failures:

@@ -1,10 +1,10 @@
-"""A census of a data set before any training: what is there, what is missing, what cannot be used, and why.
+"""A check of a data set before any training: what is there, what is missing, what cannot be used, and why.
 
     python -m dataprep.check PATH [--json] [--out DIR]
 
 Every recording of the two classes that are compared (`--all-classes`: of all) is read whole, as the grid would. `--out` writes
-census.json, trials.csv, findings.csv, and two pictures to look at: faces.png (face crops: personal data, keep it where the
-recordings are kept) and signals.png. `--json` prints census.json instead of words.
+check.json, trials.csv, findings.csv, and two pictures to look at: faces.png (face crops: personal data, keep it where the
+recordings are kept) and signals.png. `--json` prints check.json instead of words.
 Exit codes: 0 clean, 1 usable with defects, 2 unusable (or wrong arguments).
 """
 
@@ -42,12 +42,12 @@ from dataprep.video.retinaface import DETECTORS
 VERDICTS = ("clean", "usable with defects", "unusable")
 PARTS = ("video", "signals")
 FACES = "faces.png"
-FILES = (FACES, "signals.png", "findings.csv", "trials.csv", "census.json")
+FILES = (FACES, "signals.png", "findings.csv", "trials.csv", "check.json")
 SHOWN = 30  # findings listed in words
 
 
 def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, all_classes: bool = False) -> dict[str, Any]:
-    """The census of the data set at `path`: JSON-able, but for the key "measured" (the TrialFacts, for pictures).
+    """The data check of the data set at `path`: JSON-able, but for the key "measured" (the TrialFacts, for pictures).
 
     Raises InputError if it cannot be read as a whole.
     """
@@ -149,7 +149,7 @@ def _record(m: TrialFacts) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """The census in words."""
+    """The data check in words."""
     c = found["counts"]
     lines = [f"{found['title']} at {found['path']}"]
     lines.append(
@@ -181,7 +181,7 @@ def text(found: dict[str, Any]) -> str:
 def write(found: dict[str, Any], dataset: DataSet, folder: Path) -> list[Path]:
     """Write everything there is to look at into `folder`; returns the files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "census.json", folder / "trials.csv", folder / "findings.csv"]
+    files = [folder / "check.json", folder / "trials.csv", folder / "findings.csv"]
     with drafted(files[0]) as draft:
         draft.write_text(json.dumps(_plain(found), indent=1), encoding="utf-8")
     _write_csv(files[1], [_flat(t) for t in found["trials"]])
@@ -199,7 +199,7 @@ def write(found: dict[str, Any], dataset: DataSet, folder: Path) -> list[Path]:
 
 def forget(folder: Path, subject: str) -> list[Path]:
     """Remove the files that `write` left in a folder, if the subject is among the people they show; gives those removed."""
-    found = json.loads((folder / "census.json").read_text(encoding="utf-8"))
+    found = json.loads((folder / "check.json").read_text(encoding="utf-8"))
     if subject not in {t["subject"] for t in found["trials"]}:
         return []
     files = [folder / name for name in FILES if (folder / name).exists()]
@@ -230,12 +230,12 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str] 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m dataprep.check", description="A census of a data set before any training."
+        prog="python -m dataprep.check", description="A check of a data set before any training."
     )
     parser.add_argument("path", metavar="PATH", help="the folder of the data set, or s3://BUCKET/PREFIX")
     parser.add_argument("--dataset", metavar="NAME", help="how to read it; default: recognised")
     parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
-    parser.add_argument("--json", action="store_true", help="print the census as JSON")
+    parser.add_argument("--json", action="store_true", help="print the data check as JSON")
     parser.add_argument(
         "--out",
         type=Path,

@@ -211,10 +211,10 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
 
 
 def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
-    """Twins among the files of the trials `used`, and orphans beside those of all `trials`. Raises OSError (a bucket)."""
+    """Twins among the files of the trials `used`, and unreferenced beside those of all `trials`. Raises OSError (a bucket)."""
     named = {d.file for d in defects}
-    twins: list[Finding] = []
-    orphans: list[Finding] = []
+    duplicates: list[Finding] = []
+    unreferenced: list[Finding] = []
     for part in ("video", "signals"):
         files = {f: t for t in trials if (f := getattr(t, part))}
         if not files:
@@ -227,16 +227,16 @@ def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[D
             for f, size in storage.below(root).items()
             if not any(map(file_names.is_shadow, _below(root, f).split("/")))
         }
-        twins += _twins({f: t for t in used if (f := getattr(t, part)) in present}, present, part)
-        orphans += _orphans(files, present, named, part)
-    return twins + orphans
+        duplicates += _duplicates({f: t for t in used if (f := getattr(t, part)) in present}, present, part)
+        unreferenced += _unreferenced(files, present, named, part)
+    return duplicates + unreferenced
 
 
 def _below(root: storage.Place, file: str) -> str:
     return file.removeprefix(str(root)).replace(os.sep, "/").lstrip("/")
 
 
-def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
+def _duplicates(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
     """Files that hold the very same bytes as the file of an earlier trial. Only files of equal size are read."""
     found = []
     by_size: dict[int, list[str]] = defaultdict(list)
@@ -252,7 +252,7 @@ def _twins(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> l
     return found
 
 
-def _orphans(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
+def _unreferenced(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
     """Files beside those of the trials, named like them, that no trial and no defect names."""
     endings = tuple({place(f).name[len(t.trial_id) :].casefold() for f, t in files.items()})
     found = []

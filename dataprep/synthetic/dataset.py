@@ -156,9 +156,9 @@ def _recordings(
 ) -> list[_Recording]:
     """All recordings by subject and number; a subject's classes come in random order."""
     rng = np.random.default_rng([seed, len(SUBJECTS)])
-    deaf = set(rng.permutation(len(names))[: int(NON_RESPONDERS * len(names))].tolist())
+    non_responders = set(rng.permutation(len(names))[: int(NON_RESPONDERS * len(names))].tolist())
     return [
-        _Recording(name, i not in deaf, number, str(class_name), classes, signal, seed, size)
+        _Recording(name, i not in non_responders, number, str(class_name), classes, signal, seed, size)
         for i, name in enumerate(names)
         for number, class_name in enumerate(rng.permutation(list(classes) * trials), start=1)
     ]

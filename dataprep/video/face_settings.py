@@ -18,7 +18,7 @@ class FaceSettings:
     margin              part of the side added on every side of the box
     work_px             short side of the shrunk whole picture (doubled if no face is found)
     near_px, near       side of the window around a known box, in pixels, and as a multiple of the box's longer side
-    key_s, look_s       time between key frames; between counts of all faces
+    key_s, full_scan_s       time between key frames; between counts of all faces
     min_overlap         overlap of the boxes of two key frames below which the frame between becomes one too
     max_shift           likewise, movement inside the box between, in parts of its side, above which (see `_shift`)
     smooth_s            half width of the smoothing window
@@ -35,7 +35,7 @@ class FaceSettings:
     near_px: int = 208
     near: float = 2.0
     key_s: float = 0.8
-    look_s: float = 2.0
+    full_scan_s: float = 2.0
     min_overlap: float = 0.2
     max_shift: float = 0.027
     smooth_s: float = 0.04
@@ -47,5 +47,5 @@ class FaceSettings:
             raise InputError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
         if self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
             raise InputError("work_px, near_px, near, margin: expected at least 32, 32, 1 and 0")
-        if min(self.key_s, self.look_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
-            raise InputError("key_s and look_s: expected more than 0; smooth_s and max_gap_s: at least 0")
+        if min(self.key_s, self.full_scan_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
+            raise InputError("key_s and full_scan_s: expected more than 0; smooth_s and max_gap_s: at least 0")

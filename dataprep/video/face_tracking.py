@@ -4,7 +4,7 @@ The detector runs on key frames, `key_s` apart. Between two of them the face is 
 it was lost, moved far, or the picture inside its box is neither that of one end nor of the other: then the middle frame
 becomes a key frame too, and so on by halves, the frames of one level going through the detector together. So a face at
 rest costs two detections a second, and a lost one is looked for in every frame. A key frame is searched in a window
-around the last box; the whole picture (shrunk) when that fails, at the start, and every `look_s` to count the faces.
+around the last box; the whole picture (shrunk) when that fails, at the start, and every `full_scan_s` to count the faces.
 Boxes are smoothed by a symmetric window, which delays nothing.
 
 The face followed is the one with the largest score times area at the start; after that, the one that overlaps it best.
@@ -134,7 +134,7 @@ class Follower:
             self._divide(start, end)
             if self._faces[end] is None and self._faces.get(end - 1) is not None:
                 self._find([end])  # its neighbour was found meanwhile: the place to look is better known
-        if end - max(self._counts, default=end) >= self._in_frames(self._settings.look_s):
+        if end - max(self._counts, default=end) >= self._in_frames(self._settings.full_scan_s):
             self._look([end])
 
     def _divide(self, start: int, end: int) -> None:

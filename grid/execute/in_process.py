@@ -15,14 +15,14 @@ import numpy as np
 
 from dataprep.faults import RECORDING, Failure, failure
 from dataprep.records import Defect
-from grid.execute.scheduler import Item, Worklist
+from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
-from grid.work.attempts import alone, tried
+from grid.work.attempts import in_own_process, tried
 from grid.work.fit_predict import Blocks, Runner, StoreBlocks
-from grid.work.prepare import SignalsBlock, put_aside, run_signals, run_video
+from grid.work.prepare import SignalsBlock, quarantine_video, run_signals, run_video
 from grid.work.search_trial import search_trial
 
 Tick = Callable[..., None]
@@ -53,7 +53,7 @@ class Prepared:
         if not said.kind:
             self.videos.add(job.trial.trial_id)
         elif said.kind == RECORDING:
-            self.defects.append(put_aside(job, store, said.reason))
+            self.defects.append(quarantine_video(job, store, said.reason))
         else:
             self.failures["video", job.trial.trial_id] = said
 
@@ -76,7 +76,7 @@ class InProcess:
             tick(failed=bool(said.kind))
         for video in videos:
             if self.suspects and f"{video.stage.name}-{video.stage.key}" in self.suspects:
-                said = alone(video, self.store, limit_s=self.execution.prepare_limit_s)
+                said = in_own_process(video, self.store, limit_s=self.execution.prepare_limit_s)
             else:
                 said, _ = tried(partial(self._video, video), retries=self.execution.retries)
             out.take_video(video, said, self.store)
@@ -93,7 +93,7 @@ class InProcess:
         features = {v.trial.trial_id: v.stage for v in videos}
         return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos}, head)
 
-    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+    def work(self, work: Scheduler, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""
         runner = Runner(self.store, blocks)
         for number in itertools.count():

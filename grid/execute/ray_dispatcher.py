@@ -1,7 +1,7 @@
-"""Between the worklist, which lives in the driver, and the workers of a cluster: who has nothing to do asks, and is told.
+"""Between the scheduler, which lives in the driver, and the workers of a cluster: who has nothing to do asks, and is told.
 
-A worker asks through a `Mailbox`, an actor without processors beside the driver; the `Foreman`, a thread of the driver,
-answers from the worklist. A question costs a few milliseconds, where a trial of Ray Tune costs hundreds: so a Tune trial is
+A worker asks through a `Mailbox`, an actor without processors beside the driver; the `Dispatcher`, a thread of the driver,
+answers from the scheduler. A question costs a few milliseconds, where a trial of Ray Tune costs hundreds: so a Tune trial is
 a worker that goes through many items (grid/execute/ray_tune.py), and small fits and trials of a search are not slowed down.
 
 A worker for which nothing is ready waits here for a moment, then is sent home, so that a cluster can shrink. The item of a
@@ -23,10 +23,10 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dataprep.faults import MACHINE, Failure
-from grid.execute.scheduler import Item, Worklist
+from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.specs import Fit, Predict
-from grid.work.limits import STARTS, death
+from grid.work.limits import STARTS, crash_reason
 
 PATIENCE_SECONDS = 5.0
 """How long a worker waits for something to become ready before it gives its place back."""
@@ -100,10 +100,10 @@ class Mailbox:
                 waiting.set_result(answer)
 
 
-class Foreman:
-    """Hands out a worklist to workers until it is done. Use as a context manager; `mailbox` is what workers ask."""
+class Dispatcher:
+    """Hands out a scheduler to workers until it is done. Use as a context manager; `mailbox` is what workers ask."""
 
-    def __init__(self, work: Worklist, execution: Execution, logs: Path) -> None:
+    def __init__(self, work: Scheduler, execution: Execution, logs: Path) -> None:
         self.work, self.execution, self.logs = work, execution, logs
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
@@ -118,9 +118,9 @@ class Foreman:
         self.error: BaseException | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="foreman", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
 
-    def __enter__(self) -> Foreman:
+    def __enter__(self) -> Dispatcher:
         self._thread.start()
         return self
 
@@ -133,7 +133,7 @@ class Foreman:
         """Whether this worker would find something to do, None if nothing is left to be done. Raises what went wrong."""
         with self._lock:
             if self.error:
-                raise RuntimeError("the worklist cannot go on") from self.error
+                raise RuntimeError("the scheduler cannot go on") from self.error
             if self.work.over and not self.again:
                 return None
             if len(self.again) + self.work.ready <= len(self.expected) + len(self.waiting):
@@ -155,7 +155,7 @@ class Foreman:
                     self.again.append(ticket)  # alone from now on, whatever it was packed with
                     continue
                 log = hung_log(self.logs, self.work.running[ticket])
-                reason, in_time = death(log, self.execution.fit_limit_s, self.execution.retries + 1)
+                reason, in_time = crash_reason(log, self.execution.fit_limit_s, self.execution.retries + 1)
                 self.work.finish(ticket, Failure(MACHINE, reason), crowded=not in_time)
 
     def _not_started(self, said: Failure) -> None:

@@ -36,15 +36,15 @@ from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool
 from grid.execute.ray_preparer import Preparer, log_of
 from grid.execute.ray_tune import run_work
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.work.attempts import alone, tried
+from grid.work.attempts import in_own_process, tried
 from grid.work.fit_predict import Blocks, read_tracks
-from grid.work.limits import death, hung, time_limit
+from grid.work.limits import crash_reason, hung, time_limit
 from grid.work.prepare import run_signals
 
 ASK_AHEAD = 1000
@@ -98,7 +98,7 @@ def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries:
 
 @ray.remote
 def _alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
-    return alone(job, store, limit_s=limit_s, detector=detector)
+    return in_own_process(job, store, limit_s=limit_s, detector=detector)
 
 
 def _start(start: Callable[..., Any], command: Any, process_type: str, *rest: Any, **options: Any) -> Any:
@@ -197,7 +197,7 @@ class Cluster:
         if isinstance(error, ray.exceptions.RayTaskError):
             return failure(error.cause if isinstance(error.cause, Exception) else error)
         log, limit_s = log_of(self.logs, stage), self.execution.prepare_limit_s
-        return Failure(MACHINE, death(log, limit_s, self.execution.retries + 1)[0])
+        return Failure(MACHINE, crash_reason(log, limit_s, self.execution.retries + 1)[0])
 
     def _alone(self, job: VideoJob, detector: Any) -> Failure:
         """A video whose process died in every round, once more with a node to itself, where it may crash its own process."""
@@ -242,7 +242,7 @@ class Cluster:
         """Access to what was prepared, small enough to travel to every worker."""
         return RayBlocks(self.store, self.refs, videos, prepared.signals, head)
 
-    def work(self, work: Worklist, blocks: Blocks) -> dict[str, str]:
+    def work(self, work: Scheduler, blocks: Blocks) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
         self._ask_for(work.total, share)

@@ -1,6 +1,6 @@
 """One Ray Tune run that works through a graph of fits and hyperparameter searches.
 
-A Tune trial is a worker: it holds a share of a node and goes through items, which it asks the driver's worklist for
+A Tune trial is a worker: it holds a share of a node and goes through items, which it asks the driver's scheduler for
 (ray_dispatcher.py), until nothing is left to do. Tune's searcher asks for one more worker as long as something is ready and
 FINISHED at the end. So Tune's resources and worker reuse serve a graph, without barriers; a search's trials run beside other
 folds' fits; and what is handed out costs milliseconds.
@@ -27,8 +27,8 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from dataprep.faults import Failure, failure
-from grid.execute.ray_dispatcher import Foreman, Order, Outcome, Part, Said, hung_log
-from grid.execute.scheduler import Worklist
+from grid.execute.ray_dispatcher import Dispatcher, Order, Outcome, Part, Said, hung_log
+from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.specs import Fit, Search
 from grid.store.artefacts import Store
@@ -136,14 +136,14 @@ def _warnings_to(path: Path) -> None:
 class WorkerSearcher(Searcher):
     """What Tune asks for trials: a worker while something is ready to be done, nothing for now, or FINISHED."""
 
-    def __init__(self, foreman: Foreman) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
-        self.foreman: Foreman | None = foreman
+        self.dispatcher: Dispatcher | None = dispatcher
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The configuration of one more worker, None to be asked again, or FINISHED."""
-        assert self.foreman is not None
-        wanted = self.foreman.expects(trial_id)
+        assert self.dispatcher is not None
+        wanted = self.dispatcher.expects(trial_id)
         if wanted is None:
             return Searcher.FINISHED
         return {"worker": trial_id} if wanted else None
@@ -151,8 +151,8 @@ class WorkerSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A worker went home, or died."""
         if error:
-            assert self.foreman is not None
-            self.foreman.lost(trial_id)
+            assert self.dispatcher is not None
+            self.dispatcher.lost(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: after a crash the plan is made again from the store."""
@@ -161,12 +161,12 @@ class WorkerSearcher(Searcher):
         """Nothing, see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps a copy of its set-up; a thread and the worklist, with its display, cannot be part of it."""
-        return {**self.__dict__, "foreman": None}
+        """Tune keeps a copy of its set-up; a thread and the scheduler, with its display, cannot be part of it."""
+        return {**self.__dict__, "dispatcher": None}
 
 
 def run_work(
-    work: Worklist,
+    work: Scheduler,
     blocks: Blocks,
     store: Store,
     *,
@@ -192,16 +192,16 @@ def run_work(
 
 
 def _tune(
-    share: Mapping[str, float], work: Worklist, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
+    share: Mapping[str, float], work: Scheduler, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
 ) -> None:
-    with store.scratch() as scratch, Foreman(work, execution, logs) as foreman:
+    with store.scratch() as scratch, Dispatcher(work, execution, logs) as dispatcher:
         trainable = tune.with_parameters(
-            Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=foreman.mailbox
+            Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=dispatcher.mailbox
         )
         tuner = tune.Tuner(
             tune.with_resources(trainable, dict(share)),
             tune_config=tune.TuneConfig(
-                search_alg=WorkerSearcher(foreman), scheduler=FIFOScheduler(), num_samples=-1, reuse_actors=True
+                search_alg=WorkerSearcher(dispatcher), scheduler=FIFOScheduler(), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="fits",
@@ -211,5 +211,5 @@ def _tune(
             ),
         )
         tuner.fit()
-    if foreman.error:
-        raise RuntimeError("the worklist could not go on") from foreman.error
+    if dispatcher.error:
+        raise RuntimeError("the scheduler could not go on") from dispatcher.error

@@ -1,6 +1,6 @@
 """The order of the work: a graph of keys, handed out the start of the longest remaining path first.
 
-`ReadyQueue` knows neither Ray nor plans, so that the worklist of a run (grid/execute/scheduler.py) and the simulation of one
+`ReadyQueue` knows neither Ray nor plans, so that the scheduler of a run (grid/execute/scheduler.py) and the simulation of one
 (tests/benchmarks/scaling.py) follow the same policy. Handing out and finishing cost O(log n), whatever the size of the graph.
 """
 

@@ -32,7 +32,7 @@ class Item:
     trial: dict[str, Any] = field(default_factory=dict)
 
 
-class Worklist:
+class Scheduler:
     """The open work of a plan. `tick(...)` is called after each finished item, with totals for a display."""
 
     def __init__(self, planner: Planner, store: Store, tick: Callable[..., None]) -> None:

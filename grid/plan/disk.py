@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dataprep.storage import Place, Remote
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
 from grid.store.artefacts import Store
 from painmodels.trunks.backbones import backbone
@@ -28,20 +28,20 @@ ROOM = 0.01
 """Of what is needed, how much more must be free: file systems round up."""
 
 
-def needed(survey: Survey, plan: Plan, store: Store, parts: Iterable[str] = ("video", "signals")) -> dict[str, int]:
+def needed(inventory: Inventory, plan: Plan, store: Store, parts: Iterable[str] = ("video", "signals")) -> dict[str, int]:
     """Bytes that each kind of artefact which is not stored will take, by name of stage; of recordings, `parts` alone."""
     stored = {name: store.keys(name) for name in ("features", "faces", "signals", "predict")}
-    d = survey.dataset
+    d = inventory.dataset
     found = {}
-    if "video" in parts and survey.videos and survey.trunk:
-        wide = 2 * d.n_steps * backbone(survey.trunk.name).feature_size + HEADERS
-        found["features"] = wide * sum(v.stage.key not in stored["features"] for v in survey.videos)
+    if "video" in parts and inventory.videos and inventory.trunk:
+        wide = 2 * d.n_steps * backbone(inventory.trunk.name).feature_size + HEADERS
+        found["features"] = wide * sum(v.stage.key not in stored["features"] for v in inventory.videos)
         track = (4 * 15 + 8) * d.n_steps + HEADERS
-        found["faces"] = track * sum(v.track.key not in stored["faces"] for v in survey.videos)
-    if "signals" in parts and survey.signals:
+        found["faces"] = track * sum(v.track.key not in stored["faces"] for v in inventory.videos)
+    if "signals" in parts and inventory.signals:
         each = 4 * d.n_steps * len(d.channels)
         found["signals"] = sum(
-            HEADERS + each * len(s.trials) for s in survey.signals if s.stage.key not in stored["signals"]
+            HEADERS + each * len(s.trials) for s in inventory.signals if s.stage.key not in stored["signals"]
         )
     of_name: dict[str, list[Fit]] = {}
     for fit in plan.fits.values():
@@ -49,7 +49,7 @@ def needed(survey: Survey, plan: Plan, store: Store, parts: Iterable[str] = ("vi
     for name, fits in of_name.items():
         there = store.keys(name)
         known = _stored_size(store, name, there)
-        found[name] = sum(known or _weights(fit, survey) for fit in fits if fit.stage.key not in there)
+        found[name] = sum(known or _weights(fit, inventory) for fit in fits if fit.stage.key not in there)
     predicts = [p for p in plan.predicts.values() if p.stage.key not in stored["predict"]]
     found["predict"] = sum(HEADERS + len(p.test.trial_ids) * (60 + 4 * (p.fit.steps[1] - p.fit.steps[0])) for p in predicts)
     return found
@@ -66,10 +66,10 @@ def _stored_size(store: Store, name: str, keys: set[str]) -> int:
     return int(statistics.median(sizes)) if sizes else 0
 
 
-def _weights(fit: Fit, survey: Survey) -> int:
-    if fit.role == "spatial" and survey.trunk:
+def _weights(fit: Fit, inventory: Inventory) -> int:
+    if fit.role == "spatial" and inventory.trunk:
         wide = getattr(fit.settings, "width", 0)
-        return 4 * wide * (backbone(survey.trunk.name).feature_size + 3) + SMALL_FIT
+        return 4 * wide * (backbone(inventory.trunk.name).feature_size + 3) + SMALL_FIT
     return SMALL_FIT
 
 

@@ -1,6 +1,6 @@
 """What there is to work on: a data set read, its recordings hashed, the jobs of its preparation, and what is missing.
 
-A survey reads names and bytes but decodes nothing; it imports neither Ray nor MLflow.
+An inventory reads names and bytes but decodes nothing; it imports neither Ray nor MLflow.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from painmodels.weights import WeightsMissing
 
 
 @dataclass
-class Survey:
+class Inventory:
     """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
 
     `classes` are the ids of the task's classes in the order of their labels. `defects` are recordings known to be unusable,
@@ -70,7 +70,7 @@ class Survey:
         return Inputs(self.index, {"video": video, "signals": signals})
 
 
-def survey(
+def read_inventory(
     path: Place,
     experiment: Experiment,
     *,
@@ -81,7 +81,7 @@ def survey(
     exclude: Sequence[Exclusion] = (),
     on_progress: Callable[[int, int], None] | None = None,
     plan_only: bool = False,
-) -> Survey:
+) -> Inventory:
     """Read the data set at `path`. `memory` keeps file hashes; `on_progress` is called with (files hashed, files to hash).
 
     `plan_only`: the trunk's weights need not be here; `missing` says then how to get them. Raises InputError if the data set
@@ -115,7 +115,7 @@ def survey(
     )
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
-    out = Survey(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
+    out = Inventory(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)

@@ -20,7 +20,7 @@ from grid.experiment.scenarios import scenario_index, splits_of, window
 from grid.plan.baseline_fits import baseline_fit
 from grid.plan.contexts import Context
 from grid.plan.specs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, Unresolved
-from grid.plan.train_test_sets import Sides
+from grid.plan.train_test_sets import TrainTestSets
 from grid.store.identity import Params, Stage
 from painmodels import registry
 
@@ -42,7 +42,7 @@ class Planner:
         winner: Callable[[Stage], dict[str, Any] | None] = lambda stage: None,
     ) -> None:
         self.experiment, self.dataset, self.inputs, self.winner = experiment, dataset, inputs, winner
-        self.plan, self.sides = Plan(), Sides(inputs)
+        self.plan, self.sets = Plan(), TrainTestSets(inputs)
         self.networks = {role: experiment.network(role) for role in registry.ROLES}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
         self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str, str]] = {}
@@ -245,14 +245,14 @@ class Planner:
         ident = (context.tag, parts)
         if ident not in self._train_sets:
             classes = self.networks["spatial"][1].classes
-            self._train_sets[ident] = self.sides.train(context.split, parts, classes=classes)
+            self._train_sets[ident] = self.sets.train(context.split, parts, classes=classes)
         return self._train_sets[ident]
 
     def _test_set(self, context: Context, parts: tuple[str, ...]) -> TestSet:
         """The usable held-out trials, made once per fold and parts."""
         ident = (context.tag, parts)
         if ident not in self._test_sets:
-            self._test_sets[ident] = self.sides.test(context.split, parts)
+            self._test_sets[ident] = self.sets.test(context.split, parts)
         return self._test_sets[ident]
 
 

@@ -19,7 +19,7 @@ Trials = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...], int]
 """Ids, subjects, labels, and how many labels differ."""
 
 
-class Sides:
+class TrainTestSets:
     """Makes the sets of every fold of one data set. `split.subject_of` may know trials that are not usable, never others."""
 
     def __init__(self, inputs: Inputs) -> None:

@@ -33,7 +33,7 @@ from dataprep.storage import Place, Remote, remove_tree, write_whole
 from grid.removal.residue import residue
 from grid.store import forgotten
 from grid.store.artefacts import DRAFTS, MARKS, TUNE, Store
-from grid.store.exclusive_lock import alone
+from grid.store.exclusive_lock import exclusive_lock
 from grid.store.leases import folders, leased
 from grid.tracking.mirrors import FILE as MIRRORS
 from grid.tracking.mirrors import held
@@ -72,7 +72,7 @@ def forget(outs: Sequence[Path], subject: str) -> Forgotten:
             gone.elsewhere.append(f"{host}:{out}")
     with ExitStack() as held_alone:
         for out in sorted(every):
-            held_alone.enter_context(alone(out))
+            held_alone.enter_context(exclusive_lock(out))
         mine = held_alone.enter_context(leased(store, alone=True))
         _remove(mine, sorted(every), subject, gone)
     return gone
@@ -202,9 +202,9 @@ def _command(asked: list[Path] | None, subject: str) -> int:
     groups: dict[Place, list[Path]] = {}
     censuses = 0
     for out in outs:
-        if not (out / "store").exists() and (out / "census.json").is_file():
+        if not (out / "store").exists() and (out / "check.json").is_file():
             files = command.forget(out, subject)
-            print(f"{out}: a census by dataprep.check; {len(files)} files removed")
+            print(f"{out}: a data check by dataprep.check; {len(files)} files removed")
             censuses += 1
             continue
         if not (out / "store").exists():

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.plan.specs import Plan
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
@@ -14,13 +14,18 @@ from grid.store.identity import Stage
 UNKNOWN = "not recorded"
 
 
-def manifests(plan: Plan, survey: Survey, store: Store) -> dict[str, tuple[int, list[dict[str, Any]]]]:
+def manifests(plan: Plan, inventory: Inventory, store: Store) -> dict[str, tuple[int, list[dict[str, Any]]]]:
     """By name of stage: how many the plan has, and the manifests of those that are stored."""
-    every: dict[str, list[Stage]] = {"features": [v.stage for v in survey.videos], "faces": [v.track for v in survey.videos]}
+    every: dict[str, list[Stage]] = {
+        "features": [v.stage for v in inventory.videos],
+        "faces": [v.track for v in inventory.videos],
+    }
     # a block that holds other channels beside those of these rows may have served their fits
     there = store.keys("signals")
     failed = {trial for part, trial in plan.unprepared if part == "signals"}
-    every["signals"] = [j.stage for j in survey.signals if j.stage.key in there or failed & {t.trial_id for t in j.trials}]
+    every["signals"] = [
+        j.stage for j in inventory.signals if j.stage.key in there or failed & {t.trial_id for t in j.trials}
+    ]
     for fit in plan.fits.values():
         every.setdefault(fit.stage.name, []).append(fit.stage)
     for search in plan.decided.values():

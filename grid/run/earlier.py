@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dataprep.records import InputError
 from grid.experiment.cells import CELL, Cell
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.run.session import Session
 
 
@@ -54,7 +54,7 @@ class Earlier:
             [s for s in axes.scenarios if s in names] + [s for s in names if s not in axes.scenarios],
         )
 
-    def joined(self, session: Session, survey_of: Callable[[list[str], list[str]], Survey]) -> Session:
+    def joined(self, session: Session, survey_of: Callable[[list[str], list[str]], Inventory]) -> Session:
         """The session whose tables hold both; `session` itself where it covers everything that was there."""
         if not self.states:
             return session

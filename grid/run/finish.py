@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dataprep.faults import BUG, EXIT, MACHINE, bug_text
-from grid.tracking.redact import masked
+from grid.tracking.redact import redact
 
 
 def write_report(out: Path, compare: Path | None) -> tuple[str, set[str]]:
@@ -25,7 +25,7 @@ def write_report(out: Path, compare: Path | None) -> tuple[str, set[str]]:
 def mirror(out: Path, uri: str | None) -> tuple[str, set[str]]:
     """Mirror into MLflow, after everything else: a line on how it went, and the kind of what went wrong, if it cost something."""
     again = f"mirror later with: python -m grid.tracking sync {shlex.quote(str(out))}"
-    again += f" --tracking-uri {shlex.quote(masked(uri))}" if uri else ""
+    again += f" --tracking-uri {shlex.quote(redact(uri))}" if uri else ""
     try:
         from grid.tracking import sync  # it loads MLflow, which may be broken
     except Exception as error:

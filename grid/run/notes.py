@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.plan.specs import Plan
 
 
-def notes(experiment: Experiment, survey: Survey, plan: Plan) -> list[str]:
+def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]:
     """What limits the results of this plan."""
     found: list[str] = []
     options, seeds = experiment.search, experiment.fit.seeds
@@ -19,7 +19,7 @@ def notes(experiment: Experiment, survey: Survey, plan: Plan) -> list[str]:
         )
     if options.trials and options.scope == "scenario":
         for name in dict.fromkeys(c.scenario for c in plan.predicts):
-            index = scenario_index(survey.dataset, survey.index, experiment.scenario(name))
+            index = scenario_index(inventory.dataset, inventory.index, experiment.scenario(name))
             seen = sorted(set(index.subjects))
             found.append(
                 f"Optimistic: the hyperparameters of {name} were searched on all of its {len(seen)} subjects, those of every "

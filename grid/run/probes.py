@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from dataprep.records import InputError
 from dataprep.storage import Place
-from grid.tracking.redact import masked
+from grid.tracking.redact import redact
 
 ANSWER_S = 5.0
 
@@ -50,13 +50,13 @@ def tracking(uri: str | None, out: Path) -> str:
         return f"a database in {out}"
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") and not parts.scheme.startswith(("sqlite", "postgresql", "mysql")):
-        raise InputError(f"--tracking-uri {masked(uri)}: expected http://…, https://…, sqlite:///… or postgresql://…")
+        raise InputError(f"--tracking-uri {redact(uri)}: expected http://…, https://…, sqlite:///… or postgresql://…")
     if parts.scheme.startswith("sqlite"):
-        return masked(uri)
+        return redact(uri)
     ports = {"http": 80, "https": 443, "mysql": 3306}
     try:
         host, port = parts.hostname or "", parts.port or ports.get(parts.scheme.split("+")[0], 5432)
         socket.create_connection((host, port), timeout=ANSWER_S).close()
     except (OSError, ValueError) as error:
-        return f"{masked(uri)}: nothing answers there now ({error}); results do not need it"
-    return f"{masked(uri)} (answers)"
+        return f"{redact(uri)}: nothing answers there now ({error}); results do not need it"
+    return f"{redact(uri)} (answers)"

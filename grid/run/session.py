@@ -18,13 +18,13 @@ from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
 from grid.execute.in_process import InProcess, Prepared
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.experiment.cells import SIGNALS, Cell
 from grid.experiment.config import Experiment
 from grid.monitor import status
 from grid.monitor.progress import Display
 from grid.plan.disk import needed, require
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.plan.planner import Planner
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Plan
@@ -34,7 +34,7 @@ from grid.run import show
 from grid.run.notes import notes
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.store.leases import leased, sweep
+from grid.store.leases import leased, remove_stale
 from grid.store.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.work import odd_recordings
 from grid.work.prepare import known_defects
@@ -51,14 +51,14 @@ class Session:
     def __init__(
         self,
         experiment: Experiment,
-        survey: Survey,
+        inventory: Inventory,
         out: Path,
         *,
         rows: Iterable[str],
         scenarios: Iterable[str],
         folds: Iterable[int] | None = None,
     ) -> None:
-        self.experiment, self.survey, self.out = experiment, survey, out
+        self.experiment, self.inventory, self.out = experiment, inventory, out
         self.wanted = (tuple(rows), tuple(scenarios), None if folds is None else tuple(folds))
         self.store = Store(out / "store")
         self.started = datetime.datetime.now(datetime.UTC)
@@ -66,9 +66,9 @@ class Session:
         self.failed: dict[str, str] = {}
         self.kinds: set[str] = set()
         self.failures: dict[tuple[str, str], Failure] = {}
-        by_hand = {(d.part, d.trial_id) for d in survey.excluded}
-        known = [*survey.defects, *known_defects(survey.videos, survey.signals, self.store)]
-        self.defects: list[Defect] = [*survey.excluded, *(d for d in known if (d.part, d.trial_id) not in by_hand)]
+        by_hand = {(d.part, d.trial_id) for d in inventory.excluded}
+        known = [*inventory.defects, *known_defects(inventory.videos, inventory.signals, self.store)]
+        self.defects: list[Defect] = [*inventory.excluded, *(d for d in known if (d.part, d.trial_id) not in by_hand)]
         self.planner = self._plan()
         self.made: Counter[str] = Counter()
         self.earlier: dict[Cell, tuple[str, str]] = {}  # status and reason of cells that were not asked for
@@ -77,12 +77,12 @@ class Session:
 
     def _plan(self) -> Planner:
         """Everything that is wanted of what can be used; searches that have ended are taken as decided."""
-        inputs = self.survey.inputs(self.defects)
+        inputs = self.inventory.inputs(self.defects)
 
         def winner(search: Stage) -> dict[str, Any] | None:
             return self.store.facts(search)["winner"] if self.store.has(search) else None
 
-        planner = Planner(self.experiment, self.survey.dataset, inputs, winner)
+        planner = Planner(self.experiment, self.inventory.dataset, inputs, winner)
         planner.plan.unprepared = {what: said.reason for what, said in self.failures.items()}
         planner.build(*self.wanted)
         return planner
@@ -94,27 +94,27 @@ class Session:
 
     def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
         """Fill the store. `strict`: raise InputError at the first recording that cannot be used."""
-        unusable = self.defects[len(self.survey.excluded) :]
+        unusable = self.defects[len(self.inventory.excluded) :]
         if strict and unusable:
             raise InputError(f"{len(unusable)} recordings cannot be used, and --strict was given: {unusable[0].reason}")
         with leased(self.store, out=self.out) as self.store:
             self._run(address=address, in_process=in_process, strict=strict)
 
     def _run(self, *, address: str | None, in_process: bool, strict: bool) -> None:
-        suspects = sweep(self.store)
+        suspects = remove_stale(self.store)
         self._say_what_is_wanted()
-        todo = Worklist(self.planner, self.store, lambda **_: None)
+        todo = Scheduler(self.planner, self.store, lambda **_: None)
         stored = {name: self.store.keys(name) for name in ("features", "signals")}
         aside = {(d.part, d.trial_id) for d in self.defects}
-        videos = [v for v in self.survey.videos if ("video", v.trial.trial_id) not in aside]
+        videos = [v for v in self.inventory.videos if ("video", v.trial.trial_id) not in aside]
         new_videos = [v for v in videos if v.stage.key not in stored["features"]]
         parts = todo.parts | ({"video"} if new_videos else set())
         if not (todo.total or new_videos):
             print("everything is there already: nothing was computed again")
             return
-        require(self.store.root, sum(needed(self.survey, self.plan, self.store, parts).values()))
+        require(self.store.root, sum(needed(self.inventory, self.plan, self.store, parts).values()))
         videos = videos if "video" in parts else []
-        signals = self.survey.signals if "signals" in parts else []
+        signals = self.inventory.signals if "signals" in parts else []
         new_signals = [s for s in signals if s.stage.key not in stored["signals"]]
         executor = self._executor(address, in_process, suspects)
         try:
@@ -130,11 +130,11 @@ class Session:
                 for display in shown:
                     display.advance(**state)
 
-            work = Worklist(self.planner, self.store, tick)
+            work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)
-                self.failed = executor.work(work, executor.blocks(prepared, self.survey.videos, head))
+                self.failed = executor.work(work, executor.blocks(prepared, self.inventory.videos, head))
             self.kinds |= work.kinds
             self.made.update(fit.stage.name for fit in work.made)
             self.made["search-trial"] = work.made_trials
@@ -143,7 +143,7 @@ class Session:
             executor.close()
 
     def _say_what_is_wanted(self) -> None:
-        features, signals = ([j.stage.key for j in jobs] for jobs in (self.survey.videos, self.survey.signals))
+        features, signals = ([j.stage.key for j in jobs] for jobs in (self.inventory.videos, self.inventory.signals))
         status.write_plan(self.out, self.plan, features=features, signals=signals)
 
     def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Any:
@@ -166,11 +166,11 @@ class Session:
 
     def _prepare(self, executor: Any, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
-        if videos and self.survey.trunk:
-            self.survey.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
+        if videos and self.inventory.trunk:
+            self.inventory.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
             if {v.track.key for v in videos} - self.store.keys("faces"):
                 load_detector(self.experiment.face_settings)
-            if not executor.gpus and (slower := self.survey.trunk.slower()):
+            if not executor.gpus and (slower := self.inventory.trunk.slower()):
                 print(slower)
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
             prepared = executor.prepare(videos, signals, display.advance)
@@ -201,8 +201,8 @@ class Session:
     def write(self) -> pd.DataFrame:
         """Write the tables of the result folder; returns the scores."""
         self.out.mkdir(parents=True, exist_ok=True)
-        labels, facts = self.survey.class_labels, self.facts()
-        strange = odd_recordings.known(self.survey.videos, self.survey.signals, self.store, self.defects)
+        labels, facts = self.inventory.class_labels, self.facts()
+        strange = odd_recordings.known(self.inventory.videos, self.inventory.signals, self.store, self.defects)
         what: dict[str, Any] = {"labels": labels, "earlier": self.earlier, "defects": self.defects, "odd": strange}
         mark = mark_of(self.plan, files.statuses(self.plan, self.store, self.failed), **what)
         if not any(self.made.values()) and unchanged(self.out, mark):
@@ -224,7 +224,7 @@ class Session:
 
     def facts(self) -> dict[str, Any]:
         """What run.json records: all that a reader of the results should know about how they came about."""
-        e, s = self.experiment, self.survey
+        e, s = self.experiment, self.inventory
         before = self._before()
         stored = provenance.manifests(self.plan, s, self.store)
         makers = provenance.made_with(stored)
@@ -283,6 +283,6 @@ class Session:
         path = self.out / "run.json"
         if path.exists():
             run = json.loads(path.read_text(encoding="utf-8"))
-            if run["data"]["fingerprint"] == self.survey.fingerprint:
+            if run["data"]["fingerprint"] == self.inventory.fingerprint:
                 return {"started": run["started"], "seconds": run["seconds"], "ray": run["hardware"]["ray"]}
         return {"started": "", "seconds": 0.0, "ray": "not used: nothing to compute"}

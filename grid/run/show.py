@@ -13,7 +13,7 @@ import pandas as pd
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index, window
 from grid.plan.disk import free, needed, size
-from grid.plan.inventory import Survey
+from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
 from grid.results import learned
 from grid.results.axes import spread
@@ -27,25 +27,28 @@ TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
 weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
 
 
-def frames(experiment: Experiment, survey: Survey, name: str) -> tuple[int, int, int] | None:
+def frames(experiment: Experiment, inventory: Inventory, name: str) -> tuple[int, int, int] | None:
     """Subjects, trials and frames (steps) that a scenario uses of this data set, or None if it cannot be made."""
     scenario = experiment.scenario(name)
     try:
-        index = scenario_index(survey.dataset, survey.index, scenario)
-        first, last = window(survey.dataset, scenario)
+        index = scenario_index(inventory.dataset, inventory.index, scenario)
+        first, last = window(inventory.dataset, scenario)
     except ValueError:
         return None
     return len(set(index.subjects)), len(index), len(index) * (last - first)
 
 
-def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) -> str:
+def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: Store) -> str:
     """The plan in words and numbers."""
     stored = {
         name: store.keys(name) for name in {f.stage.name for f in plan.fits.values()} | {"features", "signals", "predict"}
     }
-    lines = [f"experiment  {experiment.name}: {experiment.title}", f"data        {survey.dataset.title} at {survey.path}"]
+    lines = [
+        f"experiment  {experiment.name}: {experiment.title}",
+        f"data        {inventory.dataset.title} at {inventory.path}",
+    ]
     for name in dict.fromkeys(c.scenario for c in plan.cells):
-        counts = frames(experiment, survey, name)
+        counts = frames(experiment, inventory, name)
         if counts:
             lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials, {counts[2]:,} frames")
     repeats, seeds = (sorted({getattr(c, axis) for c in plan.cells}) for axis in ("repeat", "seed"))
@@ -68,18 +71,18 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}{'disk':>10}"]
-    room = needed(survey, plan, store)
+    room = needed(inventory, plan, store)
     work: list[tuple[str, list[str], list]] = (
-        [("features", [v.stage.key for v in survey.videos], [])] if survey.videos else []
+        [("features", [v.stage.key for v in inventory.videos], [])] if inventory.videos else []
     )
-    work += [("signals", [s.stage.key for s in survey.signals], [])] if survey.signals else []
+    work += [("signals", [s.stage.key for s in inventory.signals], [])] if inventory.signals else []
     for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
         fits = [f for f in plan.fits.values() if f.stage.name == name]
         work.append((name, [f.stage.key for f in fits], fits))
     total = 0.0
     for name, keys, fits in work:
         n_done = sum(k in stored[name] for k in keys)
-        each = _seconds(name, stored[name], store, survey, fits)
+        each = _seconds(name, stored[name], store, inventory, fits)
         total += each * (len(keys) - n_done)
         left = len(keys) - n_done
         line = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
@@ -99,7 +102,7 @@ def plan_text(experiment: Experiment, survey: Survey, plan: Plan, store: Store) 
     return "\n".join(lines)
 
 
-def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: list) -> float:
+def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fits: list) -> float:
     """Mean CPU seconds of one stage of this name: the median of up to 20 stored ones, else from typical costs."""
     known = []
     for key in sorted(stored)[:20]:
@@ -109,18 +112,18 @@ def _seconds(name: str, stored: set[str], store: Store, survey: Survey, fits: li
     if known:
         return statistics.median(known)
     if name == "features":
-        return survey.dataset.n_steps * TYPICAL_SECONDS["prepare"]
+        return inventory.dataset.n_steps * TYPICAL_SECONDS["prepare"]
     if name == "signals":
         return 0.2
     if not fits:
         return 0.0
-    return statistics.mean(_fit_seconds(fit, survey) for fit in fits)
+    return statistics.mean(_fit_seconds(fit, inventory) for fit in fits)
 
 
-def _fit_seconds(fit: Fit, survey: Survey) -> float:
+def _fit_seconds(fit: Fit, inventory: Inventory) -> float:
     seen = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
     if fit.role == "spatial":
-        features = backbone(survey.trunk.name).feature_size if survey.trunk else 0
+        features = backbone(inventory.trunk.name).feature_size if inventory.trunk else 0
         return seen * features * getattr(fit.settings, "width", 0) * TYPICAL_SECONDS["weight"]
     if fit.role in ("temporal", "physiological"):
         return seen * TYPICAL_SECONDS["step"] * getattr(fit.settings, "hidden", 64) / 64

@@ -13,7 +13,7 @@ from dataprep.records import InputError
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def exclusive_lock(out: Path) -> Iterator[None]:
     """Hold `out` for this process. Raises ValueError that names the holder if another one, here or on another machine, has it."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / ".lock"

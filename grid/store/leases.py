@@ -143,7 +143,7 @@ def leases(store: Store) -> list[Lease]:
     return found
 
 
-def sweep(store: Store) -> set[str]:
+def remove_stale(store: Store) -> set[str]:
     """Remove what drivers that are over left behind; gives the marks (`<stage>-<key>`) of what they were at."""
     marks: list[Place] = [*(store.root / MARKS).glob("*")]
     scratch: list[Place] = [*(store.root / DRAFTS).glob("*"), *store.root.glob(f"{TUNE}*")]

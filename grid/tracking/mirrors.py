@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataprep.storage import Place, write_whole
-from grid.tracking.redact import masked
+from grid.tracking.redact import redact
 
 FILE = "mirrors.json"
 SHOWN = 20
@@ -22,7 +22,7 @@ SHOWN = 20
 
 def note_mirror(out: Path, uri: str, experiment: str) -> None:
     """Remember that this folder's results are sent to another place than its own database."""
-    entry = {"uri": masked(uri), "experiment": experiment}
+    entry = {"uri": redact(uri), "experiment": experiment}
     known = mirrors(out)
     if entry not in known:
         write_whole(out / FILE, json.dumps([*known, entry], indent=1).encode())

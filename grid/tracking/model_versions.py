@@ -25,7 +25,7 @@ from grid.experiment.cells import CELL, Cell, place
 from grid.results.axes import AXES
 from grid.store.identity import digest
 from grid.tracking.model_card import card
-from grid.tracking.runs import KEY_TAG, patiently
+from grid.tracking.runs import KEY_TAG, retry
 
 if TYPE_CHECKING:
     from grid.tracking.mirror import Mirror
@@ -51,7 +51,7 @@ def register(mirror: Mirror) -> int:
                 )
             continue
         try:
-            made += patiently(partial(_version, mirror, *best))
+            made += retry(partial(_version, mirror, *best))
         except (ValueError, KeyError) as error:  # the trunk's weights are others now, or an older version wrote the folder
             print(f"no model of {scenario} was registered: {error!r}", file=sys.stderr)
     return made

@@ -7,6 +7,6 @@ import re
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s'\"]*):[^/\s'\"]*@")
 
 
-def masked(text: str) -> str:
+def redact(text: str) -> str:
     """The text with the password of every address in it (`scheme://name:password@host`) replaced by three asterisks."""
     return _PASSWORD.sub(r"\1:***@", text)

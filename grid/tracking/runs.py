@@ -32,7 +32,7 @@ REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_PARAMETER_VALUE", "E
 T = TypeVar("T")
 
 
-def patiently(work: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> T:
+def retry(work: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> T:
     """The result of `work`, tried again after each of the waits. Raises the last MlflowException, or at once one that stays."""
     for wait_s in waits_s:
         try:
@@ -54,11 +54,11 @@ class Runs:
     def __init__(self, client: MlflowClient, name: str, place: str | None) -> None:
         self.client, self.name = client, name
         self.counting = Lock()
-        self.experiment: str = patiently(lambda: self._experiment(name, place), WAITS_S[:1])
+        self.experiment: str = retry(lambda: self._experiment(name, place), WAITS_S[:1])
         self.known: dict[str, Run] = {}
         self.count = {"made": 0, "updated": 0, "unchanged": 0}
         self.tried_again = False
-        patiently(self._learn)
+        retry(self._learn)
 
     def _experiment(self, name: str, place: str | None) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -100,7 +100,7 @@ class Runs:
     def settle(self) -> None:
         """After all writes: remove runs that were made twice because an answer came too late."""
         if self.tried_again:
-            patiently(self._learn)
+            retry(self._learn)
 
     def write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
         """The run with this key, holding exactly this; made, completed or left as it is. Gives its id.
@@ -117,7 +117,7 @@ class Runs:
             first = False
             return self._write(key, tags, params, metrics, failed=failed)
 
-        return patiently(once)
+        return retry(once)
 
     def _tell(self, what: str) -> None:
         with self.counting:

@@ -38,7 +38,7 @@ from dataprep.faults import guarded
 from grid.tracking.mirror import Mirror, compare_page
 from grid.tracking.mirrors import note_mirror
 from grid.tracking.model_versions import register
-from grid.tracking.redact import masked
+from grid.tracking.redact import redact
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -78,7 +78,7 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
     except MlflowException as error:
         if error.error_code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
             raise MlflowException(
-                f"{masked(uri)} refused the name or password (expected: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
+                f"{redact(uri)} refused the name or password (expected: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
                 "in the environment, of a user who may write)",
                 error_code=error.error_code,
             ) from error
@@ -98,7 +98,7 @@ def _open_database(uri: str) -> None:
     except (SQLAlchemyError, ImportError) as error:
         why = str(error).strip().splitlines()[0]
         hint = "; its driver comes with pip install 'pain-grid[postgresql]'" if isinstance(error, ImportError) else ""
-        raise MlflowException(f"{masked(uri)}: {masked(why)}{hint}") from None
+        raise MlflowException(f"{redact(uri)}: {redact(why)}{hint}") from None
 
 
 def open_client(uri: str) -> MlflowClient:

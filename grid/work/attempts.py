@@ -38,7 +38,7 @@ def tried(work: Callable[[], Any], *, retries: int) -> tuple[Failure, Any]:
     return found, None
 
 
-def alone(job: VideoJob, store: Store, *, limit_s: float, detector: bytes | None = None) -> Failure:
+def in_own_process(job: VideoJob, store: Store, *, limit_s: float, detector: bytes | None = None) -> Failure:
     """Prepare a video in a process of its own, which is allowed to crash; twice if it does. Its artefact is in the store then.
 
     `detector`: weights that this machine may not have as a file.

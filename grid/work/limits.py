@@ -33,7 +33,7 @@ def hung(log: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def death(log: Path, limit_s: float, times: int) -> tuple[str, bool]:
+def crash_reason(log: Path, limit_s: float, times: int) -> tuple[str, bool]:
     """Why a worker process died, for people, and whether its time limit ended it. `log` is that of `time_limit`."""
     if hung(log):
         return f"took longer than its limit of {limit_s:g} s, {times} times; where it stood: {log}", True

@@ -105,7 +105,7 @@ def video_defect(job: VideoJob, reason: str) -> Defect:
     return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
 
 
-def put_aside(job: VideoJob, store: Store, reason: str) -> Defect:
+def quarantine_video(job: VideoJob, store: Store, reason: str) -> Defect:
     """Keep the verdict on a video, so that no later run decodes it again."""
     facts = {"subject": job.trial.subject, "trial_id": job.trial.trial_id, "reason": reason}
     store.write(quarantine(job), {}, facts)

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scheduling import LIGHT, planner_of, published
 
 from grid.execute.ready_queue import ReadyQueue, path_costs
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.store.artefacts import Store
 
 COSTS = {"prepare": 4.1, "sequence": 6e-5, "frame": 4e-5 * 16, "head": 6e-5}
@@ -50,11 +50,11 @@ class Graph(NamedTuple):
 
 
 def fits_of(scenarios: Sequence[str], **changes: Any) -> tuple[Graph, dict[str, Any]]:
-    """The graph of a plan, ranked by the worklist of a run in which nothing is stored, and its fits."""
+    """The graph of a plan, ranked by the scheduler of a run in which nothing is stored, and its fits."""
     planner = planner_of(published(), **changes)
     plan = planner.build(planner.experiment.axes.modalities, scenarios)
     with tempfile.TemporaryDirectory() as empty:
-        urgency = Worklist(planner, Store(Path(empty)), lambda **_: None).urgency
+        urgency = Scheduler(planner, Store(Path(empty)), lambda **_: None).urgency
     needs = {k: [u.stage.key for u in f.upstream] for k, f in plan.fits.items()}
     return Graph(needs, {k: cost(f) for k, f in plan.fits.items()}, {k: urgency[k] for k in needs}), plan.fits
 
@@ -166,7 +166,7 @@ def validate(epochs: int) -> dict[str, Any]:
     def run(store: Store, listed: Store) -> tuple[float, Any]:
         planner = planner_of(index, **changes)
         planner.build(rows, planner.experiment.axes.scenarios)
-        work = Worklist(planner, listed, lambda **_: None)
+        work = Scheduler(planner, listed, lambda **_: None)
         share = {"CPU": 1.0}
         blocks = StoreBlocks(store, {}, signals, {})
         started = time.monotonic()

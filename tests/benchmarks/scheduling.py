@@ -23,7 +23,7 @@ import numpy as np
 from dataprep.datasets import dataset
 from dataprep.datasets.biovid import SUBJECTS
 from dataprep.records import SampleIndex
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.experiment import config
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs
@@ -81,7 +81,7 @@ def scheduling(fits: int, cpus: int) -> dict[str, Any]:
             times.append(time.monotonic())
             memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
 
-        work = Worklist(planner, Store(Path(place) / "nothing stored"), tick)
+        work = Scheduler(planner, Store(Path(place) / "nothing stored"), tick)
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
         try:
             share = {"CPU": 1.0}

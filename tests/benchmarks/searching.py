@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.experiment import config
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs
@@ -92,7 +92,7 @@ def through_tune(planner: Planner, store: Store, blocks: StoreBlocks, cpus: int)
             trials = [t for state in work.states.values() for t in state.trials.values()]
             before.append(sum(r["seconds"] for t in trials for r in t["reports"]))
 
-    work = Worklist(planner, store, tick)
+    work = Scheduler(planner, store, tick)
     shares = ({"CPU": 1.0}, {"CPU": 1.0})
     failed = run_work(work, blocks, store, shares=shares, execution=planner.experiment.execution, logs=store.root / "logs")
     assert not failed, next(iter(failed.values()))

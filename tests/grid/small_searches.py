@@ -10,7 +10,7 @@ import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
 from grid.execute.in_process import InProcess
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.experiment import config
 from grid.experiment.config_tables import Execution
 from grid.plan.planner import Planner
@@ -107,15 +107,15 @@ def worked(
     x: Mapping[str, np.ndarray],
     marks: Mapping[str, str] | None = None,
     folds: tuple[int, ...] | None = None,
-) -> tuple[Worklist, dict[str, str]]:
-    """The same, whether it fails or not: the worklist, and the reasons of what failed."""
+) -> tuple[Scheduler, dict[str, str]]:
+    """The same, whether it fails or not: the scheduler, and the reasons of what failed."""
     unread = lambda *_: None  # noqa: E731
     data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
     keys = {"signals": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
     winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)
-    work = Worklist(planner, store, lambda **_: None)
+    work = Scheduler(planner, store, lambda **_: None)
     return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
 
 

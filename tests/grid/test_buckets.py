@@ -26,7 +26,7 @@ from grid.monitor.status import snapshot
 from grid.removal.forget import main as store_main
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.store.leases import sweep
+from grid.store.leases import remove_stale
 from painmodels.export import from_run
 
 BUCKET = "pain-grid-test"
@@ -84,7 +84,7 @@ def test_an_artefact_in_a_bucket_is_there_once_it_is_complete(s3: Remote) -> Non
         assert store.running() == {f"x-{stage.key}"}
     assert store.running() == set()
     (store.root / ".running" / "left-behind").touch()
-    sweep(store)
+    remove_stale(store)
     assert store.running() == set()
     assert store.has(stage)
     assert store.size() > 0

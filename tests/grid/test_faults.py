@@ -23,7 +23,7 @@ from grid.launch import main
 from grid.plan.preparation import TrunkSpec, video_job
 from grid.store.artefacts import Store
 from grid.work import attempts, prepare
-from grid.work.attempts import alone
+from grid.work.attempts import in_own_process
 from painmodels.training.loop import DivergedError
 from painmodels.trunks.trunk import load_trunk
 
@@ -223,7 +223,7 @@ def test_only_a_file_that_crashes_its_own_process_twice_is_to_blame(
     trunk = load_trunk("mini-xception-fer")
     spec = TrunkSpec("mini-xception-fer", "", False, 0, "", "float32", trunk.fingerprint)
     job = video_job(trials[0], "0" * 16, settings=FaceSettings(), trunk=spec, dataset=DATASET)
-    said = alone(replace(job, trunk=Ends(by)), Store(tmp_path / "store"), limit_s=60)  # type: ignore[arg-type]
+    said = in_own_process(replace(job, trunk=Ends(by)), Store(tmp_path / "store"), limit_s=60)  # type: ignore[arg-type]
     assert said.kind == kind
     assert words in said.reason
 

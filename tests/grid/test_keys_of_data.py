@@ -15,7 +15,7 @@ import pytest
 from dataprep.datasets import biovid
 from dataprep.datasets import datasets as all_datasets
 from grid.experiment import config
-from grid.plan.inventory import survey
+from grid.plan.inventory import read_inventory
 from grid.plan.planner import Planner
 from grid.store import content_hashes as fingerprints_module
 from grid.store.content_hashes import fingerprints
@@ -34,7 +34,7 @@ def keys(
 ) -> Any:
     """Fingerprint, (row, fold) -> key and seed of the fit, and the keys of the signals' blocks."""
     loaded = config.load(str(experiment), **changes)
-    found = survey(data, loaded, rows=rows, scenarios=scenarios, memory=memory / "fingerprints.json")
+    found = read_inventory(data, loaded, rows=rows, scenarios=scenarios, memory=memory / "fingerprints.json")
     plan = Planner(loaded, found.dataset, found.inputs()).build(rows, scenarios)
     fits = {(c.modality, c.scenario, c.fold): (p.fit.stage.key, p.fit.stage.seed) for c, p in plan.predicts.items()}
     return found.fingerprint, fits, {job.subject: job.stage.key for job in found.signals}
@@ -114,7 +114,7 @@ def test_under_sample_a_held_out_trial_reaches_no_fit(tiny_data: Path, tiny_expe
     data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     _, before, _ = keys(data, tiny_experiment, tmp_path, "eda", "eda:argmax", **how)
     loaded = config.load(str(tiny_experiment), **how)
-    found = survey(data, loaded, rows=["eda"], scenarios=["all87"], memory=tmp_path / "fingerprints.json")
+    found = read_inventory(data, loaded, rows=["eda"], scenarios=["all87"], memory=tmp_path / "fingerprints.json")
     plan = Planner(loaded, found.dataset, found.inputs()).build(["eda"], ["all87"])
     (predict,) = [p for c, p in plan.predicts.items() if c.fold == 0]
     trial = predict.test.trial_ids[0]

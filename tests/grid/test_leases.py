@@ -22,7 +22,7 @@ from grid.monitor.status import snapshot
 from grid.store import leases as lease_module
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.store.leases import ABANDONED_S, file_system, leased, leases, mounted, shares, sweep
+from grid.store.leases import ABANDONED_S, file_system, leased, leases, mounted, remove_stale, shares
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ def test_only_the_dead_are_cleaned_up_behind(tmp_path: Path, silent_s: float, fa
     made = unfinished(tmp_path, "other")
     with leased(Store(tmp_path)) as store:
         mine = unfinished(tmp_path, store.owner)
-        assert sweep(store) == (set() if stays else {"x-1"})
+        assert remove_stale(store) == (set() if stays else {"x-1"})
         assert all(path.exists() for path in mine)
         assert [path.exists() for path in made] == [stays] * 3
     assert [lease.owner for lease in leases(store)] == (["other"] if stays else [])
@@ -77,7 +77,7 @@ def test_what_older_versions_left_behind_is_removed(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     with leased(Store(tmp_path)) as store:
-        assert sweep(store) == {"x-1"}
+        assert remove_stale(store) == {"x-1"}
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "layout.json"]
 
 
@@ -90,14 +90,14 @@ def test_a_killed_driver_is_known_to_be_dead_at_once(tmp_path: Path) -> None:
     assert done.returncode == -9
     assert len(leases(Store(tmp_path))) == 1
     with leased(Store(tmp_path)) as store:
-        sweep(store)
+        remove_stale(store)
         assert len(leases(store)) == 1
 
 
 def _sweep_forever(root: Path) -> None:
     while True:
         with leased(Store(root)) as store:
-            sweep(store)
+            remove_stale(store)
 
 
 def test_a_driver_that_begins_during_a_clean_up_keeps_what_is_its_own(
@@ -113,7 +113,7 @@ def test_a_driver_that_begins_during_a_clean_up_keeps_what_is_its_own(
 
     with leased(Store(tmp_path)) as store:
         monkeypatch.setattr(lease_module, "leases", listed)
-        assert sweep(store) == set()
+        assert remove_stale(store) == set()
         monkeypatch.undo()
     assert len(made) == 3
     assert all(path.exists() for path in made)

@@ -19,7 +19,7 @@ from grid.launch import main
 from grid.removal.forget import main as store_main
 from grid.store import artefacts as store_module
 from grid.store.artefacts import Store
-from grid.store.exclusive_lock import alone
+from grid.store.exclusive_lock import exclusive_lock
 from grid.store.identity import Stage
 from painmodels.weights import main as weights_main
 
@@ -31,7 +31,7 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(
 ) -> None:
     out = tmp_path / "out"
     arguments = ["--modalities", "eda", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out)]
-    with alone(out):
+    with exclusive_lock(out):
         again = subprocess.run(
             [sys.executable, "-m", "grid.launch", *arguments, "--in-process"], capture_output=True, text=True, cwd=ROOT
         )
@@ -40,16 +40,16 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(
     assert "Traceback" not in again.stderr
     assert not (out / "store").exists()
     assert main([*arguments, "--plan"]) == 0  # looking is always allowed
-    with alone(out):
+    with exclusive_lock(out):
         pass
     capsys.readouterr()
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    code = "import os, pathlib, sys\nfrom grid.store.exclusive_lock import alone\n"
-    code += "with alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    code = "import os, pathlib, sys\nfrom grid.store.exclusive_lock import exclusive_lock\n"
+    code += "with exclusive_lock(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT).returncode == -9
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         assert str(os.getpid()) in (tmp_path / ".lock").read_text()
 
 

@@ -21,12 +21,12 @@ FOLDERS = {"video": ("video", ".mp4"), "signals": ("biosignals_filtered", "_bio.
 
 @dataclass(frozen=True)
 class Tree:
-    """A damaged data set: which trial got which defect, by part; `trials` is every trial written, `twins` have one video."""
+    """A damaged data set: which trial got which defect, by part; `trials` is every trial written, `duplicates` have one video."""
 
     path: Path
     trials: tuple[str, ...]
     planted: dict[tuple[str, str], Defect]
-    twins: tuple[str, ...]
+    duplicates: tuple[str, ...]
 
     def file(self, trial: str, part: str) -> Path:
         folder, ending = FOLDERS[part]
@@ -60,14 +60,14 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def census(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("census")
+def checked(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("checked")
     assert command.main([str(tree.path), "--out", str(out), "--jobs", "2"]) == 1
     return out
 
 
-def test_the_census_gives_each_its_reason_and_the_others_none(tree: Tree, census: Path) -> None:
-    found = json.loads((census / "census.json").read_text())
+def test_the_census_gives_each_its_reason_and_the_others_none(tree: Tree, checked: Path) -> None:
+    found = json.loads((checked / "check.json").read_text())
     by_place = {
         (f["trial_id"], f["part"]): f for f in found["findings"] if f["kind"] not in ("index", "duplicate", "orphan")
     }
@@ -86,23 +86,23 @@ def test_the_census_gives_each_its_reason_and_the_others_none(tree: Tree, census
     assert usable == {part: tree.sound(part) for part in FOLDERS}
 
 
-def test_the_census_names_bad_rows_twins_and_orphans(tree: Tree, census: Path) -> None:
-    findings = pd.read_csv(census / "findings.csv").fillna("")
+def test_the_census_names_bad_rows_twins_and_orphans(tree: Tree, checked: Path) -> None:
+    findings = pd.read_csv(checked / "findings.csv").fillna("")
     rows = findings[findings.kind == "index"]
     assert len(rows) == len(ROWS)
     for (name, _, words), reason in zip(ROWS, rows.reason, strict=True):
         assert words in reason, name
         assert "samples.csv: row" in reason, name
-    assert findings[findings.kind == "duplicate"].trial_id.tolist() == [max(tree.twins, key=tree.trials.index)]
+    assert findings[findings.kind == "duplicate"].trial_id.tolist() == [max(tree.duplicates, key=tree.trials.index)]
     orphan = findings[findings.kind == "orphan"]
     assert [Path(f).name for f in orphan.file] == ["071309_w_21-BL1-999.mp4"]
 
 
-def test_the_census_counts_and_measures(tree: Tree, census: Path) -> None:
-    counts = json.loads((census / "census.json").read_text())["counts"]
+def test_the_census_counts_and_measures(tree: Tree, checked: Path) -> None:
+    counts = json.loads((checked / "check.json").read_text())["counts"]
     assert counts["trials_expected"] == len(tree.trials) + len(ROWS) + 1
     assert (counts["trials_missing"], counts["rows_refused"]) == (3, len(ROWS))
-    trials = pd.read_csv(census / "trials.csv").set_index("trial_id")
+    trials = pd.read_csv(checked / "trials.csv").set_index("trial_id")
     names = {d.name: t for (t, part), d in tree.planted.items() if part == "video"}
     assert trials.loc[names["100 frames"], "frames"] == 100
     assert trials.loc[names["wrong rate"], "rate_hz"] == 30
@@ -115,17 +115,17 @@ def test_the_census_counts_and_measures(tree: Tree, census: Path) -> None:
     assert trials.loc[names["short"], "eda_rows"] == 1999
     assert trials.loc[names["clipped"], "eda_clipped"] > 0.2
     for picture, least in (("faces.png", 5 * 130), ("signals.png", 600)):
-        assert cv2.imread(str(census / picture)).shape[0] >= least
+        assert cv2.imread(str(checked / picture)).shape[0] >= least
 
 
 def test_the_grid_quarantines_exactly_what_the_census_refuses(
-    tree: Tree, census: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    tree: Tree, checked: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "out"
     command = ["--modalities", "eda,frame,eda+ecg+emg", "--scenarios", "all87", "--data", str(tree.path)]
     command += ["--experiment", str(tiny_experiment), "--out", str(out), "--in-process"]
     assert main(command) == 0
-    expected = pd.read_csv(census / "findings.csv").fillna("")
+    expected = pd.read_csv(checked / "findings.csv").fillna("")
     expected = expected[expected.unusable]
     left_out = pd.read_csv(out / "quarantine.csv").fillna("")
     places = [list(zip(table.trial_id, table.part, strict=True)) for table in (expected, left_out)]

@@ -17,7 +17,7 @@ import pytest
 from dataprep.records import Trial
 from grid.experiment.config import load
 from grid.experiment.config_tables import Execution
-from grid.plan.inventory import survey
+from grid.plan.inventory import read_inventory
 from grid.plan.preparation import TrunkSpec, VideoJob
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
@@ -45,7 +45,7 @@ def small_ray() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def tiny_jobs(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> list[VideoJob]:
     memory = tmp_path_factory.mktemp("memory") / "fingerprints.json"
-    return survey(tiny_data, load(str(tiny_experiment)), rows=["video"], scenarios=["all87"], memory=memory).videos
+    return read_inventory(tiny_data, load(str(tiny_experiment)), rows=["video"], scenarios=["all87"], memory=memory).videos
 
 
 def stored_jobs(like: VideoJob, store: Store, n: int) -> list[VideoJob]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.execute.ready_queue import ReadyQueue, path_costs
-from grid.work.limits import death, out_of_memory
+from grid.work.limits import crash_reason, out_of_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,11 +81,11 @@ def test_a_process_that_takes_too_long_ends_and_says_where_it_stood(tmp_path: Pa
     stuck = "re.match('(a+)+$', 'a' * 40 + 'b')"  # never lets go of the interpreter's lock
     run = subprocess.run([sys.executable, "-c", code.format(1, stuck), str(log)], cwd=ROOT, timeout=60, capture_output=True)
     assert run.returncode != 0
-    assert death(log, 1, 3) == (f"took longer than its limit of 1 s, 3 times; where it stood: {log}", True)
+    assert crash_reason(log, 1, 3) == (f"took longer than its limit of 1 s, 3 times; where it stood: {log}", True)
     assert "re/__init__.py" in log.read_text()
     quick = subprocess.run([sys.executable, "-c", code.format(60, "pass"), str(log)], cwd=ROOT, timeout=60)
     assert quick.returncode == 0
-    assert death(log, 1, 3) == ("the worker process died 3 times (out of memory, or killed)", False)
+    assert crash_reason(log, 1, 3) == ("the worker process died 3 times (out of memory, or killed)", False)
     assert not log.exists()
 
 

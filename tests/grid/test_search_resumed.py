@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from small_searches import experiment, people, run, without_seconds, worked
 
-from grid.execute.scheduler import Worklist
+from grid.execute.scheduler import Scheduler
 from grid.store.artefacts import Store
 from grid.work import search_trial
 from painmodels.training.loop import DivergedError
@@ -54,7 +54,7 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
     _, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
     real = search_trial._train
 
-    def search(out: Path, times: int) -> tuple[Worklist, Store, dict[str, str]]:
+    def search(out: Path, times: int) -> tuple[Scheduler, Store, dict[str, str]]:
         left = [times]
 
         def failing(*args: Any, **options: Any) -> Any:

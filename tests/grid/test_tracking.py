@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from grid.tracking import sync
-from grid.tracking.redact import masked
+from grid.tracking.redact import redact
 from grid.tracking.runs import CONTENT_TAG
 from painmodels.export import from_run
 from tests.benchmarks.mirror import make_folder
@@ -206,8 +206,8 @@ def test_a_row_that_did_not_learn_is_not_registered_and_loses_its_name(tiny_grid
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
-    assert masked("--tracking-uri postgresql://me:s3cret@db.lab/x") == "--tracking-uri postgresql://me:***@db.lab/x"
-    assert masked("http://127.0.0.1:5000 me@lab") == "http://127.0.0.1:5000 me@lab"
+    assert redact("--tracking-uri postgresql://me:s3cret@db.lab/x") == "--tracking-uri postgresql://me:***@db.lab/x"
+    assert redact("http://127.0.0.1:5000 me@lab") == "http://127.0.0.1:5000 me@lab"
 
 
 def test_a_server_that_is_away_loses_nothing(tiny_grid: Path, capsys: pytest.CaptureFixture) -> None:
