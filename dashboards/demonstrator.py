@@ -53,7 +53,10 @@ def page(model: Predictor) -> str:
         cell=model.about["cell"],
         synthetic=model.about["synthetic"],
         inputs=", ".join(inputs),
-        classes=" and ".join(model.classes),
+        no_pain=model.classes[0],
+        pain=" or ".join(model.classes[1:]),
+        reader=model.about["reader"],
+        channels=" and ".join(model.channels),
         window=f"{model.window_s:g}",
         video=model.uses_video,
         signals=model.uses_signals,
@@ -70,7 +73,7 @@ def judged(model: Predictor, files: dict[str, Path]) -> dict[str, Any]:
     try:
         video_TF, signals_TC = model.read(video=video, signals=signals, show=crops.extend)
         found = model.of_arrays(video_TF, signals_TC)
-        for name, values_T in (("probability of pain by frame", found.frames_T), ("attention", found.attention_T)):
+        for name, values_T in (("probability of pain by frame", found.frames_T), ("attention by frame", found.attention_T)):
             if values_T is not None:
                 top = 1.0 if name.startswith("prob") else None
                 lines.append(_line(name, found.times_s_T, values_T, 0.0, top))

@@ -20,6 +20,7 @@ import pytest
 from dataprep.signals.files import read_table
 from painmodels.export import from_run
 from painmodels.stream import main, replay
+from painmodels.use import sources
 from painmodels.use.sources import Frames, Samples, is_running, lsl_columns, lsl_source, pipe_source, together, video_source
 
 RATE_HZ = 512.0
@@ -153,6 +154,19 @@ def test_frames_of_an_rtsp_stream_have_their_times(clip: dict[str, Path]) -> Non
 def test_a_source_that_is_not_there_is_told(name: str, folders: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
     assert main(["--model", str(folders["video"]), "--video", name]) == 2
     assert f"{name}: cannot be opened" in capsys.readouterr().err
+
+
+def test_a_device_is_read_like_a_camera(
+    folders: dict[str, Path], clip: dict[str, Path], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg's own device, which plays the clip at twice its speed, stands where Video4Linux or AVFoundation stands."""
+    monkeypatch.setitem(sources.CAMERAS, sys.platform, ("lavfi", "movie={},realtime=speed=2"))
+    assert main(["--model", str(folders["video"]), "--video", str(clip["video"]), "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)["p_pain"]
+    assert main(["--model", str(folders["video"]), "--video", f"camera:{clip['video']}", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["time_s"] == 5.52
+    assert said["p_pain"] == pytest.approx(expected, abs=0.05)  # a slow machine leaves frames out
 
 
 def test_sources_that_do_not_fit_are_told(
