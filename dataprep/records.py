@@ -51,13 +51,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class Defect:
-    """A recording that cannot be used and why. `part` is 'index', 'video' or 'signals'; `file` is the offending file."""
+    """A recording that cannot be used and why. `part` is 'index', 'video' or 'signals'; `file` is the offending file.
+
+    `channels` are those at fault where others of the file can be used; empty: the whole recording is at fault.
+    """
 
     trial_id: str
     subject: str
     part: str
     file: str
     reason: str
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

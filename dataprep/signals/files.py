@@ -91,7 +91,8 @@ def prepare_signals(
     """One subject's signals on the clock: (x_NTC float32, the N trial ids in the given order, defects).
 
     A trial whose file cannot be used becomes a Defect; a trial without a signal file is left out without one, because
-    the reader has reported it already (or the data set has no signals at all). `on_read` sees what was read of each usable trial.
+    the reader has reported it already (or the data set has no signals at all). Where some channels can be used, the trial is in
+    the table, with zeros for the others, which its Defect names. `on_read` sees the usable channels that were read of each trial.
     """
     rows, ids, defects = [], [], []
     for trial in trials:
@@ -99,11 +100,16 @@ def prepare_signals(
             continue
         try:
             read = dataset.read_signals(trial)
-            rows.append(on_clock(read, trial, dataset))
-            on_read(trial, {channel: read[channel] for channel in dataset.channels})
-            ids.append(trial.trial_id)
+            x_TC, wrong = _usable(read, trial, dataset)
         except RecordingError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
+            continue
+        on_read(trial, {channel: read[channel] for channel in dataset.channels if channel not in wrong})
+        rows.append(x_TC)
+        ids.append(trial.trial_id)
+        if wrong:
+            what = (trial.trial_id, trial.subject, "signals", trial.signals, "; ".join(wrong.values()))
+            defects.append(Defect(*what, channels=tuple(wrong)))
     x_NTC = np.stack(rows) if rows else np.empty((0, dataset.n_steps, len(dataset.channels)), np.float32)
     return x_NTC, tuple(ids), tuple(defects)
 
@@ -114,19 +120,37 @@ def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset
     Raises RecordingError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
     never gives the same number for seconds, an electrode that came off does.
     """
-    columns = []
+    return np.stack([_channel(read, channel, trial, dataset) for channel in dataset.channels], axis=1)
+
+
+def _usable(
+    read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet
+) -> tuple[np.ndarray, dict[str, str]]:
+    """The same with zeros for channels that cannot be used, and why they cannot. RecordingError if none can."""
+    columns, wrong = [], {}
     for channel in dataset.channels:
-        if channel not in read:
-            raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
-        values, rate_hz = read[channel]
         try:
-            columns.append(to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps))
+            columns.append(_channel(read, channel, trial, dataset))
         except RecordingError as e:
-            raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}") from e
-        if len(values) > 1 and np.min(values) == np.max(values):
-            seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
-            raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
-    return np.stack(columns, axis=1)
+            wrong[channel] = str(e)
+            columns.append(np.zeros(dataset.n_steps, np.float32))
+    if len(wrong) == len(dataset.channels):
+        raise RecordingError("; ".join(wrong.values()))
+    return np.stack(columns, axis=1), wrong
+
+
+def _channel(read: Mapping[str, tuple[np.ndarray, float]], channel: str, trial: Trial, dataset: DataSet) -> np.ndarray:
+    if channel not in read:
+        raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
+    values, rate_hz = read[channel]
+    try:
+        column_T = to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps)
+    except RecordingError as e:
+        raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}") from e
+    if len(values) > 1 and np.min(values) == np.max(values):
+        seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
+        raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
+    return column_T
 
 
 class NoValueError(RecordingError):

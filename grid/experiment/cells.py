@@ -38,6 +38,11 @@ class Row:
         """The recordings that a trial must have for this row: 'video', 'signals' or both."""
         return (("video",) if self.clip or self.frame else ()) + (("signals",) if self.signals else ())
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What of a trial must be usable for this row: 'video', and its own signals by their words."""
+        return (("video",) if self.clip or self.frame else ()) + self.signals
+
 
 @dataclass(frozen=True)
 class Scenario:

@@ -63,11 +63,14 @@ class Inventory:
         return [self.dataset.classes[c] for c in self.classes]
 
     def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
-        """The usable recordings, those of `broken` and those left out by hand apart."""
-        bad = {(d.trial_id, d.part) for d in (*broken, *self.excluded)}
+        """The usable recordings, those of `broken` and those left out by hand apart. A signal is judged by its own channel."""
+        defects = (*broken, *self.excluded)
+        bad = {(d.trial_id, d.part) for d in defects if not d.channels}
+        flawed = {(d.trial_id, channel) for d in defects for channel in d.channels}
         video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
         signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
-        return Inputs(self.index, {"video": video, "signals": signals})
+        usable = {s: {t: key for t, key in signals.items() if (t, c) not in flawed} for s, c in SIGNALS.items()}
+        return Inputs(self.index, {"video": video, **usable})
 
 
 def read_inventory(

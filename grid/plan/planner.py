@@ -94,11 +94,11 @@ class Planner:
             if SIGNALS[signal] not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
         try:
-            self._train_set(context, row.parts)
+            self._train_set(context, row.needs)
         except ValueError as error:
             return self._refuse(cell, str(error))
-        if not self._test_set(context, row.parts).trial_ids:
-            return self._refuse(cell, f"no held-out trial has usable {' and '.join(row.parts)}")
+        if not self._test_set(context, row.needs).trial_ids:
+            return self._refuse(cell, f"no held-out trial has usable {' and '.join(row.needs)}")
         self.plan.cells.append(cell)
         self._contexts[cell] = context
         return self._resolve(cell, row, context)
@@ -116,7 +116,7 @@ class Planner:
         )
         try:
             if row.baseline:
-                train = self._train_set(context, row.parts)
+                train = self._train_set(context, row.needs)
                 fit = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=context.steps)
             else:
                 fit = self._fit(role, row.signals, context, context)
@@ -124,7 +124,7 @@ class Planner:
             self.plan.waiting[cell] = unresolved.key
             return
         self._register(fit)
-        test = self._test_set(context, row.parts)
+        test = self._test_set(context, row.needs)
         params = self._predict_params.setdefault(row.name, Params({"modality": row.name}))
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
         self.plan.predicts[cell] = Predict(stage, fit, test, cell)
@@ -160,7 +160,7 @@ class Planner:
         if ident in self._fits:
             return self._fits[ident]
         upstream = self._upstream(role, signals, context, chosen_in)
-        train = self._train_set(context, _parts(role))
+        train = self._train_set(context, _needs(role, signals))
         settings, normalise, search = self._configuration(role, signals, chosen_in)
         network = self.networks[role][0]
         params = self._params(role, signals, context.steps, settings, normalise, context.seed)
@@ -203,10 +203,10 @@ class Planner:
 
     def _search(self, role: str, signals: tuple[str, ...], context: Context, settings: Any, normalise: str) -> Search:
         options, space = self.experiment.search, self.experiment.space(role)
-        inner = []
+        inner, needs = [], _needs(role, signals)
         for fold, validation in self._inner(context):
             upstream = self._upstream(role, signals, fold, context)
-            inner.append(InnerFold(self._train_set(fold, _parts(role)), self._train_set(validation, _parts(role)), upstream))
+            inner.append(InnerFold(self._train_set(fold, needs), self._train_set(validation, needs), upstream))
         network = self.networks[role][0]
         params = {
             **self._params(role, signals, context.steps, settings, normalise, self.experiment.fit.seeds[0]),
@@ -240,19 +240,19 @@ class Planner:
     def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
 
-    def _train_set(self, context: Context, parts: tuple[str, ...]) -> TrainSet:
-        """The usable training trials, made once per fold and parts. Raises ValueError if there cannot be a fit."""
-        ident = (context.tag, parts)
+    def _train_set(self, context: Context, needs: tuple[str, ...]) -> TrainSet:
+        """The usable training trials, made once per fold and need. Raises ValueError if there cannot be a fit."""
+        ident = (context.tag, needs)
         if ident not in self._train_sets:
             classes = self.networks["spatial"][1].classes
-            self._train_sets[ident] = self.sets.train(context.split, parts, classes=classes)
+            self._train_sets[ident] = self.sets.train(context.split, needs, classes=classes)
         return self._train_sets[ident]
 
-    def _test_set(self, context: Context, parts: tuple[str, ...]) -> TestSet:
-        """The usable held-out trials, made once per fold and parts."""
-        ident = (context.tag, parts)
+    def _test_set(self, context: Context, needs: tuple[str, ...]) -> TestSet:
+        """The usable held-out trials, made once per fold and need."""
+        ident = (context.tag, needs)
         if ident not in self._test_sets:
-            self._test_sets[ident] = self.sets.test(context.split, parts)
+            self._test_sets[ident] = self.sets.test(context.split, needs)
         return self._test_sets[ident]
 
 
@@ -266,9 +266,9 @@ UPSTREAM: dict[str, tuple[tuple[str, bool], ...]] = {
 """Role -> the roles that feed it, and whether they see the row's signals."""
 
 
-def _parts(role: str) -> tuple[str, ...]:
-    """The recordings a role needs."""
-    return {"physiological": ("signals",), "fusion": ("video", "signals")}.get(role, ("video",))
+def _needs(role: str, signals: tuple[str, ...]) -> tuple[str, ...]:
+    """What of a trial must be usable for a role: 'video', and signals by their words."""
+    return {"physiological": signals, "fusion": ("video", *signals)}.get(role, ("video",))
 
 
 def _name(role: str, signals: tuple[str, ...]) -> str:

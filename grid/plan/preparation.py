@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grid.experiment.config import Experiment
 
 FEATURES_VERSION = 2
-SIGNALS_VERSION = 4
+SIGNALS_VERSION = 5
 QUARANTINE_VERSION = 1
 DECODER_VERSIONS = {"pyav": version("av"), "decord": version("decord")}
 CROP_SETTINGS = ("crop", "margin")

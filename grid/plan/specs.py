@@ -223,7 +223,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known of the prepared trials: the keys of each trial's usable recordings, by part ('video', 'signals')."""
+    """What is known of the prepared trials: the keys of each trial's usable recordings, by 'video' and a signal's word."""
 
     index: SampleIndex
     keys: Mapping[str, Mapping[str, str]]

@@ -66,7 +66,9 @@ class TrainTestSets:
         if parts not in self._sources:
             ids, columns = self.inputs.index.trial_ids, [self.inputs.keys[part] for part in parts]
             usable = np.array([all(t in column for column in columns) for t in ids], dtype=bool)
-            self._sources[parts] = (Column([t, *(column.get(t, "") for column in columns)] for t in ids), usable)
+            of_file = {part == "video": column for part, column in zip(parts, columns, strict=True)}  # signals share theirs
+            sources = ([t, *(column.get(t, "") for column in of_file.values())] for t in ids)
+            self._sources[parts] = (Column(sources), usable)
         return self._sources[parts]
 
     def _rows(self, chosen_N: np.ndarray) -> Trials:

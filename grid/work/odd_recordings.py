@@ -47,7 +47,7 @@ def known(
 ) -> list[Defect]:
     """The odd recordings that were not left out, each with all that was noted of it."""
     there, blocks = store.keys("odd"), store.keys("signals")
-    out = {(d.part, d.trial_id) for d in defects}
+    out = {(d.part, d.trial_id) for d in defects if not d.channels}
     found = []
     for job in videos:
         if there and ("video", job.trial.trial_id) not in out and _stage(job).key in there:

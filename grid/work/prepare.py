@@ -24,7 +24,7 @@ from painmodels.training.loop import one_thread
 
 @dataclass(frozen=True)
 class SignalsBlock:
-    """Prepared signals of one subject: x (N, n_steps, C) float32 of `trial_ids`, and the trials that could not be read."""
+    """Prepared signals of one subject: x (N, n_steps, C) float32 of `trial_ids`, and what could not be used."""
 
     x_NTC: np.ndarray
     trial_ids: tuple[str, ...]
@@ -89,15 +89,21 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
     x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=odd)
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
     facts["quarantined"], facts["odd"] = {d.trial_id: d.reason for d in defects}, odd.found
+    facts["channels"] = {d.trial_id: list(d.channels) for d in defects if d.channels}
     store.write(job.stage, {"x": x_NTC}, facts)
     return SignalsBlock(x_NTC, tuple(ids), tuple(defects))
 
 
 def stored_defects(job: SignalsJob, facts: Mapping[str, Any]) -> tuple[Defect, ...]:
-    """The trials that could not be used when a subject's signals were stored."""
+    """The trials, or channels of them, that could not be used when a subject's signals were stored."""
     of = {t.trial_id: t for t in job.trials}
     reasons: Mapping[str, str] = facts.get("quarantined", {})
-    return tuple(Defect(t, of[t].subject, "signals", str(of[t].signals), reason) for t, reason in reasons.items() if t in of)
+    channels: Mapping[str, list[str]] = facts.get("channels", {})
+    known = [(of[t], reason) for t, reason in reasons.items() if t in of]
+    return tuple(
+        Defect(t.trial_id, t.subject, "signals", str(t.signals), reason, tuple(channels.get(t.trial_id, ())))
+        for t, reason in known
+    )
 
 
 def video_defect(job: VideoJob, reason: str) -> Defect:

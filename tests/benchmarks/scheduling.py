@@ -44,7 +44,7 @@ def planner_of(index: SampleIndex, **changes: Any) -> Planner:
     """A planner of the `paper` experiment with every recording usable."""
     known = {t: f"{n:012x}" for n, t in enumerate(index.trial_ids)}
     experiment = config.load("paper", trunk=LIGHT, **changes)
-    return Planner(experiment, dataset("biovid"), Inputs(index, {"video": known, "signals": known}))
+    return Planner(experiment, dataset("biovid"), Inputs(index, dict.fromkeys(("video", "eda", "ecg"), known)))
 
 
 def planning(stages: int) -> dict[str, float]:

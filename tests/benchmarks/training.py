@@ -94,7 +94,7 @@ class Recordings:
 def plan_of(experiment: config.Experiment, data: Recordings, steps: int) -> Plan:
     keys = {t: t for t in data.index.trial_ids}
     dataset = dataclasses.replace(DATASET, n_steps=steps)
-    return Planner(experiment, dataset, Inputs(data.index, {"video": keys, "signals": keys})).build(
+    return Planner(experiment, dataset, Inputs(data.index, dict.fromkeys(("video", "eda", "ecg"), keys))).build(
         PAPER_ROWS, ["all87"], [0]
     )
 

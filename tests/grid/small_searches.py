@@ -111,7 +111,7 @@ def worked(
     """The same, whether it fails or not: the scheduler, and the reasons of what failed."""
     unread = lambda *_: None  # noqa: E731
     data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
-    keys = {"signals": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
+    keys = {"eda": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
     winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)

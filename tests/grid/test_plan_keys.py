@@ -25,9 +25,8 @@ def planned(experiment: Path, winner: Any = lambda stage: None, without_signals:
     index = SampleIndex(tuple(ids), tuple(i[:4] for i in ids), tuple(int("PA4" in i) for i in ids))
     video = {t: f"{n:012x}" for n, t in enumerate(ids) if n % 11 != 5}
     signals = {t: f"{n // 6:012x}" for n, t in enumerate(ids) if n % 7 != 2 and t[:4] != without_signals}
-    planner = Planner(
-        config.load(experiment, **changes), dataset("biovid"), Inputs(index, {"video": video, "signals": signals}), winner
-    )
+    inputs = Inputs(index, {"video": video, "eda": signals, "ecg": signals})
+    planner = Planner(config.load(experiment, **changes), dataset("biovid"), inputs, winner)
     planner.build(ROWS, ("all87",))
     return planner
 

@@ -36,7 +36,7 @@ def planned(experiment: Path, *, n: int = 6, winner: Any = lambda stage: None, *
     index = people(n)
     known = {t: f"{i:012x}" for i, t in enumerate(index.trial_ids)}
     loaded = config.load(str(experiment), **changes)
-    planner = Planner(loaded, dataset("biovid"), Inputs(index, {"video": known, "signals": known}), winner)
+    planner = Planner(loaded, dataset("biovid"), Inputs(index, dict.fromkeys(("video", "eda", "ecg"), known)), winner)
     return planner.build(ROWS, ("all87",))
 
 
