@@ -150,6 +150,9 @@ class Scheduler:
                 self.queue.put_back(key)  # the next worker takes its next trial
                 self.running[worker] = Item(state.search, trial)
                 return self.running[worker]
+            if state.finished:  # another driver on this store did the rest
+                self._resume(key)
+                continue
             self.aside.add(key)
         return FINISHED if self.over else None
 
@@ -190,7 +193,7 @@ class Scheduler:
 
     def _state(self, key: str) -> SearchState:
         if key not in self.states:
-            from grid.execute.search import SearchState  # Optuna and Tune are imported only where something is searched
+            from grid.execute.search import SearchState  # Optuna is imported only where something is searched
 
             self.states[key] = SearchState(self.planner.plan.searches[key], self.store)
             for _ in self.states[key].trials:

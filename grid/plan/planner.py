@@ -25,7 +25,7 @@ from grid.store.identity import Params, Stage
 from painmodels import registry
 
 PREDICT_VERSION = 1
-SEARCH_VERSION = 1
+SEARCH_VERSION = 2
 
 
 class Planner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from dataprep.storage import Place, write_whole
 from grid.plan.specs import Fit, InnerFold, Search
-from grid.store.identity import Stage
+from grid.store.artefacts import Store
+from grid.store.identity import Stage, digest
 from grid.work.fit_predict import Runner
 from painmodels import registry
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
@@ -31,18 +34,26 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
     """Yields a report a rung: mean inner-validation score after a part of the epochs, and at last after all of them.
 
     A report has rung (1, 2, …), epochs, score (higher is better), rank (the score, ties broken), inner (a score per inner
-    fold), seconds and last. Fits keep checkpoints: a trial that was killed goes on from its last rung.
+    fold), seconds and last. Fits keep checkpoints, and reports are kept beside them: a trial that was killed says again what it
+    said (`passed`: that it was allowed to go on after this) and goes on from its last rung.
     """
     settings, normalise = configured(job, dict(trial["params"]))
     network = registry.network(job.role, job.network)
-    drafts = runner.store.root / ".checkpoints"
-    drafts.mkdir(parents=True, exist_ok=True)
-    kept = [drafts / f"{job.stage.name}-{job.stage.key}-{trial['number']}-{i}.safetensors" for i in range(len(job.inner))]
+    folder, name = checkpoints_of(runner.store, job, trial)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = [folder / f"{name}-{i}.safetensors" for i in range(len(job.inner))]
+    said = folder / f"{name}-reports.json"
+    reports = _read(said)
+    if not reports:  # a checkpoint is never further than one rung beyond the last report
+        for file in kept:
+            file.unlink(missing_ok=True)
+    for report in reports:
+        yield {**report, "passed": report is not reports[-1]}
     seeds = [
         Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed for i in range(len(job.inner))
     ]
     rungs = rung_epochs(settings.epochs, job.options.halving)
-    for number, epochs in enumerate(rungs, 1):
+    for number, epochs in enumerate(rungs[len(reports) :], len(reports) + 1):
         started = time.monotonic()
         scores, likelihoods = [], []
         sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
@@ -56,13 +67,25 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
             accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
             scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
             likelihoods.append(likelihood)
-        last = number == len(rungs)
-        if last:
-            for file in kept:
-                file.unlink(missing_ok=True)
         score, seconds = float(np.mean(scores)), round(time.monotonic() - started, 3)
-        report = {"rung": number, "epochs": epochs, "score": score, "inner": scores, "seconds": seconds, "last": last}
-        yield {**report, "rank": score + TIE_BREAK * float(np.mean(likelihoods))}
+        report = {"rung": number, "epochs": epochs, "score": score, "inner": scores, "seconds": seconds}
+        report |= {"last": number == len(rungs), "rank": score + TIE_BREAK * float(np.mean(likelihoods))}
+        reports.append(report)
+        write_whole(said, json.dumps(reports).encode())
+        yield report
+
+
+def checkpoints_of(store: Store, job: Search, trial: Mapping[str, Any]) -> tuple[Place, str]:
+    """The folder of a trial's checkpoints, and how their names begin: with its number, and the digest of its parameters."""
+    return store.root / ".checkpoints", f"{job.stage.name}-{job.stage.key}-{trial['number']}-{digest(trial['params'])}"
+
+
+def _read(said: Place) -> list[dict[str, Any]]:
+    """The reports of a trial that was killed."""
+    try:
+        return list(json.loads(said.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 @dataclass(frozen=True)
@@ -112,6 +135,11 @@ def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, f
 def rung_epochs(epochs: int, halving: int) -> list[int]:
     """After how many epochs a trial of that many reports, the last being all."""
     return sorted({max(1, math.ceil(epochs / halving**k)) for k in range(RUNGS)})
+
+
+def trial_epochs(search: Search, params: Mapping[str, Any]) -> int:
+    """Epochs that a trial with these parameters trains in full."""
+    return int(params.get("epochs", search.settings.epochs))
 
 
 def configured(search: Search, params: dict[str, Any]) -> tuple[Any, str]:

@@ -109,14 +109,26 @@ def worked(
     folds: tuple[int, ...] | None = None,
 ) -> tuple[Scheduler, dict[str, str]]:
     """The same, whether it fails or not: the scheduler, and the reasons of what failed."""
+    planner = planned(setup, store, index, marks, folds)
+    work = Scheduler(planner, store, lambda **_: None)
+    return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
+
+
+def planned(
+    setup: config.Experiment,
+    store: Store,
+    index: SampleIndex,
+    marks: Mapping[str, str] | None = None,
+    folds: tuple[int, ...] | None = None,
+) -> Planner:
+    """The plan, as far as searches have ended in the store."""
     unread = lambda *_: None  # noqa: E731
     data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
     keys = {"eda": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
     winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
     planner = Planner(setup, data, Inputs(index, keys), winner)
     planner.build(["eda"], ["everybody"], folds)
-    work = Scheduler(planner, store, lambda **_: None)
-    return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
+    return planner
 
 
 def without_seconds(value: Any) -> Any:

@@ -3,46 +3,117 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_searches import experiment, people, run, without_seconds, worked
+from small_searches import experiment, people, planned, run, without_seconds, worked
 
 from grid.execute.scheduler import Scheduler
+from grid.execute.search import SearchState
 from grid.store.artefacts import Store
 from grid.work import search_trial
+from painmodels.training import checkpoints
 from painmodels.training.loop import DivergedError
 
+DONE = {"epochs": 9, "rung": 3, "inner": [], "seconds": 0.0, "last": True}
 
-def test_a_search_cut_short_goes_on_from_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+class Killed(BaseException):
+    """As SIGKILL: nothing catches it, and nothing after it is done."""
+
+
+def test_what_two_workers_had_when_they_were_killed_is_handed_out_again(tmp_path: Path) -> None:
+    """The second of them was further, so that numbers and parameters cannot be told from what is stored as done."""
+    index, _ = people(6, 3, planted=True)
+    setup = experiment(tmp_path, folds=2, trials=9, lr=1e-3)
+    (search,) = planned(setup, Store(tmp_path / "s"), index, folds=(0,)).plan.searches.values()
+    state = SearchState(search, Store(tmp_path / "s"))
+    given = {n: state.suggest(f"worker {n}") for n in range(7)}
+    for number in (1, 2, 4, 5):
+        state.report(f"worker {number}", {**DONE, "score": number / 10, "rank": number / 10})
+        state.complete(f"worker {number}")
+    again = SearchState(search, Store(tmp_path / "s"))
+    assert sorted(again.trials) == [1, 2, 4, 5]
+    assert [again.suggest(f"other {n}") for n in (0, 3, 6)] == [given[0], given[3], given[6]]
+    fresh = again.suggest("one more")
+    assert fresh
+    assert fresh["number"] == 7
+    assert len({json.dumps(t["params"]) for t in (*given.values(), fresh) if t}) == 8, "no draw is repeated"
+
+
+def test_two_drivers_on_one_store_try_the_same_configurations(tmp_path: Path) -> None:
+    index, _ = people(6, 3, planted=True)
+    setup = experiment(tmp_path, folds=2, trials=4)
+    (search,) = planned(setup, Store(tmp_path / "s"), index, folds=(0,)).plan.searches.values()
+    one, two = (SearchState(search, Store(tmp_path / "s")) for _ in range(2))
+    for number in range(4):
+        trial = one.suggest("a")
+        assert trial == two.suggest("b")
+        one.report("a", {**DONE, "score": 0.5, "rank": number})
+        one.complete("a")
+        two.report("b", {**DONE, "score": 0.5, "rank": -number})
+        two.complete("b")
+    assert one.trials == two.trials, "what was stored first is true for both"
+    assert Store(tmp_path / "s").facts(search.stage)["winner_trial"] == 3
+    late = SearchState(search, Store(tmp_path / "s"))
+    assert late.suggest("c") is None
+    assert late.finished
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """In the middle of a rung, between a checkpoint and its report, before and after anything is stored."""
     index, x = people(6, 3, planted=True)
     setup = experiment(tmp_path, folds=2, trials=7, lr=1e-3)
-    planner, store = run(setup, tmp_path / "whole", index, x)
-    write, count = Store.write, 0
+    planner, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
+    chance, left = random.Random(seed), [0]
 
-    class Killed(BaseException):
-        pass
+    def counted(real: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return real(*args, **options)
 
-    def dying(self: Store, stage: Any, *rest: Any) -> None:
-        nonlocal count
-        count += stage.name == "search-trial"
-        if count == 6:
-            raise Killed
-        write(self, stage, *rest)
+        return call
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "write", dying)
-        with pytest.raises(Killed):
-            run(setup, tmp_path / "cut", index, x)
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").glob("search-trial/*/manifest.json")}
-    assert len(kept) == 5
-    planner2, store2 = run(setup, tmp_path / "cut", index, x)
-    assert {p: p.stat().st_mtime_ns for p in kept} == kept
-    assert planner.plan.fits.keys() == planner2.plan.fits.keys(), "the same winners"
-    for search in planner.plan.searches.values():
-        params = [t["params"] for t in store.facts(search.stage)["trials"]]
-        assert params == [t["params"] for t in store2.facts(search.stage)["trials"]]
+    places = [(Store, "write"), (checkpoints, "write_whole"), (search_trial, "write_whole"), (search_trial, "outputs")]
+    for owner, name in places:
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+    asked: dict[Path, str] = {}
+    kills, ended = 0, None
+    while ended is None:
+        left[0] = chance.randint(5, 40)
+        try:
+            ended = run(setup, tmp_path / "cut", index, x, folds=(0,))
+        except Killed:
+            kills += 1
+            now = {p: p.read_text() for p in (tmp_path / "cut/search-asked").glob("*/manifest.json")}
+            assert asked.items() <= now.items(), "what was handed out stays as it is"
+            asked = now
+    assert kills >= 3
+    assert planner.plan.fits.keys() == ended[0].plan.fits.keys(), "the same winner"
+    (search,) = planner.plan.searches.values()
+    assert without_seconds(ended[1].facts(search.stage)) == without_seconds(whole.facts(search.stage))
+    assert not list((tmp_path / "cut/.checkpoints").iterdir())
+
+
+def test_a_search_in_this_process_needs_no_ray(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    searched = tmp_path / "searched.toml"
+    space = "[search]\ntrials = 2\ninner_folds = 2\n[search.physiological]\nlr = {low = 1e-4, high = 1e-1, log = true}\n"
+    searched.write_text(tiny_experiment.read_text() + space)
+    code = "import sys; sys.modules['ray'] = None\nfrom grid.launch import main\nsys.exit(main(sys.argv[1:]))"
+    named = ["--data", str(tiny_data), "--experiment", str(searched), "--out", str(tmp_path / "out"), "--in-process"]
+    wanted = ["--modalities", "eda", "--scenarios", "all87", "--folds", "0", "--search", "2"]
+    done = subprocess.run([sys.executable, "-c", code, *wanted, *named], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "out/store/search-trial").iterdir())) == 2
 
 
 @pytest.mark.parametrize(("error", "kind"), [(MemoryError("no room"), "machine"), (KeyError("x"), "bug")])
