@@ -135,7 +135,7 @@ def _usable(
             wrong[channel] = str(e)
             columns.append(np.zeros(dataset.n_steps, np.float32))
     if len(wrong) == len(dataset.channels):
-        raise RecordingError("; ".join(wrong.values()))
+        raise RecordingError(next(iter(wrong.values())))
     return np.stack(columns, axis=1), wrong
 
 
