@@ -7,9 +7,11 @@ Nothing that was stored is made again, and the results are those of an undisturb
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,7 @@ def test_the_driver_killed_at_ten_random_moments(tiny_data: Path, tiny_experimen
 
 
 def test_a_search_killed_twice_goes_on_as_it_would_have_gone(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
-    """One worker, pruning, and more trials than are drawn at random: the sampler's and ASHA's next steps depend on the past."""
+    """One worker, pruning, and more trials than are drawn at random: what is tried, and what is stopped, depends on the past."""
     space = SPACE.format(trials=9, prune="true")
     experiment = varied(tiny_experiment, tmp_path / "searched.toml", epochs=18, more=space)
     expected = undisturbed(tiny_data, experiment, tmp_path / "whole", SEARCHED)
@@ -114,3 +116,53 @@ def test_the_head_killed_and_the_command_repeated_on_a_new_cluster(
     assert again.returncode == 0, errors
     assert not made_again(kept, out)
     tools.assert_whole(out, undisturbed(tiny_data, experiment, tmp_path / "whole", rows))
+
+
+@pytest.mark.timeout(1800)
+def test_two_workers_of_a_search_killed_at_ten_random_moments(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    """Pruning, and more trials than are drawn at random. What two workers do depends on who is first, what was handed out not."""
+    experiment = varied(tiny_experiment, tmp_path / "searched.toml", epochs=54, more=SPACE.format(trials=12, prune="true"))
+    out, chance = tmp_path / "out", random.Random(14)
+    asked: dict[str, str] = {}
+    kept: dict[Path, int] = {}
+    killed = 0
+
+    def handed_out() -> dict[str, str]:
+        facts = [json.loads(p.read_text()) for p in tools.manifests(out, "search-asked")]
+        return {f"{m['stage']['inputs'][0]} {m['facts']['number']}": json.dumps(m["facts"]["params"]) for m in facts}
+
+    with tools.nodes_of_one_processor(2) as cluster:
+        arguments = tools.command(tiny_data, experiment, out, *SEARCHED, "--address", cluster.address)
+        for trials in sorted(chance.sample(range(1, 24), MOMENTS)):
+            run = tools.start(arguments)
+            before = len(kept)
+            tools.until(lambda: len(handed_out()) >= trials and len(tools.manifests(out)) > before, run)  # noqa: B023
+            time.sleep(chance.random() * 2)  # somewhere in the trials that are being worked on
+            run.kill()
+            run.communicate()
+            killed += run.returncode == -signal.SIGKILL
+            assert not made_again(kept, out)
+            kept = tools.manifests(out)
+            now = handed_out()
+            assert asked.items() <= now.items()
+            asked = now
+        done = tools.start(arguments)
+        said, errors = done.communicate(timeout=tools.SECONDS)
+    assert done.returncode == 0, errors
+    assert killed >= MOMENTS - 2
+    assert not made_again(kept, out)
+    every = handed_out()
+    assert asked.items() <= every.items()
+    assert len(every) == 24
+    tried = {}
+    for path in tools.manifests(out, "search-trial"):
+        manifest = json.loads(path.read_text())
+        facts = manifest["facts"]
+        assert facts["state"] in ("complete", "pruned"), facts
+        assert [r["rung"] for r in facts["reports"]] == list(range(1, len(facts["reports"]) + 1))
+        tried[f"{manifest['stage']['inputs'][0]} {facts['number']}"] = json.dumps(facts["params"])
+    assert tried == every, "the configurations that had been handed out, and no others"
+    assert "0 failed" in said
+    assert not list((out / "store/.checkpoints").iterdir())
