@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,8 +39,11 @@ def command(data: Path, place: Path, scope: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search in one process, to which Ray does not exist."""
     place = tmp_path_factory.mktemp("searched")
-    assert main(command(tiny_data, place, "fold")) == 0
+    code = "import sys; sys.modules['ray'] = None\nfrom grid.launch import main\nsys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, *command(tiny_data, place, "fold")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return place
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +100,6 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     (search,) = planner.plan.searches.values()
     assert without_seconds(ended[1].facts(search.stage)) == without_seconds(whole.facts(search.stage))
     assert not list((tmp_path / "cut/.checkpoints").iterdir())
-
-
-def test_a_search_in_this_process_needs_no_ray(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
-    searched = tmp_path / "searched.toml"
-    space = "[search]\ntrials = 2\ninner_folds = 2\n[search.physiological]\nlr = {low = 1e-4, high = 1e-1, log = true}\n"
-    searched.write_text(tiny_experiment.read_text() + space)
-    code = "import sys; sys.modules['ray'] = None\nfrom grid.launch import main\nsys.exit(main(sys.argv[1:]))"
-    named = ["--data", str(tiny_data), "--experiment", str(searched), "--out", str(tmp_path / "out"), "--in-process"]
-    wanted = ["--modalities", "eda", "--scenarios", "all87", "--folds", "0", "--search", "2"]
-    done = subprocess.run([sys.executable, "-c", code, *wanted, *named], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "out/store/search-trial").iterdir())) == 2
 
 
 @pytest.mark.parametrize(("error", "kind"), [(MemoryError("no room"), "machine"), (KeyError("x"), "bug")])
