@@ -2,7 +2,7 @@
 
     python tests/benchmarks/searching.py [--json] [--searches 10] [--trials 20] [--epochs 27] [--cpus 2]
 
-N searches of the row eda (an outer fold each) on made-up signals, through Optuna, successive halving and Tune as in any run, on a local Ray.
+N searches of the row eda (an outer fold each) on made-up signals, through Optuna and Tune as in any run, on a local Ray.
 Then the same trials, each as far as it went, as plain Ray tasks on the same Ray. Clocks start when all workers are up.
 
     share_in_fits     seconds that trials measured as their own, of the workers' wall seconds (wall x processors)
