@@ -49,7 +49,7 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
 
 
 def _value(results: Results, what: str, at: tuple[str, ...]) -> str:
-    """What a run says of itself, as text; one that was made before it could say how it was repeated was not."""
+    """The facts of a run as text; runs of older versions have one partition and one seed."""
     found = results.get(*at)
     found = UNSAID.get(what) if found is None else found
     return ", ".join(map(str, found)) if isinstance(found, list) else str(found)

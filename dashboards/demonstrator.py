@@ -1,4 +1,4 @@
-"""A page on this machine that shows what a trained row says of a recording: `python -m dashboards.demonstrator MODEL`.
+"""A local web page that shows the prediction of a trained row for a recording: `python -m dashboards.demonstrator MODEL`.
 
 MODEL is a folder written by `painmodels.export`. Choose a video and signals; see the face as it is cut out, the attention, the
 probability, and the reason where there is none. The page is served on 127.0.0.1 alone, loads nothing from elsewhere, and answers
@@ -134,7 +134,7 @@ class _Answers(BaseHTTPRequestHandler):
     server: Page
 
     def log_message(self, *_: object) -> None:
-        """Nothing is kept, names of files neither."""
+        """Write no log: requests contain names of files."""
 
     def do_GET(self) -> None:
         if not self._is_ours():
@@ -166,7 +166,7 @@ class _Answers(BaseHTTPRequestHandler):
         self._send(200, json.dumps(said, allow_nan=False).encode(), "application/json")
 
     def _received(self, folder: Path) -> dict[str, Path]:
-        """The files of the request's body, by what they are. Raises InputError for a request of another kind."""
+        """The uploaded files by their kind (video, signals). Raises InputError for a request of another kind."""
         try:
             parts = [(str(kind), unquote(str(name)), int(size)) for kind, name, size in json.loads(self.headers["X-Parts"])]
             length = int(self.headers["Content-Length"])
@@ -213,9 +213,12 @@ class _Answers(BaseHTTPRequestHandler):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: serve until Ctrl-C. Gives 2 for a model that cannot be read, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m dashboards.demonstrator", description="A trained row on a page.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboards.demonstrator",
+        description="Serve a web page on 127.0.0.1 that predicts with an exported model.",
+    )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model written by painmodels.export")
-    parser.add_argument("--port", type=int, default=PORT, help="(default %(default)s; 0: any that is free)")
+    parser.add_argument("--port", type=int, default=PORT, help="port (default %(default)s; 0: any free port)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
     options = parser.parse_args(arguments)
     return guarded(lambda: _serve(options))

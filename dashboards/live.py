@@ -54,7 +54,7 @@ def start_prometheus(folder: Path, *, grid_port: int, port: int) -> subprocess.P
 
 
 def start_grafana(folder: Path, binary: str, *, prometheus_port: int, port: int) -> subprocess.Popen:
-    """A Grafana on 127.0.0.1 that anybody at this machine may look at, with the dashboard and its source provisioned."""
+    """A Grafana on 127.0.0.1 that every user of this machine may read, with the dashboard and its data source."""
     provisioning = folder / "provisioning"
     for part in ("datasources", "dashboards"):
         (provisioning / part).mkdir(parents=True, exist_ok=True)
@@ -86,12 +86,12 @@ def _yaml(path: Path, value: object) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: start, say where to look, end all with Ctrl-C."""
+    """The command line: start all servers, print their addresses, stop them with Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.live", description="Live dashboards of a running grid.")
     parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--port", type=int, default=prometheus.PORT, help="of the grid's figures (default %(default)s)")
-    parser.add_argument("--prometheus-port", type=int, default=9090, help="(default %(default)s)")
-    parser.add_argument("--grafana-port", type=int, default=3000, help="(default %(default)s)")
+    parser.add_argument("--port", type=int, default=prometheus.PORT, help="port of the run's figures (default %(default)s)")
+    parser.add_argument("--prometheus-port", type=int, default=9090, help="port of Prometheus (default %(default)s)")
+    parser.add_argument("--grafana-port", type=int, default=3000, help="port of Grafana (default %(default)s)")
     options = parser.parse_args(arguments)
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)

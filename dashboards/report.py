@@ -102,7 +102,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
 def _panel(
     results: Results, panel: Panel, table: pd.DataFrame, identity: pd.DataFrame, people: pd.DataFrame
 ) -> dict[str, Any]:
-    """All that the template says about one panel."""
+    """The values that the template needs for one panel."""
     mine = (table["scenario"] == panel.scenario) & (table["protocol"] == panel.protocol)
     pairs = _records(compare_rows(panel.predictions, marked=results.marked(panel)))
     for pair in pairs:
@@ -146,7 +146,7 @@ def _confusion(predictions: pd.DataFrame) -> list[list[tuple[int, float]]]:
 
 
 def _people(results: Results) -> pd.DataFrame:
-    """Sex and age of the subjects whose name tells them, indexed by subject."""
+    """Sex and age of the subjects whose name contains them, indexed by subject."""
     found = {str(name): SUBJECT_NAME.fullmatch(str(name)) for name in results.predictions["subject_name"].unique()}
     rows = {name: {"sex": match["sex"], "age": float(match["age"])} for name, match in found.items() if match}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
@@ -238,7 +238,7 @@ def _table3(results: Results, table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _listed(table: pd.DataFrame, by: list[str]) -> dict[str, Any]:
-    """A table of refusals: how many of each kind, commonest first, and the rows themselves up to LISTED_AT_MOST."""
+    """A table of refusals: counts by kind, the most frequent first, and at most LISTED_AT_MOST rows."""
     counts = table.groupby(by, sort=False).size().sort_values(ascending=False, kind="stable").reset_index(name="n")
     kinds = list(counts.itertuples(index=False, name=None))
     listed = table.head(LISTED_AT_MOST)
@@ -246,7 +246,7 @@ def _listed(table: pd.DataFrame, by: list[str]) -> dict[str, Any]:
 
 
 def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(heading, [(key, value)]) from run.json; what is missing is said to be not recorded."""
+    """(heading, [(key, value)]) from run.json; a missing value is shown as not recorded."""
 
     def pairs(value: Any) -> list[tuple[str, str]]:
         if not isinstance(value, dict) or not value:
@@ -281,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns 0, or 2 where the folder is no result folder."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.report", description="Write the report of a result folder.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
-    parser.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside it")
+    parser.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder")
     options = parser.parse_args(argv)
     return guarded(lambda: _command(options))
 

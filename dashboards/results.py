@@ -65,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a report is made from. `disagreements`: cells whose scores.csv differs from what the predictions give."""
+    """All data of a report. `disagreements`: cells whose scores.csv differs from the scores of the predictions."""
 
     folder: Path
     run: Mapping[str, Any]

@@ -75,7 +75,7 @@ def parallel_figure(title: str, rows: pd.DataFrame, logs: Sequence[str]) -> Figu
 
 
 def _scaled(values: pd.Series, *, log: bool) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    """Heights from 0 to 1, and what to write at which height."""
+    """Heights from 0 to 1, and the labels of the axis with their heights."""
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         kinds = sorted(set(map(str, values)))
         step = 1 / max(1, len(kinds) - 1)

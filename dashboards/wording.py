@@ -1,4 +1,4 @@
-"""What a report says in sentences: warnings that nobody may miss, and what the numbers allow one to claim.
+"""The sentences of a report: warnings, and claims that the statistics allow.
 
 A claim needs both an interval that leaves out zero and a Holm-corrected p below ALPHA; all else is said to be undecided.
 """
@@ -32,7 +32,7 @@ RANDOM_TRUNK = (
 
 
 def banners(results: Results) -> list[tuple[str, str]]:
-    """(heading, sentence) of all that limits what the numbers mean, gravest first."""
+    """(heading, sentence) of every limitation of the results, the most serious first."""
     scores = results.scores
     protocols = set(scores["protocol"].astype(str)) | {str(results.get("protocol"))}
     uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
@@ -71,7 +71,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
 
 
 def learning_text(results: Results) -> str:
-    """Which rows hold fits that did not learn or collapsed, and what follows for the reader."""
+    """Names the rows with fits that did not learn or collapsed, and the consequence for their results."""
     rows = [f"{row} ({scenario}) {mark.symbol}" for (row, scenario, *_), mark in results.marks.items() if mark.marked]
     text = (
         f"{plural(len(rows), 'row')} of {len(results.marks)} rest on sub-networks that did not learn their training side, or "
@@ -83,7 +83,7 @@ def learning_text(results: Results) -> str:
 
 
 def summary(results: Results) -> str:
-    """What was run, in one or two plain sentences."""
+    """One or two sentences about the run."""
     scores, (negative, positive) = results.scores, results.class_names
     title = results.get("data", "title") or results.get("data", "name") or "a data set whose name is not recorded"
     counts = [
@@ -107,7 +107,7 @@ def summary(results: Results) -> str:
 
 
 def inference(results: Results) -> str:
-    """Which inference the intervals and p values are, and of what the numbers speak: a method, or one partition and one seed."""
+    """Explains the intervals and p values, and whether they hold for the method or for one partition and one seed."""
     repeats, seeds = (results.scores[axis].nunique() for axis in ("repeat", "seed"))
     text = (
         "Intervals and p values are inference about people: subjects are resampled, each with the mean accuracy over all "
@@ -142,7 +142,7 @@ def protocol_text(protocol: str) -> str:
 
 
 def comparison_text(pair: Mapping[str, Any]) -> str:
-    """One pair of rows as a sentence: who was more accurate, by how much, how sure; or that it is undecided."""
+    """A sentence about one pair of rows: which one is more accurate, the difference and its interval; or that it is undecided."""
     difference, low, high = (100 * pair[name] for name in ("difference", "low", "high"))
     better, worse = (pair["b"], pair["a"]) if difference > 0 else (pair["a"], pair["b"])
     ends = sorted((abs(low), abs(high)))
@@ -172,7 +172,7 @@ def claimable(pair: Mapping[str, Any]) -> bool:
 
 
 def is_nested(pair: Mapping[str, Any]) -> bool:
-    """True if one row sees all that the other sees and more, or the pair is frame and video: what did the addition bring?"""
+    """True if one row has all inputs of the other and more, or the pair is frame and video."""
     if ":" in f"{pair['a']}{pair['b']}":
         return False
     a, b = (set(str(pair[side]).split("+")) for side in ("a", "b"))
@@ -214,7 +214,7 @@ def p_value(p: float | None) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign, a true minus, and no sign for what rounds to zero."""
+    """A number with its sign (the minus sign, not a hyphen); no sign if it rounds to zero."""
     text = f"{value:+.{digits}f}"
     return "–" if pd.isna(value) else text[1:] if float(text) == 0 else text.replace("-", "−")
 

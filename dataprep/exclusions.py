@@ -1,4 +1,4 @@
-"""Recordings that a user leaves out by hand: as trial ids, or as file names, in a text file; or one recording's own path."""
+"""Recordings that the user excludes: trial ids or file names in a text file, or the path of one recording."""
 
 from __future__ import annotations
 

@@ -107,12 +107,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 all clips are usable, 1 some are not, 2 none is."""
     parser = argparse.ArgumentParser(prog="python -m dataprep.faces", description="Show the faces found in video clips.")
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    parser.add_argument("--out", type=Path, required=True, metavar="SHEET.png", help="contact sheet, a row per clip")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="SHEET.png", help="the contact sheet to write, one row per clip"
+    )
     parser.add_argument("--every", type=int, metavar="N", help="show every Nth frame (default: ten over the clip)")
     parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
     parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
     parser.add_argument(
-        "--stream", type=int, default=-1, metavar="N", help="which stream, in files that hold several videos"
+        "--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos"
     )
     chosen = parser.parse_args(arguments)
     if chosen.every is not None and chosen.every < 1:

@@ -1,4 +1,4 @@
-"""Whose fault an error is, and what a command gives back for it.
+"""The kinds of errors and the exit code of each.
 
 | kind        | is                                                                         | the work                     | exit |
 |-------------|----------------------------------------------------------------------------|------------------------------|------|
@@ -42,7 +42,7 @@ class Failure:
 
     @property
     def again(self) -> bool:
-        """Whether another try may end otherwise."""
+        """Whether another try may succeed."""
         return self.kind in (MACHINE, BUG)
 
 
@@ -109,7 +109,7 @@ def guarded(command: Callable[[], int], *, kept: str = "", log: Callable[[], Pat
 
 
 def bug_text(error: BaseException, folder: Path | None) -> str:
-    """Says that an error is this program's, and where its traceback lies."""
+    """Print that the error is a bug of this program, and the file with its traceback."""
     trace = "".join(traceback.format_exception(error))
     said = f"{type(error).__name__}: {error}"
     if folder is not None:

@@ -1,4 +1,4 @@
-"""Names of files and folders as people's systems write them: in capitals, with shadows of their own, slightly otherwise.
+"""Matches names of files and folders that differ in case, and ignores hidden files that operating systems add.
 
 A name is matched without regard to case where just one fits; what nearly fits is named, never taken.
 """
@@ -14,7 +14,7 @@ SHADOWS = "__MACOSX"  # the folder that macOS puts beside what it packs; its fil
 
 
 def is_shadow(name: str) -> bool:
-    """Whether a name is that of no recording: hidden, or macOS's own."""
+    """Whether a name belongs to a hidden file or to macOS's `__MACOSX`, so to no recording."""
     return name.startswith(".") or name == SHADOWS
 
 
@@ -36,7 +36,7 @@ def match(wanted: str, present: Iterable[str]) -> str | None:
 
 
 def near(wanted: str, present: Iterable[str]) -> list[str]:
-    """Names that somebody may have meant by `wanted`, at most three, nearest first."""
+    """At most three names similar to `wanted`, the nearest first."""
     folded = {name: name.casefold() for name in sorted(present)}
     want = wanted.casefold()
     first = want.partition(".")[0].partition("_")[0]
@@ -59,6 +59,6 @@ def inside(folder: Place, *parts: str) -> Place | None:
 
 
 def hint(near_names: Iterable[str]) -> str:
-    """What nearly fits, as the end of a sentence; empty for nothing."""
+    """Similar names as the end of a sentence; empty if there are none."""
     names = list(near_names)
     return f"; there is {' and '.join(names)}" if names else ""

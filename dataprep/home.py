@@ -1,4 +1,4 @@
-"""The home folder of whoever runs this; in a container a user may have none."""
+"""The user's home folder; in a container a user may have none."""
 
 from __future__ import annotations
 

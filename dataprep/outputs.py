@@ -1,4 +1,4 @@
-"""Files that a command writes where its user says: never one of its inputs, of the right kind, whole or not at all."""
+"""Output files of commands: an output is never an input, has an allowed suffix, and is written completely or not at all."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProcessDied:
-    """In place of a result: the process that worked on the item ended without one."""
+    """Used instead of a result: the process that worked on the item ended without one."""
 
 
 def spread(work: Callable[[Any], Any], items: Sequence[Any], *, jobs: int) -> Iterator[tuple[int, Any]]:

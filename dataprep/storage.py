@@ -1,4 +1,4 @@
-"""Where recordings and artefacts lie: a folder of this machine, or a prefix of a bucket by its URI, s3://bucket/prefix.
+"""Storage of recordings and artefacts: a folder of this machine, or a prefix of a bucket by its URI, s3://bucket/prefix.
 
 `place(text)` gives a `pathlib.Path`, or a `Remote` that has the few of its methods that readers and the store use. S3 is
 spoken by pyarrow. Credentials come from the usual places and are never stored: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
@@ -100,7 +100,7 @@ class Remote:
         return iter([at for at, _, _ in self.listing()])
 
     def glob(self, pattern: str) -> Iterator[Remote]:
-        """Names of this one level that fit; none where there is nothing."""
+        """Names of this level that match; none if the prefix is empty."""
         try:
             return iter([at for at in self.iterdir() if fnmatch.fnmatchcase(at.name, pattern)])
         except FileNotFoundError:
@@ -119,7 +119,7 @@ class Remote:
         return self.read_bytes().decode(encoding)
 
     def write_bytes(self, content: bytes) -> None:
-        """Put the object, in place of the one that may be there. It is not there before it is whole."""
+        """Write the object, replacing an earlier one. Readers never see a partial object."""
         with self._asked() as s3, s3.open_output_stream(self._key) as stream:
             stream.write(content)
 
@@ -127,7 +127,7 @@ class Remote:
         self.write_bytes(b"")
 
     def mkdir(self, *, parents: bool = True, exist_ok: bool = True) -> None:
-        """Nothing: prefixes are there as soon as objects are."""
+        """Does nothing: a prefix exists as soon as an object does."""
 
     def unlink(self, *, missing_ok: bool = False) -> None:
         with self._asked() as s3:
@@ -216,7 +216,7 @@ def write_whole(path: Place, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last: a rename is not on the disk before its folder is. Some file systems have no such thing."""
+    """Write a folder's entries to the disk, so that a rename survives a power cut. Some file systems do not support it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -53,52 +53,63 @@ def parser() -> argparse.ArgumentParser:
         "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
     )
     what.add_argument(
-        "--baselines", action="store_true", help="the baselines, too (or alone): majority, eda:argmax, eda:rf, …"
+        "--baselines", action="store_true", help="add the baselines (or run them alone): majority, eda:argmax, eda:rf, …"
     )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
-    what.add_argument("--repeats", type=int, metavar="N", help="partitions into folds, each tested in full (default: 1)")
+    what.add_argument("--repeats", type=int, metavar="N", help="number of partitions into folds (default: 1)")
     what.add_argument("--seeds", metavar="SEEDS", help="seeds of initial weights such as 0,1,2 or 0-4 (default: 0)")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
-    how = p.add_argument_group("on what, and how")
+    how = p.add_argument_group("data and settings")
     how.add_argument(
         "--data",
         type=_place,
         metavar="PATH|URI",
-        help="a data set, s3://… too; default: a synthetic one, written on first use",
+        help="a data set, also s3://…; default: a synthetic one, written at the first run",
     )
-    how.add_argument("--dataset", metavar="NAME", help="how to read it: biovid, stress-predict, …; default: recognised")
+    how.add_argument(
+        "--dataset", metavar="NAME", help="its reader: biovid, stress-predict, …; default: recognised by its files"
+    )
     how.add_argument(
         "--exclude",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="leave recordings out by hand: a .txt with a trial id or file name a line, or a recording; may be repeated",
+        help="leave recordings out: a .txt with one trial id or file name per line, or one recording; may be repeated",
     )
     how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
     )
     how.add_argument(
-        "--search", type=int, metavar="N", help="search hyperparameters, N trials each, inside the training sides"
+        "--search",
+        type=int,
+        metavar="N",
+        help="search hyperparameters with N trials per sub-network and fold, on training data only",
     )
-    how.add_argument("--trunk", metavar="NAME", help="another frozen CNN than the experiment's, such as mini-xception-fer")
-    how.add_argument("--random-trunk", action="store_true", help="let the trunk be untrained (the report says so)")
+    how.add_argument("--trunk", metavar="NAME", help="the frozen CNN, such as mini-xception-fer; default: the experiment's")
+    how.add_argument("--random-trunk", action="store_true", help="use an untrained trunk (the report says so)")
     how.add_argument("--detector", metavar="NAME", help="retinaface-mobile (default, shipped) or retinaface (the paper's)")
-    how.add_argument("--detector-weights", type=Path, metavar="FILE", help="of retinaface; default: its package's cache")
-    how.add_argument("--out", type=_folder, metavar="DIR", help="where results go; default: runs/<experiment>")
     how.add_argument(
-        "--store", type=_place, metavar="DIR|URI", help="where artefacts go, s3://bucket/prefix too; default: DIR/store"
+        "--detector-weights", type=Path, metavar="FILE", help="weights of retinaface; default: its package's cache"
+    )
+    how.add_argument("--out", type=_folder, metavar="DIR", help="folder for results; default: runs/<experiment>")
+    how.add_argument(
+        "--store", type=_place, metavar="DIR|URI", help="folder for artefacts, also s3://bucket/prefix; default: DIR/store"
     )
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
-    run.add_argument("--status", action="store_true", help="show how far the grid in DIR is, running or not, and stop")
+    run.add_argument(
+        "--status", action="store_true", help="show the progress of the grid in --out, running or not, and stop"
+    )
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
-    run.add_argument("--in-process", action="store_true", help="no Ray: everything in this process (to debug; same results)")
+    run.add_argument(
+        "--in-process", action="store_true", help="run everything in this process, without Ray (to debug; same results)"
+    )
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server or database; default: a database in DIR")
-    run.add_argument("--compare", type=Path, metavar="DIR2", help="set another result folder beside this one in the report")
+    run.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
     return p
 

@@ -15,7 +15,7 @@ __all__ = ["Ensemble", "Estimate", "Model", "Prediction", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """What is used from outside, imported when it is asked for: the grid's driver takes single modules without torch."""
+    """Public functions, imported on first use: the grid's driver imports single modules without torch."""
     if name in ("Ensemble", "Model", "load"):
         from painmodels.use import model
 

@@ -1,4 +1,4 @@
-"""What a fit asks of its device: the precision of products, and how much memory it took."""
+"""Settings of a fit's device: the precision of products, and the memory used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trained row of the grid says of a recording, of a long one over time, or of a folder of them.
+"""Predictions of a trained row for a recording, for a long recording over time, or for a folder of recordings.
 
     python -m painmodels.predict --run DIR --list
     python -m painmodels.predict --run DIR --cell eda+video/all87/fold0 --video v.mp4 --signals x_bio.csv [--plot out.png]
@@ -103,23 +103,28 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m painmodels.predict", description="Predict with a trained row of the grid.")
     p.add_argument("--run", type=Path, metavar="DIR", help="a result folder of grid.launch, with --cell")
-    p.add_argument("--list", action="store_true", help="the cells of --run, one a line, and how they ended")
+    p.add_argument("--list", action="store_true", help="list the cells of --run, one per line, with their status")
     p.add_argument(
         "--cell",
         metavar="ROW/SCENARIO[/FOLD]",
-        help="such as eda+video/all87/fold0, or eda+video/all87 for all folds; in full …/all87/repeat1/seed2/fold0",
+        help="such as eda+video/all87/fold0, eda+video/all87 (all folds), or eda+video/all87/repeat1/seed2/fold0",
     )
     p.add_argument("--model", type=Path, metavar="FOLDER", help="an exported model, instead of --run and --cell")
     p.add_argument("--video", type=Path, metavar="FILE")
     p.add_argument("--signals", type=Path, metavar="FILE")
     p.add_argument("--folder", type=Path, metavar="DIR", help="many recordings, instead of --video and --signals")
     p.add_argument(
-        "--hop", type=float, metavar="S", help="all of a long recording: a window every S s (whole steps), as CSV"
+        "--hop",
+        type=float,
+        metavar="S",
+        help="for a long recording: predict a window every S seconds (rounded to steps), as CSV",
     )
-    p.add_argument("--events", type=Path, metavar="CSV", help="with --hop: when it was above the threshold")
-    p.add_argument("--threshold", type=float, default=THRESHOLD, help="above it a class of pain is called (default 0.5)")
-    p.add_argument("--out", type=Path, metavar="FILE", help="write there instead of the standard output")
-    p.add_argument("--stream", type=int, metavar="N", help="which stream, in files that hold several videos")
+    p.add_argument("--events", type=Path, metavar="CSV", help="with --hop: write the times above the threshold")
+    p.add_argument(
+        "--threshold", type=float, default=THRESHOLD, help="probability above which a window counts as pain (default 0.5)"
+    )
+    p.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the standard output")
+    p.add_argument("--stream", type=int, metavar="N", help="number of the stream, for files with several videos")
     p.add_argument("--plot", type=Path, metavar="PNG", help="draw one recording: probability, face, signals")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
     return p
@@ -225,7 +230,7 @@ def _write(path: Path | None, text: io.StringIO) -> None:
 
 
 def _tell_rest(model: Predictor, options: argparse.Namespace) -> None:
-    """A line about what of a longer recording was not looked at."""
+    """A line about the part of a longer recording that was not used."""
     lasts_s = [0.0]
     if options.video is not None:
         opened = open_video(options.video, decoder=model.face_settings.decoder, stream=model.face_settings.stream)

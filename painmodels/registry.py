@@ -1,4 +1,4 @@
-"""What a sub-network is, and how one is found: every module of painmodels/networks that exports `NETWORK` adds one.
+"""Defines sub-networks and finds them: every module of painmodels/networks that exports `NETWORK` adds one.
 
 A sub-network has a role in the method (`spatial`, `temporal`, `attention`, `physiological`, `fusion`) and a name; an
 experiment's TOML chooses among those of a role by name. Adding one is adding one file.

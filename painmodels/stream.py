@@ -1,4 +1,4 @@
-"""A trained row on running input, from the shell: a line an estimate, printed when it is made.
+"""Runs a trained row on live input from the shell and prints each estimate as it is made.
 
     python -m painmodels.stream --model FOLDER --video v.mp4 --signals x_bio.csv [--compare]      a recording, as if it ran
     python -m painmodels.stream --model FOLDER --video camera --signals lsl:Biopac
@@ -43,18 +43,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Gives 0, or 2 after printing what is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m painmodels.stream",
-        description="Running input, or a recording as if it ran. No output may guide anybody's care.",
+        description="Predict live input, or a file as if it were live. No output may guide the care of a person.",
         epilog="Signals are scaled over the window that ends now, as a recording of that length would be. With video an estimate "
         "comes up to 0.84 s after its window's end (0.5 s more while the face is lost): a face is followed between detections.",
     )
     parser.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a model written by painmodels.export")
     parser.add_argument("--video", metavar="SOURCE", help="a file, camera, camera:1, rtsp://…, or - for the standard input")
     parser.add_argument("--signals", metavar="SOURCE", help="a file, lsl:NAME, or - for the standard input")
-    parser.add_argument("--rate", action="append", default=[], metavar="CHANNEL=HZ", help="of the standard input")
+    parser.add_argument(
+        "--rate", action="append", default=[], metavar="CHANNEL=HZ", help="sampling rate of the standard input"
+    )
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between estimates (default 1)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
-    parser.add_argument("--compare", action="store_true", help="for files: beside each value that of the file")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line: time_s, p_pain (or null), reason")
+    parser.add_argument(
+        "--compare", action="store_true", help="for files: also print the value that the same window of the file has"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per line: time_s, p_pain (or null), reason"
+    )
     options = parser.parse_args(arguments)
     return guarded(lambda: _command(options))
 
@@ -145,7 +151,7 @@ def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: f
 
 
 def _live(model: Model, options: argparse.Namespace) -> Iterator[Estimate]:
-    """The estimates of sources that run."""
+    """The estimates from live sources."""
     sources: dict[str, Source] = {}
     rates_hz: dict[str, float] = {}
     if options.signals == "-":

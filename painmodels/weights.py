@@ -166,12 +166,14 @@ def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Gives 0, or 1 after printing what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m painmodels.weights", description="Weight files of the backbones.")
+    parser = argparse.ArgumentParser(
+        prog="python -m painmodels.weights", description="Import published weight files of the trunks."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    importing = commands.add_parser("import", help="check a published weight file and keep it for the grid")
+    importing = commands.add_parser("import", help="check a published weight file and copy it to the cache")
     importing.add_argument("file", type=Path, help="a .pth, .mat or .safetensors file")
     importing.add_argument("--as", dest="name", required=True, choices=list(BACKBONES), help="the backbone it belongs to")
-    importing.add_argument("--out", type=Path, help="where to write, instead of the default cache")
+    importing.add_argument("--out", type=Path, help="file to write instead of the default cache")
     options = parser.parse_args(arguments)
     return guarded(lambda: _command(options))
 

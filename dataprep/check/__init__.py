@@ -1,1 +1,1 @@
-"""What a data set holds and what is wrong with it, before any training. `python -m dataprep.check`."""
+"""Checks the recordings of a data set before training. `python -m dataprep.check`."""

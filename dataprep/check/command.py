@@ -1,4 +1,4 @@
-"""A check of a data set before any training: what is there, what is missing, what cannot be used, and why.
+"""Checks a data set before training: lists recordings that are present, missing or unusable, with reasons.
 
     python -m dataprep.check PATH [--json] [--out DIR]
 
@@ -149,7 +149,7 @@ def _record(m: TrialFacts) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """The data check in words."""
+    """The data check as text."""
     c = found["counts"]
     lines = [f"{found['title']} at {found['path']}"]
     lines.append(
@@ -179,7 +179,7 @@ def text(found: dict[str, Any]) -> str:
 
 
 def write(found: dict[str, Any], dataset: DataSet, folder: Path) -> list[Path]:
-    """Write everything there is to look at into `folder`; returns the files. Raises OSError."""
+    """Write the tables and pictures of the check into `folder`; returns the files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "check.json", folder / "trials.csv", folder / "findings.csv"]
     with drafted(files[0]) as draft:
@@ -230,25 +230,25 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str] 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m dataprep.check", description="A check of a data set before any training."
+        prog="python -m dataprep.check", description="Check the recordings of a data set before training."
     )
     parser.add_argument("path", metavar="PATH", help="the folder of the data set, or s3://BUCKET/PREFIX")
-    parser.add_argument("--dataset", metavar="NAME", help="how to read it; default: recognised")
+    parser.add_argument("--dataset", metavar="NAME", help="its reader; default: recognised by its files")
     parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
     parser.add_argument("--json", action="store_true", help="print the data check as JSON")
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="write tables, a plot of signals, and faces.png, which shows people's faces under their names: personal data",
+        help="write tables, a plot of signals, and faces.png, which shows faces with subject names: personal data",
     )
     parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
     parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
     parser.add_argument(
-        "--stream", type=int, default=-1, metavar="N", help="which stream, in files that hold several videos"
+        "--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos"
     )
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; default: one per core"
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="number of processes; default: one per core"
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1:

@@ -1,4 +1,4 @@
-"""What is odd in a recording that is used all the same: a channel that freezes or spikes, a face on its side or upside down.
+"""Oddities of usable recordings: a channel freezes or spikes, a face lies on its side or upside down.
 
 Each oddity has a kind and a sentence that says where it is and for how long. Nothing here changes what is computed.
 """

@@ -1,4 +1,4 @@
-"""Two pictures of a data set, for the eye to judge: its faces and its signals."""
+"""Two pictures of a data set for visual inspection: its faces and its signals."""
 
 from __future__ import annotations
 

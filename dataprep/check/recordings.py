@@ -1,4 +1,4 @@
-"""What a data set holds, recording by recording, and what is wrong with it: measured with the very code that prepares it.
+"""Measures each recording of a data set with the code that prepares it, and lists the problems.
 
 A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
 the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite,
@@ -144,7 +144,7 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
 
 
 def _file_facts(file: str, settings: faces.FaceSettings, *, count: bool) -> VideoFacts:
-    """What the file itself says; with `count`, or where it does not say, frames are counted as far as they can be decoded."""
+    """The facts of the file's header; with `count`, or if the header lacks them, decodable frames are counted."""
     n = width = height = 0
     rate_hz, interlaced = 0.0, False
     try:
@@ -203,7 +203,7 @@ def _finding(trial: Trial, part: str, kind: str, file: str, reason: str, *, unus
 
 
 def of_defects(defects: Iterable[Defect]) -> list[Finding]:
-    """What the reader of the data set found, as findings."""
+    """The defects that the data set's reader reported, as findings."""
     return [
         Finding(d.trial_id, d.subject, d.part, "index" if d.part == "index" else "missing", True, d.file, d.reason)
         for d in defects
@@ -211,7 +211,7 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
 
 
 def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
-    """Twins among the files of the trials `used`, and unreferenced beside those of all `trials`. Raises OSError (a bucket)."""
+    """Duplicates among the files of the trials `used`, and unreferenced files beside those of all `trials`. Raises OSError."""
     named = {d.file for d in defects}
     duplicates: list[Finding] = []
     unreferenced: list[Finding] = []
@@ -237,7 +237,7 @@ def _below(root: storage.Place, file: str) -> str:
 
 
 def _duplicates(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str) -> list[Finding]:
-    """Files that hold the very same bytes as the file of an earlier trial. Only files of equal size are read."""
+    """Files with the same bytes as the file of an earlier trial. Only files of equal size are read."""
     found = []
     by_size: dict[int, list[str]] = defaultdict(list)
     for file in files:
@@ -253,7 +253,7 @@ def _duplicates(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str)
 
 
 def _unreferenced(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
-    """Files beside those of the trials, named like them, that no trial and no defect names."""
+    """Files in the folders of the trials, with names of that kind, that no trial and no defect refers to."""
     endings = tuple({place(f).name[len(t.trial_id) :].casefold() for f, t in files.items()})
     found = []
     for file in present:

@@ -1,1 +1,1 @@
-"""Signal files as arrays on the frame clock, and the features a physiologist would read off them."""
+"""Signal files as arrays on the frame clock, and domain features of them."""

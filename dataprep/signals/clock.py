@@ -1,4 +1,4 @@
-"""Frames as they come, with their times, onto a clock: for what runs, or runs for long, and is not a trial of known length.
+"""Puts frames onto a clock by their times, for live input and for long recordings of unknown length.
 
 Step k shows the frame that is on screen at k / clock_hz, as `video.steps` has it. A frame is known to be the one only when the
 next one has come, so steps are a frame late; `rest` gives those that the last frame is on screen for.

@@ -1,4 +1,4 @@
-"""Domain features of one trial: numbers a physiologist would read off, from signals and face tracks on the frame clock.
+"""Domain features of one trial, such as heart rate and skin-conductance responses, from signals and face tracks.
 
 Each function sees one trial, fits nothing and gives {name: value}; NaN where a value is not defined (no two heart beats).
 After Werner et al. 2014 ("Automatic pain recognition from video and biomedical signals", ICPR), who use the like of them.

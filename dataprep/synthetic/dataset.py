@@ -1,4 +1,4 @@
-"""A made-up data set in BioVid's layout, to try and to test everything without restricted recordings.
+"""A synthetic data set in BioVid's layout, for tests and trials without restricted recordings.
 
     python -m dataprep.synthetic OUT --subjects 20 --trials 2 --signal eda
 
@@ -110,7 +110,7 @@ def write_synthetic(
 
 
 def write_layout(out: Path, *, subjects: int, trials: int, seed: int = 0) -> None:
-    """The index of such a data set with empty files for its recordings: enough to plan on, in no time."""
+    """The index of such a data set with empty files as recordings: enough for a plan, and quickly written."""
     recordings = _recordings(
         _pick(subjects), trials=trials, seed=seed, signal="none", size=(640, 480), classes=("BL1", "PA4")
     )
@@ -219,13 +219,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = "Write a made-up data set in BioVid's layout."
     parser = argparse.ArgumentParser(prog="python -m dataprep.synthetic", description=about)
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write; must be new or empty")
-    parser.add_argument("--subjects", type=int, default=20, help="1 to 87 (default %(default)s)")
-    parser.add_argument("--trials", type=int, default=2, help="of each class and subject (default %(default)s)")
+    parser.add_argument("--subjects", type=int, default=20, help="number of subjects, 1 to 87 (default %(default)s)")
+    parser.add_argument("--trials", type=int, default=2, help="trials per class and subject (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signal", choices=tuple(SIGNALS), default="all", help="which channel carries the label")
-    parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="of the frames (default 640x480)")
+    parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the frames (default 640x480)")
     parser.add_argument("--classes", nargs="+", choices=tuple(IDS), default=["BL1", "PA4"])
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
+    parser.add_argument("--jobs", type=int, default=None, help="number of processes (default: one per core)")
     options = vars(parser.parse_args(arguments))
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # here: workers need no terminal

@@ -42,7 +42,7 @@ PAIN = np.array([1.0, 1.0, 1.0, 0.9, 0.0, -0.3])  # strength of each action in s
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same over a subject's trials. `expression` scales how much pain the face shows (1: clearly)."""
+    """The properties of a subject that are equal in all trials. `expression` scales how much pain the face shows (1: clearly)."""
 
     expression: float
     stretch: tuple[float, float]

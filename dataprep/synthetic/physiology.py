@@ -26,7 +26,7 @@ T_WAVE = (0.30, 0.045, 0.28)
 
 @dataclass(frozen=True)
 class Body:
-    """What stays the same over a subject's trials. `response_us` is the height of a response to severe pain in µS."""
+    """The properties that a subject has in all trials. `response_us` is the height of a response to severe pain in µS."""
 
     tonic_us: float
     response_us: float
@@ -39,7 +39,7 @@ class Body:
 
 
 def draw_body(rng: np.random.Generator, *, responds: bool) -> Body:
-    """A subject. One who does not respond has skin that hardly answers to the stimulus."""
+    """A subject. The skin of a non-responder hardly reacts to the stimulus."""
     return Body(
         tonic_us=float(rng.lognormal(1.5, 0.5)),
         response_us=float(rng.uniform(0.5, 1.6) if responds else rng.uniform(0.0, 0.04)),

@@ -1,4 +1,4 @@
-"""A contact sheet: a picture with a row of face crops per clip, for the eye to judge."""
+"""A contact sheet: a picture with a row of face crops per clip, for visual inspection."""
 
 from __future__ import annotations
 

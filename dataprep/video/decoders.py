@@ -143,7 +143,7 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
 
 
 def _misread(opened: Opened) -> str | None:
-    """What decord would read wrongly without an error, or not at all, or None."""
+    """The reason why decord would misread the file without an error, or cannot read it; None if it can."""
     container, stream = opened.container, opened.stream
     if opened.aperture:
         return "a picture of which the container shows a part (a clean aperture or crop)"

@@ -87,7 +87,7 @@ class Follower:
         yield from self.end()
 
     def push(self, frame: Frame) -> Iterator[tuple[Frame, np.ndarray]]:
-        """The frames whose boxes are known, now that this one is there."""
+        """Add a frame; returns the frames whose boxes are now known."""
         t, self._taken = self._taken, self._taken + 1
         self._frames[t] = frame
         if frame.time_s > self._time_s:
@@ -98,7 +98,7 @@ class Follower:
             yield from self._release(last_key=t, at_end=False)
 
     def end(self) -> Iterator[tuple[Frame, np.ndarray]]:
-        """The frames that are left, after the last one."""
+        """After the last frame: the remaining frames."""
         if not self._taken:
             return
         t = self._taken - 1
@@ -138,7 +138,7 @@ class Follower:
             self._look([end])
 
     def _divide(self, start: int, end: int) -> None:
-        """Halve what is uncertain between two key frames, level by level."""
+        """Halve the uncertain stretches between two key frames, level by level."""
         spans = [(start, end)]
         while spans := [(a, b) for a, b in spans if b - a > 1 and self._uncertain(a, b)]:
             middles = [(a + b) // 2 for a, b in spans]
@@ -146,7 +146,7 @@ class Follower:
             spans = [half for (a, b), m in zip(spans, middles, strict=True) for half in ((a, m), (m, b))]
 
     def _uncertain(self, a: int, b: int) -> bool:
-        """Whether a straight line from key frame `a` to `b` may not be what the face did."""
+        """Whether the face may not have moved in a straight line from key frame `a` to `b`."""
         first, last = self._faces[a], self._faces[b]
         if first is None or last is None or overlap(first.box_4, last.box_4) < self._settings.min_overlap:
             return True
@@ -265,7 +265,7 @@ class Follower:
 
 
 def _shift(patches_THW: np.ndarray) -> float:
-    """How far what is between the first and the last of some pictures is from both of them, at most, in parts of the side.
+    """The largest movement of the pictures between the first and the last one, against both, in parts of the side.
 
     To first order a shift changes a picture by itself times the picture's slope, so the mean change by the mean slope is
     a length. A face in poor light or focus changes by fewer grey levels, and has slopes as much smaller.

@@ -1,4 +1,4 @@
-"""A decoded picture as its maker sees it, kept in the decoder's own planes, and windows cut out of it.
+"""A decoded picture, upright, kept as the decoder's planes, and windows cut out of it.
 
 Only the window that is looked at is resized and converted to RGB, which is what makes preparing nearly as fast as decoding.
 Coordinates are continuous, in square pixels of the picture as it is shown: (0, 0) is the outer corner of the first pixel.

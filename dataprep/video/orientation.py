@@ -1,4 +1,4 @@
-"""How a stored picture is turned, mirrored and stretched before anybody looks at it: what files say of it, applied.
+"""Applies the rotation, mirroring and pixel shape that a file states for its stored pictures.
 
 A display matrix (ISO/IEC 14496-12, 6.2.2) sends a stored point (x, y) to (a x + c y, b x + d y), y down. Cameras write the
 eight that keep a picture upright or turned by quarters, mirrored or not; any other is refused, not guessed.
@@ -31,7 +31,7 @@ class Orientation:
         return np.ascontiguousarray(turned[:, ::-1] if self.mirror else turned)
 
     def after(self, turns: int) -> Orientation:
-        """What is left to do for a picture that somebody has given `turns` quarter turns already."""
+        """The remaining orientation of a picture that was already rotated by `turns` quarter turns."""
         return Orientation((self.turns - turns) % 4, self.mirror)
 
 

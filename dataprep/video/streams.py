@@ -1,4 +1,4 @@
-"""Which stream of a file is the recording, and what it says of itself: its rate, its length, the shape of its pixels."""
+"""Chooses the stream of a file that is the recording, and reads its rate, length and pixel shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moment of every decoded picture, whatever its container says of it."""
+"""The time of every decoded picture, also where the container's times are missing or wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Clock:
         self.shown = 0
 
     def stored(self, packet: av.Packet) -> None:
-        """Take note of a packet, before it is decoded."""
+        """Register a packet before it is decoded."""
         if not self.decoding_order or not packet.size or packet.dts is None:
             return
         self.delays.add(0 if packet.pts is None else packet.pts - packet.dts)
@@ -48,7 +48,7 @@ class Clock:
             self.decoding_order = False
 
     def time_s(self, picture: av.VideoFrame) -> float | None:
-        """The moment of the next picture; None if nothing tells it."""
+        """The time of the next picture; None if it is unknown."""
         self.shown += 1
         if self.raw_hz is not None:
             return float((self.shown - 1) / self.raw_hz)

@@ -1,4 +1,4 @@
-"""The in-process executor: everything in this process, one thing after another. The debugger, and the oracle of the tests.
+"""The in-process executor: everything in this process, one thing after another. Used to debug, and as the reference in tests.
 
 It runs the same functions as the Ray executor (grid/execute/ray_executor.py, grid/execute/ray_tune.py) and gives the same bytes.
 """
@@ -118,4 +118,4 @@ class InProcess:
         return work.failed
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Does nothing: there are no resources to release."""

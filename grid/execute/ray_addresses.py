@@ -1,4 +1,4 @@
-"""Where a Ray is, and where one that is started here keeps its sockets; asked before Ray is."""
+"""Checks the address of a Ray cluster, and chooses the folder for a local Ray's sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between the scheduler, which lives in the driver, and the workers of a cluster: who has nothing to do asks, and is told.
+"""Between the scheduler in the driver and the workers of a cluster: idle workers request work from the dispatcher.
 
 A worker asks through a `Mailbox`, an actor without processors beside the driver; the `Dispatcher`, a thread of the driver,
 answers from the scheduler. A question costs a few milliseconds, where a trial of Ray Tune costs hundreds: so a Tune trial is

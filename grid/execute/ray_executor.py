@@ -131,7 +131,7 @@ class Cluster:
         self._wait_for_nodes()
 
     def _wait_for_nodes(self) -> None:
-        """A cluster that grows on demand may have nothing but a head that takes no work."""
+        """Wait for the first node that takes work: an autoscaled cluster may begin with a head alone."""
         until = time.monotonic() + self.execution.nodes_wait_s
         while not ray.cluster_resources().get("CPU", 0):
             if not self.asked:
@@ -146,7 +146,7 @@ class Cluster:
         self.cpus, self.gpus = int(have["CPU"]), int(have.get("GPU", 0))
 
     def _ask_for(self, places: int, share: Mapping[str, float]) -> None:
-        """Tell an autoscaler, if there is one, how much could run at once. 0 places: nothing any more."""
+        """Request places from an autoscaler, if there is one; 0 ends the request."""
         self.asked = places > 0
         per_node = max(1, round(1 / share["GPU"])) if "GPU" in share else 1
         whole = {k: int(v * per_node) for k, v in share.items() if k in ("CPU", "GPU")}
@@ -252,7 +252,7 @@ class Cluster:
         return run_work(work, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs)
 
     def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
+        """Disconnect from the cluster, and stop it if it was started here."""
         if self.asked:
             self._ask_for(0, {})
         ray.shutdown()

@@ -68,13 +68,13 @@ class Worker(tune.Trainable):
         self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Go on in the same process under another name."""
+        """Reuse this process for another Tune trial, under its name."""
         self.name, self.items = new_config["worker"], 0
         self.order: Order = ()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Items for a while, or until there is none left."""
+        """Work on items for a while, or until none is left."""
         if self.broken.kind:
             self._ask(Said(broken=self.broken))
             return {"done": True, "items": 0}
@@ -91,7 +91,7 @@ class Worker(tune.Trainable):
         return ray.get(self.mailbox.ask.remote(self.name, said))
 
     def _do(self, order: Order) -> tuple[Outcome, ...]:
-        """What became of each part. An error is an outcome, not retried, unlike a process's death."""
+        """The outcome of each part. An error is an outcome and is not retried; the death of a process is."""
         if len(order) > 1:
             try:
                 with time_limit(self.limit_s, hung_log(self.logs, order[0].item)):
@@ -118,14 +118,14 @@ class Worker(tune.Trainable):
             return Outcome(part.ticket, failure(error), out_of_memory(error))
 
     def _note(self, part: Part) -> None:
-        """Where the error that is being handled arose."""
+        """The place where the current error was raised."""
         stage = part.item.job.stage
         self.logs.mkdir(parents=True, exist_ok=True)
         (self.logs / f"{stage.name}-{stage.key}.txt").write_text(traceback.format_exc(), encoding="utf-8")
 
 
 def _warnings_to(path: Path) -> None:
-    """Let what the packages warn of in this process be kept, too: Ray shows nobody what its workers say."""
+    """Write warnings of the packages in this process to the log too: Ray does not show the output of workers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
@@ -134,7 +134,7 @@ def _warnings_to(path: Path) -> None:
 
 
 class WorkerSearcher(Searcher):
-    """What Tune asks for trials: a worker while something is ready to be done, nothing for now, or FINISHED."""
+    """Tune requests trials here: it gets a worker while work is ready, None for now, or FINISHED."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class WorkerSearcher(Searcher):
         return {"worker": trial_id} if wanted else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A worker went home, or died."""
+        """A worker ended or died."""
         if error:
             assert self.dispatcher is not None
             self.dispatcher.lost(trial_id)
@@ -161,7 +161,7 @@ class WorkerSearcher(Searcher):
         """Nothing, see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps a copy of its set-up; a thread and the scheduler, with its display, cannot be part of it."""
+        """Tune copies its set-up; the thread and the scheduler with its display cannot be copied."""
         return {**self.__dict__, "dispatcher": None}
 
 

@@ -1,4 +1,4 @@
-"""What is to be done next: fits and search trials in dependency order, for every executor alike.
+"""Hands out the next fit or search trial in dependency order; every executor uses it.
 
 The list grows while it is worked on: when a search has ended, the planner completes the cells that waited for it. A worker
 takes an item, reports rungs of a search trial, and finishes it. The start of the longest remaining path is handed out first
@@ -52,7 +52,7 @@ class Scheduler:
         self.extend()
 
     def extend(self) -> None:
-        """Take in what is new in the plan and not stored."""
+        """Add the parts of the plan that are new and not stored."""
         plan = self.planner.plan
         for name in ({f.stage.name for f in plan.fits.values()} | {"predict"}) - self.stored.keys():
             self.stored[name] = self.store.keys(name)
@@ -115,7 +115,7 @@ class Scheduler:
         return {k for k in self.queue if k in self.planner.plan.fits} | running | set(self.postponed or ())
 
     def _rank(self, keys: Iterable[str]) -> None:
-        """Urgency: own rough cost plus that of the most expensive chain known to wait. What follows a search is unknown yet."""
+        """Priority: own rough cost plus that of the most expensive known chain that waits for it, searches not included."""
         for key in reversed(list(keys)):
             self.urgency[key] = self._cost(key) + self.urgency.get(f"after {key}", 0.0)
             for upstream in self._upstream(key):
@@ -244,7 +244,7 @@ class Scheduler:
         self.extend()
 
     def abandon(self, said: Failure) -> None:
-        """Nothing that waits can be done any more: it all fails for this reason."""
+        """Fail all waiting work for this reason."""
         self.kinds.add(said.kind)
         for key in [*self.queue, *(self.postponed or ())]:
             if key not in self.failed:
@@ -253,7 +253,7 @@ class Scheduler:
         self.postponed = [] if self.postponed is not None else None
 
     def _give_up(self, key: str, reason: str) -> None:
-        """A fit failed, or cannot be made: so do those that need it."""
+        """Fail a fit, and all fits that need it."""
         plan = self.planner.plan
         self.queue.remove(key)
         self._fail(key, reason)

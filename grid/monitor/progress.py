@@ -1,4 +1,4 @@
-"""What the user sees while the grid runs: done, running, to do and an ETA; bars on a terminal, a line now and then elsewhere."""
+"""Progress of a run: done, running, to do and an ETA; bars on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Display:
         return ", ".join(parts)
 
     def seconds_left(self) -> float | None:
-        """An estimate; None while it has no ground: up to the first piece, workers were started, too."""
+        """The estimated time left; None before the first piece is done, since that time includes the start of workers."""
         if len(self.ended) < 2 or self.done >= self.total:
             return None
         return (self.ended[-1] - self.ended[0]) / (len(self.ended) - 1) * (self.total - self.done)

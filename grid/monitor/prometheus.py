@@ -72,9 +72,9 @@ def serve(out: Path, port: int) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line: serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m grid.monitor", description="A grid's figures for Prometheus.")
+    parser = argparse.ArgumentParser(prog="python -m grid.monitor", description="Serve the figures of a run for Prometheus.")
     parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1 (default {PORT})")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
     options = parser.parse_args(arguments)
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)

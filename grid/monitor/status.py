@@ -1,4 +1,4 @@
-"""How far a grid is, read from its result folder alone: while it runs, after it was killed, from any machine that sees it.
+"""The progress of a grid, read from its result folder only: while it runs, after a kill, and from any machine.
 
 A run writes `plan.json` (what is wanted) before it works; the store says what is done, `store/.running/` what is being
 fitted, and `cells.json` of a finished run what failed. Nothing here talks to the process that runs, or needs it alive.
@@ -42,7 +42,7 @@ RECENT_S = 600.0
 
 
 def write_plan(out: Path, plan: Plan, *, features: list[str], signals: list[str]) -> None:
-    """Say what is wanted: the cells with their fits, and the keys of the recordings to prepare."""
+    """Write plan.json: the cells with their fits, and the keys of the recordings to prepare."""
     cells = [
         cell_record(plan, c, "impossible" if c in plan.impossible else "", plan.impossible.get(c, "")) for c in plan.cells
     ]

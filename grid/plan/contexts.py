@@ -1,4 +1,4 @@
-"""Where a fit is planned: one fold of one scenario and the seed of its fits, and the inner folds of its training side."""
+"""The context of a fit: one fold of one scenario, the seed of its fits, and the inner folds of its training set."""
 
 from __future__ import annotations
 

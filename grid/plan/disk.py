@@ -1,4 +1,4 @@
-"""How much room what is still to be made will take: told by `--plan`, and looked at before any work.
+"""The disk space of artefacts that are still to be made: printed by `--plan`, and checked before any work.
 
 Features, face tracks and signals are arrays of known shapes. A fit is as large as the median of those of its kind that are
 stored, else as its weights: exactly for the wide layer on a trunk's features, about so for small networks. Checkpoints are in no

@@ -159,7 +159,7 @@ def _in_order(searches: Iterable[Search]) -> list[Search]:
 
 
 def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, Any]:
-    """What the tracking mirror needs to know of a cell."""
+    """The facts of a cell that the MLflow mirror needs."""
     record: dict[str, Any] = {**vars(cell), "status": status, "reason": reason, "predict": "", "fits": []}
     if cell in plan.predicts:
         predict = plan.predicts[cell]

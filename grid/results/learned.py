@@ -99,7 +99,7 @@ def by_verdict(verdicts: Iterable[tuple[str, str]]) -> Mark:
 
 
 def sentences(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:
-    """What a reader must know of marked rows: a line a row."""
+    """A line per marked row that explains the mark."""
     return [f"{' · '.join(map(str, group[:2]))} {mark.symbol}: {mark.text}" for group, mark in found.items() if mark.marked]
 
 

@@ -1,4 +1,4 @@
-"""What made the artefacts behind a result: from their manifests, since a grid may be made by several versions and machines."""
+"""The versions, commits and devices that made the artefacts of a result, from their manifests."""
 
 from __future__ import annotations
 

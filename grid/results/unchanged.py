@@ -63,7 +63,7 @@ def unchanged(out: Path, mark: str) -> bool:
 
 
 def note(out: Path, mark: str) -> None:
-    """Say what the tables that are there now follow from."""
+    """Store the digest of the data that the current tables were made from."""
     write_whole(out / FILE, json.dumps({"mark": mark, "files": _files(out)}, indent=1).encode())
 
 

@@ -1,4 +1,4 @@
-"""What earlier runs left in the result folder: a run of a part of the grid adds to it, and never takes its place.
+"""Results of earlier runs in the result folder: a run of a part of the grid adds to them and never replaces them.
 
 A run that was not asked for everything that the tables hold covers the rest, too, when it writes them: the same experiment on the
 same recordings has the rest in its store. Where it has not, because settings, recordings or the store are others, it is refused.

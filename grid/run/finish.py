@@ -1,4 +1,4 @@
-"""What follows the tables: the report, then the MLflow mirror. Neither can cost a result that is there already."""
+"""After the tables: writes the report, then the MLflow mirror. If either fails, the results stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences that nobody who reads the results may miss; run.json holds them."""
+"""Warnings about the results of a run, stored in run.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grid.plan.specs import Plan
 
 
 def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]:
-    """What limits the results of this plan."""
+    """The limitations of this plan's results."""
     found: list[str] = []
     options, seeds = experiment.search, experiment.fit.seeds
     if options.trials and len(seeds) > 1:

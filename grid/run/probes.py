@@ -1,4 +1,4 @@
-"""Whether the places that a run will use can be used, asked before it begins; nothing is written."""
+"""Checks before a run that its folders, store and tracking server can be used; nothing is written."""
 
 from __future__ import annotations
 

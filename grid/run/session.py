@@ -213,7 +213,7 @@ class Session:
         return scores
 
     def summary(self) -> str:
-        """One line: what was computed and what was there."""
+        """One line: how many fits were computed, reused and failed."""
         made = sum(self.made[n] for n in {f.stage.name for f in self.plan.fits.values()})
         prepared = self.made["features"] + self.made["signals"]
         seconds = time.monotonic() - self.clock

@@ -1,4 +1,4 @@
-"""What the launcher prints: the plan before, the outcome after."""
+"""The texts that the launcher prints: the plan before a run, and the outcome after it."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> 
 
 
 def seen(out: Path, problem: str) -> str:
-    """Where to look; `problem` says why there is no report, if there is none."""
+    """The paths of the results; `problem` is the reason if there is no report."""
     return "\n".join(
         [
             f"report   {out / 'report.html'}" if not problem else f"report   could not be written: {problem}",

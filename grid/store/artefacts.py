@@ -116,7 +116,7 @@ class Store:
         sync_folder(final.parent)
 
     def _put_away(self, folder: Path) -> None:
-        """Take a folder out of its place in one step, then remove it."""
+        """Rename a folder in one step, then remove it."""
         aside = Path(str(self.root), DRAFTS, f"{self.owner}.{uuid.uuid4().hex[:8]}")
         aside.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What a store remembers of subjects that were removed from it: whether that has ended, under a slow salted hash of the name.
+"""The state of removals in a store, under a slow salted hash of the subject's name.
 
 So a removal that was killed is known to be unfinished, and one that is repeated is no mistake in spelling. The name is not kept;
 who has a list of all possible names can find out which were removed, as from the names that are left.
@@ -26,7 +26,7 @@ def state_of(store: Store, subject: str) -> str:
 
 
 def note(store: Store, subject: str, state: str) -> None:
-    """Say how far the removal of a subject is."""
+    """Store the state of a subject's removal."""
     at = _find(store, subject)
     if at:
         kept = json.loads(at.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The layout of a store, told by a file at its root: what a later version of this program arranged otherwise is not misread."""
+"""The layout of a store, in a file at its root, so that another version of this program does not misread it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_layout(store: Store) -> None:
 
 
 def mark_layout(store: Store) -> None:
-    """Say which layout a store has, from now on."""
+    """Write the layout of a store."""
     at = store.root / FILE
     if not at.exists() or json.loads(at.read_text(encoding="utf-8"))["layout"] < LAYOUT:
         write_whole(at, json.dumps({"layout": LAYOUT}).encode())

@@ -1,4 +1,4 @@
-"""What made a result: the versions of packages, and the commit of this program."""
+"""The versions of packages and the commit of this program that made a result."""
 
 from __future__ import annotations
 

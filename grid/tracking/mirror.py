@@ -218,7 +218,7 @@ class Mirror:
 
 
 def compare_page(mirror: Mirror) -> str:
-    """Where MLflow's pages show all rows side by side, below the server's address. After `sync`."""
+    """The address of MLflow's page that shows all rows side by side, without the server's name. Call after `sync`."""
     runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
     return f"#/compare-runs?runs={runs}&experiments={experiments}"
 
@@ -233,7 +233,7 @@ def _apart(experiment: dict[str, Any]) -> dict[str, int]:
 
 
 def _place(cell: dict[str, Any]) -> list[str]:
-    """Which run of its row a cell is, in words; the first partition and seed 0 go without saying."""
+    """The name of a cell's run within its row; the first partition and seed 0 are not named."""
     others = [f"{axis} {cell[axis]}" for axis in ("repeat", "seed") if cell[axis]]
     return [*others, f"fold {cell['fold']}"]
 

@@ -1,4 +1,4 @@
-"""What a registered model is, for people: data, folds, metrics with intervals, calibration, what it learned, its limits."""
+"""The model card of a registered model: data, folds, metrics with intervals, calibration, what it learned, its limits."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _people(mirror: Mirror, cell: dict[str, Any]) -> str:
 
 
 def _calibration(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
-    """How often there was pain where so much was said."""
+    """Calibration: the share of pain by predicted probability."""
     if mirror.predictions is None:
         return ["Not measured: no predictions are stored."]
     p = _of(mirror.predictions, cell)

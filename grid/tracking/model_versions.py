@@ -168,7 +168,7 @@ def _save(mirror: Mirror, cell: dict[str, Any], to: Path) -> dict[str, Any]:
 
 
 def example_inputs(model: Model) -> dict[str, np.ndarray]:
-    """A made-up recording, a whole window of it: nobody's leaves the result folder with its model.
+    """A synthetic window as the model's input example, so that no person's recording is stored with the model.
 
     Signals are slow waves that rise, sampled on the clock; the features of every frame are those of a made-up picture.
     """

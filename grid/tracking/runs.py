@@ -72,7 +72,7 @@ class Runs:
         return found.experiment_id
 
     def _learn(self, only: str = "") -> None:
-        """What is there, by key. Of several runs of one key, as a lost answer may leave them, the complete one is kept."""
+        """Existing runs by key. If a lost answer left several runs of one key, the complete one is kept."""
         every = [r for r in self._listed(only) if KEY_TAG in r.data.tags]
         for run in sorted(every, key=lambda r: (CONTENT_TAG not in r.data.tags, r.info.start_time, r.info.run_id)):
             key = run.data.tags[KEY_TAG]
@@ -93,7 +93,7 @@ class Runs:
                 return
 
     def describe(self, text: str) -> None:
-        """What the experiment's page says above its runs, in Markdown."""
+        """Set the description on the experiment's page, in Markdown."""
         if self.client.get_experiment(self.experiment).tags.get("mlflow.note.content") != text:
             self.client.set_experiment_tag(self.experiment, "mlflow.note.content", text)
 

@@ -143,16 +143,18 @@ def ui(out: Path, port: int) -> int:
 
 
 def told(count: dict[str, int]) -> str:
-    """What `sync` did, in words."""
+    """A sentence about the outcome of `sync`."""
     said = f"{count['made']} runs made, {count['updated']} updated, {count['unchanged']} unchanged"
     return said + (f", {count['models']} models registered" if count["models"] else "")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: `sync DIR` and `ui DIR`."""
-    parser = argparse.ArgumentParser(prog="python -m grid.tracking", description="A result folder in MLflow.")
+    parser = argparse.ArgumentParser(
+        prog="python -m grid.tracking", description="Copy a result folder to MLflow, or show it there."
+    )
     parser.add_argument(
-        "command", choices=["sync", "ui"], help="sync: make or complete its runs; ui: look at them in a browser"
+        "command", choices=["sync", "ui"], help="sync: create or complete its runs; ui: show them in a browser"
     )
     parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
     parser.add_argument("--tracking-uri", help="sync: an MLflow server or database; default: the folder's own mlflow.db")

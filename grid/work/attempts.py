@@ -1,4 +1,4 @@
-"""One recording prepared: errors become data, a failure is tried again, and a file that kills its decoder is found out.
+"""Prepares one recording: errors become data, failures are retried, and files that crash their decoder are identified.
 
 Only a `RecordingError` is the recording's fault. A file whose decoding ends its process twice by a fault of memory (SIGSEGV,
 SIGABRT, SIGBUS), each time in a process started for it alone, is the one exception: then nothing else can be to blame. A process
@@ -25,7 +25,7 @@ PAUSE_S = 0.2
 
 
 def tried(work: Callable[[], Any], *, retries: int) -> tuple[Failure, Any]:
-    """What became of the work, and its result. It is done again up to `retries` times where that may end otherwise."""
+    """The failure (or none) and the result of the work. It is retried up to `retries` times if that may help."""
     for n in range(retries + 1):
         try:
             return Failure(), work()

@@ -1,4 +1,4 @@
-"""What a fit and a prediction do. Pure functions of a stage and prepared blocks, the same in any executor.
+"""Runs fits and predictions. Pure functions of a stage and prepared blocks, the same in any executor.
 
 Inputs of a sub-network are the frozen outputs of those before it, recomputed from their stored weights (cheap next to
 training): nothing flows between fits but artefacts in the store.
@@ -227,7 +227,7 @@ class Runner:
         return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
 
     def _recordings(self, job: Fit, ids: tuple[str, ...]) -> baselines.Inputs:
-        """What a baseline sees of these trials, in the window that is used."""
+        """The inputs of a baseline for these trials, in the scenario's window."""
         first, last = job.steps
         signals, faces = {}, None
         if job.channels:

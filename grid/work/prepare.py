@@ -112,14 +112,14 @@ def video_defect(job: VideoJob, reason: str) -> Defect:
 
 
 def quarantine_video(job: VideoJob, store: Store, reason: str) -> Defect:
-    """Keep the verdict on a video, so that no later run decodes it again."""
+    """Store that a video cannot be used, so that no later run decodes it again."""
     facts = {"subject": job.trial.subject, "trial_id": job.trial.trial_id, "reason": reason}
     store.write(quarantine(job), {}, facts)
     return video_defect(job, reason)
 
 
 def known_defects(videos: Iterable[VideoJob], signals: Iterable[SignalsJob], store: Store) -> list[Defect]:
-    """The recordings that earlier runs put aside, by reading manifests alone."""
+    """The recordings that earlier runs put into quarantine, from manifests only."""
     there, blocks = store.keys("quarantine"), store.keys("signals")
     found = [video_defect(v, store.facts(quarantine(v))["reason"]) for v in videos if there and quarantine(v).key in there]
     for job in signals:

@@ -1,4 +1,4 @@
-"""Baselines: what a learned row of the grid has to beat. Every module of this folder that exports `BASELINE` adds one.
+"""Baselines: simple methods that a learned row is compared with. Every module of this folder that exports `BASELINE` adds one.
 
 A row `WORDS:NAME` (`eda:argmax`, `eda+ecg:rf`) is the baseline NAME on these recordings; one that needs none (`majority`) is
 a row by its name alone. It is fitted on the training trials of a fold and asked for held-out ones, like a sub-network.

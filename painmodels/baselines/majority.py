@@ -1,4 +1,4 @@
-"""Always the more frequent class of the training trials: what accuracy is worth in a fold. Sees no recording."""
+"""Always predicts the more frequent class of the training trials. Uses no recording."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, devic
 
 
 def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
-    """That share, for everybody. Equal classes are called no pain."""
+    """The same probability for every trial. Equally frequent classes give no pain."""
     return np.full(inputs.n, weights["share"][0])
 
 

@@ -1,4 +1,4 @@
-"""Cross-attention fusion beside the paper's concatenation: each stream looks up, step by step, what the other one did.
+"""Cross-attention fusion, an alternative to the paper's concatenation: each stream attends to the other, step by step.
 
 Steps of the face and of the signals share one clock, so a rise of EDA can ask the face about the seconds before it. After
 Tsai et al. 2019 (https://arxiv.org/abs/1906.00295), one layer, with a learned bias for each distance in time. Not in the
@@ -32,7 +32,7 @@ class Settings(Training):
 
 
 class Look(nn.Module):
-    """One stream asks another: (B, T, H) and (B, T, G) to (B, width), the mean over steps of stream and answer."""
+    """One stream attends to another: (B, T, H) and (B, T, G) to (B, width), the mean over steps of stream and answer."""
 
     def __init__(self, settings: Settings, size: int, other: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A fit's state in one file of arrays, from which it goes on to the very same weights; and weights in and out of a module."""
+"""Checkpoints: the state of a fit in one file, from which it continues to the same weights; weights of modules as arrays."""
 
 from __future__ import annotations
 

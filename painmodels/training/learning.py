@@ -1,4 +1,4 @@
-"""What happened while a sub-network was trained, as data: did it learn, and did it keep what it had learned?
+"""The record of a training: whether the sub-network learned, and whether it collapsed afterwards.
 
 Everything here speaks of training alone: a network that has memorised noise has learned. Losses are means over an epoch in
 nats, as stored in the curve (per frame for a per-frame network).

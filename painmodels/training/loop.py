@@ -29,7 +29,7 @@ from painmodels.training.learning import Learning, recorded
 
 
 class DivergedError(ValueError):
-    """Training whose loss or gradient is not finite any more: the settings' or the data's doing, not a bug."""
+    """The loss or the gradient is not finite any more, because of the settings or the data; not a bug."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""K LSTM networks of one shape trained side by side as one batched computation: what one small network leaves idle, all use.
+"""K LSTM networks of one shape trained side by side as one batched computation, so that small networks use the whole device.
 
 The arithmetic of each is that of `nn.LSTM` + linear head, cross-entropy, clipping by norm and `torch.optim.Adam` alone: each
 network has its own weights, data, gradient norm, learning rate and step count, and one whose epochs are over (or whose data are

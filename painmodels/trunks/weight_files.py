@@ -1,4 +1,4 @@
-"""What a published weight file is, and the tensors in it: the wrappings that people publish them in, taken off.
+"""Recognises published weight files and reads their tensors, without the containers and prefixes around them.
 
 Nothing is unpickled but tensors. What is no weight file is told by its first bytes, in plain words.
 """

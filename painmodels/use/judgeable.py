@@ -1,4 +1,4 @@
-"""Whether a recording can be judged, and if not, why: the same rules and words for files, arrays, streams and served models.
+"""Decides whether a recording can be judged: the same rules and reasons for files, arrays, streams and served models.
 
 A trained network gives a number for anything, for a dead electrode too. So what it is given is looked at first. T steps on the
 clock, C channels.

@@ -1,4 +1,4 @@
-"""What a model says: of one window (`Prediction`), or of a moment or a recording that may not be judged (`Estimate`).
+"""Outputs of a model: for one window (`Prediction`), or with a reason if there is none (`Estimate`).
 
 T steps, K classes, M members of an ensemble.
 """
@@ -49,7 +49,7 @@ class Estimate:
 
 
 def average(predictions: Sequence[Prediction]) -> Prediction:
-    """The mean of what several models say of the same window; one prediction is given back as it is."""
+    """The mean of several models' predictions for the same window; a single prediction is returned as it is."""
     first = predictions[0]
     if len(predictions) == 1:
         return first

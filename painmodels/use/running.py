@@ -1,4 +1,4 @@
-"""A trained row on running input: frames and samples are fed as they come, a probability comes every second.
+"""Runs a trained row on live input: it takes frames and samples as they arrive and gives a probability every second.
 
     stream = Stream(load(folder), rates_hz={"eda": 512.0})
     for estimate in stream.frame(rgb_YXC, at_s=…): …          # frames with their times, at any rate
@@ -141,7 +141,7 @@ class Stream:
         return self._due()
 
     def _skip_to(self, channel: str, at_s: float) -> None:
-        """Unknown values up to the sample at this time."""
+        """Fill with unknown values up to the sample at this time."""
         rate_hz, kept = self.rates_hz[channel], self.values[channel]
         arrived = self.dropped[channel] + len(kept)
         gap = round(at_s * rate_hz) - arrived if np.isfinite(at_s) else -2
@@ -191,7 +191,7 @@ class Stream:
         return self.first + len(self.steps) + len(self.came)
 
     def ahead_s(self) -> float:
-        """How far the input that is furthest has come, in s since the start."""
+        """The latest time of any input, in s since the start."""
         come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
         if self.model.trunk is not None:
             come_s.append(self._taken() / self.model.clock_hz)
@@ -223,7 +223,7 @@ class Stream:
         return samples_on_clock(values, channel=channel, rate_hz=rate_hz, window=window, steps=model.signal_steps)
 
     def _forget(self) -> None:
-        """Drop what no later window reaches."""
+        """Drop data that no later window needs."""
         old = min(self.end - self.model.n_steps - self.first, len(self.steps))
         if old > 0:
             del self.steps[:old]

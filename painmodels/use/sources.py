@@ -1,4 +1,4 @@
-"""Sources that run: cameras, network streams, pipes, and laboratory streams (LSL), as frames and samples with their times.
+"""Live sources: cameras, network streams, pipes, and laboratory streams (LSL), as frames and samples with their times.
 
 | video                            | is                                                            |
 |----------------------------------|---------------------------------------------------------------|
@@ -62,7 +62,7 @@ Source = Callable[[float], Iterator[Piece]]
 
 
 def is_running(name: str | None) -> bool:
-    """Whether this names a source that runs, and not a file."""
+    """Whether this names a live source, not a file."""
     return name is not None and (name == "-" or name.partition(":")[0] in ("camera", "lsl") or "://" in name)
 
 

@@ -1,4 +1,4 @@
-"""This package as a wheel beside a model, so that the model can be installed where nothing of the project is.
+"""Writes this package as a wheel beside a model, so that the model can be used without the project's sources.
 
     pip install 'MODEL/pain_grid-0.1.0-py3-none-any.whl[predict]'
 
