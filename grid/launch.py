@@ -67,9 +67,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH|URI",
         help="a data set, also s3://…; default: a synthetic one, written at the first run",
     )
-    how.add_argument(
-        "--dataset", metavar="NAME", help="its reader: biovid, stress-predict, …; default: recognised by its files"
-    )
+    how.add_argument("--dataset", metavar="NAME", help="its reader: biovid, stress-predict, …; default: recognised")
     how.add_argument(
         "--exclude",
         type=Path,
@@ -81,33 +79,22 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
     )
-    how.add_argument(
-        "--search",
-        type=int,
-        metavar="N",
-        help="search hyperparameters with N trials per sub-network and fold, on training data only",
-    )
+    how.add_argument("--search", type=int, metavar="N", help="search hyperparameters, N trials each, on training data only")
     how.add_argument("--trunk", metavar="NAME", help="the frozen CNN, such as mini-xception-fer; default: the experiment's")
     how.add_argument("--random-trunk", action="store_true", help="use an untrained trunk (the report says so)")
     how.add_argument("--detector", metavar="NAME", help="retinaface-mobile (default, shipped) or retinaface (the paper's)")
-    how.add_argument(
-        "--detector-weights", type=Path, metavar="FILE", help="weights of retinaface; default: its package's cache"
-    )
+    how.add_argument("--detector-weights", type=Path, metavar="FILE", help="for retinaface; default: its package's cache")
     how.add_argument("--out", type=_folder, metavar="DIR", help="folder for results; default: runs/<experiment>")
     how.add_argument(
         "--store", type=_place, metavar="DIR|URI", help="folder for artefacts, also s3://bucket/prefix; default: DIR/store"
     )
     run = p.add_argument_group("where to run")
     run.add_argument("--plan", action="store_true", help="print the plan and stop")
-    run.add_argument(
-        "--status", action="store_true", help="show the progress of the grid in --out, running or not, and stop"
-    )
+    run.add_argument("--status", action="store_true", help="show the progress of the run in --out, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
-    run.add_argument(
-        "--in-process", action="store_true", help="run everything in this process, without Ray (to debug; same results)"
-    )
+    run.add_argument("--in-process", action="store_true", help="run in this process, without Ray (to debug; same results)")
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server or database; default: a database in DIR")
     run.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")
