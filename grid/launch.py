@@ -199,7 +199,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.store.forgotten import refuse_unfinished
     from grid.store.layout import check_layout
     from grid.tracking.redact import redact
-    from painmodels.baselines import default_rows
+    from painmodels.methods import default_rows
 
     rows: tuple[str, ...] = experiment.axes.modalities
     if options.modalities:

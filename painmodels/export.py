@@ -23,6 +23,7 @@ from dataprep.faults import guarded
 from dataprep.outputs import check_folder
 from dataprep.records import InputError
 from dataprep.storage import pointed
+from painmodels.registry import ROLES
 from painmodels.trunks.backbones import backbone
 from painmodels.trunks.trunk import trunk_fingerprint, whole_state
 from painmodels.use.model import Ensemble, Model
@@ -44,6 +45,8 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     roles = {fit["key"]: fit["role"] for fit in record["fits"]}
+    if unknown := sorted(set(roles.values()) - set(ROLES)):
+        raise InputError(f"{run}: cell {cell} has a model of {unknown[0]!r}, expected one of the paper's sub-networks alone")
     for fit in record["fits"]:
         folder = pointed(run / "store") / fit["stage"] / fit["key"]
         manifest = read_json(folder / "manifest.json")

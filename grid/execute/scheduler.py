@@ -91,9 +91,7 @@ class Scheduler:
         plan = self.planner.plan
         if key in plan.fits:
             return plan.fits[key].parts
-        search = plan.searches[key]
-        parts = [part for i in search.inner for u in i.upstream for part in u.parts]
-        return tuple(dict.fromkeys(parts)) or (("signals",) if search.role == "physiological" else ("video",))
+        return plan.searches[key].parts
 
     def _lacks(self, key: str) -> str:
         """Why a fit or a search cannot be done with the trials it is made of."""
@@ -129,11 +127,9 @@ class Scheduler:
         if isinstance(job, Fit):
             epochs, trials = job.epochs, len(job.train.trial_ids)
         else:
-            epochs, trials = (
-                job.settings.epochs,
-                sum(len(s.trial_ids) for s in (job.inner[0].train, job.inner[0].validation)),
-            )
-        return float(epochs * trials * (job.steps[1] - job.steps[0]))
+            epochs = getattr(job.settings, "epochs", 1)
+            trials = sum(len(s.trial_ids) for s in (job.inner[0].train, job.inner[0].validation))
+        return float(epochs * trials * (job.part.steps[1] - job.part.steps[0]))
 
     def take(self, worker: str) -> Item | str | None:
         """The next item for a worker, None while nothing is ready, FINISHED when nothing is left."""

@@ -153,7 +153,8 @@ class SearchState:
             ((t, r) for t in self.trials.values() for r in t["reports"]),
             key=lambda pair: (pair[1]["rank"], -pair[1]["epochs"], -pair[0]["number"]),
         )
-        winner = {**best[0]["params"], "epochs": best[1]["epochs"]} if best[1]["epochs"] else {}
+        epochs = {"epochs": best[1]["epochs"]} if "epochs" in self.search.own else {}  # an estimator has none
+        winner = {**best[0]["params"], **epochs} if best[1]["epochs"] else {}
         spent = sum(t["reports"][-1]["epochs"] for t in self.trials.values())
         facts = {
             "label": self.search.label,

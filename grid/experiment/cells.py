@@ -1,8 +1,9 @@
 """Rows, scenarios and cells: the squares of the grid (paper, Table 2).
 
 A row names what a model sees: `frame`, `video`, signals joined by `+`, or both, as in `eda+ecg+video`. The eight rows of the
-paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`). A baseline on recordings
-is a row `eda:argmax`, one that needs none a row by its name alone: `majority` (painmodels/baselines/).
+paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`). Another method than the
+paper's is named after a colon, `eda:argmax`; one that needs no recording is a row by its name alone: `majority`
+(painmodels/methods/).
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
 class Row:
     """A modality row. `clip`: uses the video as a sequence; `frame`: scores single frames; `signals`: words of SIGNALS.
 
-    `baseline`: the name of the baseline that is fitted instead of sub-networks, empty for none.
+    `method`: the name of its method (painmodels/methods/).
     """
 
     name: str
     signals: tuple[str, ...]
     clip: bool
     frame: bool
-    baseline: str = ""
+    method: str = "hybrid"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What its method sees, signals first."""
+        return (*self.signals, *(["video"] if self.clip else []), *(["frame"] if self.frame else []))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -79,7 +85,7 @@ def row(name: str) -> Row:
         return Row("frame", (), clip=False, frame=True)
     recordings, colon, after = name.partition(":")
     if colon or name in _without_recordings():
-        return _baseline_row(recordings if colon else "", after if colon else name)
+        return _method_row(recordings if colon else "", after if colon else name)
     words = name.split("+")
     known = [*SIGNALS, "video"]
     for word in words:
@@ -87,7 +93,7 @@ def row(name: str) -> Row:
             hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
             raise InputError(
                 f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
-                "or a baseline such as eda:argmax"
+                "or one of another method such as eda:argmax"
             )
     if len(set(words)) != len(words):
         raise InputError(f"modality {name!r} names the same thing twice")
@@ -97,29 +103,31 @@ def row(name: str) -> Row:
 
 
 def _without_recordings() -> list[str]:
-    """Baselines that are rows by their name alone."""
-    from painmodels.baselines import baselines  # here: most readers of this module need no networks
+    """Methods that are rows by their name alone."""
+    from painmodels.methods import methods  # here: most readers of this module need no networks
 
-    return [entry.name for entry in baselines().values() if not entry.on]
+    return [entry.name for entry in methods().values() if not entry.on]
 
 
-def _baseline_row(recordings: str, name: str) -> Row:
-    from painmodels.baselines import baselines
+def _method_row(recordings: str, name: str) -> Row:
+    from painmodels.methods import PAPER, methods
 
-    if name not in baselines():
-        hint = suggestion(name, baselines())
-        raise InputError(f"unknown baseline {name!r}{hint}; there are: {', '.join(sorted(baselines()))}")
-    entry = baselines()[name]
+    if name not in methods():
+        hint = suggestion(name, methods())
+        raise InputError(f"unknown method {name!r}{hint}; there are: {', '.join(sorted(methods()))}")
+    entry = methods()[name]
+    if name == PAPER:
+        raise InputError(f"{recordings}:{name}: write {recordings!r} alone, which is the method {name}")
     if not entry.on:
         if recordings:
-            raise InputError(f"the baseline {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
-        return Row(name, (), clip=False, frame=False, baseline=name)
+            raise InputError(f"the method {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
+        return Row(name, (), clip=False, frame=False, method=name)
     seen = row(recordings)
     wrong = [word for word in recordings.split("+") if word not in entry.on]
     if wrong or (len(recordings.split("+")) > 1 and not entry.several):
         joined = " joined by +" if entry.several else ""
-        raise InputError(f"the baseline {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
-    return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=False, baseline=name)
+        raise InputError(f"the method {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
+    return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=seen.frame, method=name)
 
 
 def choose(asked: str, there: Iterable[str], what: str) -> tuple[str, ...]:

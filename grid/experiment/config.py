@@ -35,8 +35,8 @@ from grid.experiment.config_tables import (
 )
 from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
-from painmodels.baselines import Baseline
-from painmodels.baselines import baseline as baseline_named
+from painmodels.methods import method
+from painmodels.methods.graph import Estimator, Part
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -46,7 +46,10 @@ class ConfigError(InputError):
 
 
 class Experiment(Table):
-    """A whole experiment. The five role tables hold `network` and that network's settings (painmodels/)."""
+    """A whole experiment. The five role tables hold `network` and that network's settings.
+
+    [methods.NAME] has the settings of another method, [methods.NAME.ROLE] those of its parts where it has several.
+    """
 
     name: str
     title: str = ""
@@ -64,7 +67,7 @@ class Experiment(Table):
     physiological: dict[str, Any] = Field(default_factory=dict)
     fusion: dict[str, Any] = Field(default_factory=dict)
     search: Search = Search()
-    baselines: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -80,16 +83,28 @@ class Experiment(Table):
         if "classes" in table:
             raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
         settings = settings_of(chosen.settings, table, f"[{role}]")
-        return chosen, replace(settings, classes=len(self.task.classes) or 2)
+        return chosen, replace(settings, classes=self.classes)
 
-    def space(self, role: str) -> Space:
-        """What is searched for a role, `normalise` (of signals) among it; empty without a search."""
-        return getattr(self.search, role) if self.search.trials else {}
+    @property
+    def classes(self) -> int:
+        """How many classes are told apart."""
+        return len(self.task.classes) or 2
 
-    def baseline(self, name: str) -> tuple[Baseline, Any]:
-        """The baseline of that name and its settings, the table [baselines.NAME]."""
-        chosen = baseline_named(name)
-        return chosen, settings_of(chosen.settings, self.baselines.get(name, {}), f"[baselines.{name}]")
+    def trained(self, name: str, part: Part) -> tuple[registry.SubNetwork | Estimator, Any]:
+        """What is trained for a part of the method `name`, and its settings."""
+        if part.trained is None:
+            return self.network(part.role)
+        table, where = self.methods.get(name, {}), f"[methods.{name}]"
+        if isinstance(table.get(part.role), dict):
+            table, where = table[part.role], f"[methods.{name}.{part.role}]"
+        settings = settings_of(part.trained.settings, table, where)
+        return part.trained, settings if isinstance(part.trained, Estimator) else replace(settings, classes=self.classes)
+
+    def space(self, name: str, part: Part) -> Space:
+        """What is searched for a part of a method, `normalise` (of signals) among it; empty without a search."""
+        if not self.search.trials:
+            return {}
+        return getattr(self.search, part.role) if part.trained is None else self.search.methods.get(name, {})
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
@@ -187,22 +202,34 @@ def _check(experiment: Experiment) -> None:
             f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
             "has one partition only; vary [fit] seeds, or choose the protocol subject"
         )
-    if experiment.search.trials and not any(getattr(experiment.search, role) for role in registry.ROLES):
+    spaces = [getattr(experiment.search, role) for role in registry.ROLES] + list(experiment.search.methods.values())
+    if experiment.search.trials and not any(spaces):
         raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:
         network, chosen = experiment.network(role)
         own = {f.name: getattr(chosen, f.name) for f in fields(network.settings)}
         if role == "physiological":
             own["normalise"] = experiment.signals.normalise
-        for name, values in getattr(experiment.search, role).items():
-            where = f"search.{role}.{name}"
-            if name not in own:
-                raise InputError(f"{where}: the {network.name} network has no such setting{suggestion(name, list(own))}")
-            inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
-            if not inside:
-                raise InputError(f"{where}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}")
-    for name in experiment.baselines:
-        experiment.baseline(name)
+        _check_space(getattr(experiment.search, role), own, f"search.{role}", f"the {network.name} network")
+    for name in {**experiment.methods, **experiment.search.methods}:
+        words = method(name).on[:1]
+        for part in method(name).parts(words, lambda role: experiment.network(role)[0]):
+            trained, settings = experiment.trained(name, part)
+            own = {f.name: getattr(settings, f.name) for f in fields(trained.settings)}
+            if "signals" in part.recordings and not isinstance(trained, Estimator):
+                own["normalise"] = experiment.signals.normalise
+            _check_space(experiment.search.methods.get(name, {}), own, f"search.methods.{name}", f"the method {name}")
+
+
+def _check_space(space: Space, own: Mapping[str, Any], where: str, what: str) -> None:
+    for name, values in space.items():
+        if name not in own:
+            raise InputError(f"{where}.{name}: {what} has no such setting{suggestion(name, list(own))}")
+        inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
+        if not inside:
+            raise InputError(
+                f"{where}.{name}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}"
+            )
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

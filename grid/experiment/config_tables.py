@@ -107,7 +107,8 @@ Space = dict[str, Range | list[Any]]
 
 
 class Search(Table):
-    """Hyperparameter search inside each training side. Role tables name what is searched; `trials` 0: no search.
+    """Hyperparameter search inside each training side. Role tables name what is searched of the paper's method,
+    [search.methods.NAME] what of another; `trials` 0: no search.
 
     `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
     """
@@ -123,6 +124,7 @@ class Search(Table):
     attention: Space = {}
     physiological: Space = {}
     fusion: Space = {}
+    methods: dict[str, Space] = {}
 
 
 class Execution(Table):

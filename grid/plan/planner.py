@@ -1,7 +1,8 @@
 """From cells to stages: what has to be fitted and predicted, each once.
 
-Sub-networks that several rows need are one stage with one key, so they are shared by construction: the CNN, LSTM and
-attention of a fold serve `frame`, `video` and every row with `+video`; nine fits serve the eight rows of a fold.
+A row's method is a graph of parts (painmodels/methods/graph.py). Parts that several rows need are one stage with one key, so they
+are shared by construction: the CNN, LSTM and attention of a fold serve `frame`, `video` and every row with `+video`; nine
+fits serve the eight rows of a fold.
 
 Training stages are built from the training side of a fold alone. Test trials enter in `Predict`, without labels.
 """
@@ -9,7 +10,7 @@ Training stages are built from the training side of a fold alone. Test trials en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -17,12 +18,11 @@ from dataprep.records import DataSet
 from grid.experiment.cells import SIGNALS, Cell, Row, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index, splits_of, window
-from grid.plan.baseline_fits import baseline_fit
 from grid.plan.contexts import Context
+from grid.plan.nodes import Node, graph
 from grid.plan.specs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, Unresolved
 from grid.plan.train_test_sets import TrainTestSets
 from grid.store.identity import Params, Stage
-from painmodels import registry
 
 PREDICT_VERSION = 1
 SEARCH_VERSION = 2
@@ -43,11 +43,11 @@ class Planner:
     ) -> None:
         self.experiment, self.dataset, self.inputs, self.winner = experiment, dataset, inputs, winner
         self.plan, self.sets = Plan(), TrainTestSets(inputs)
-        self.networks = {role: experiment.network(role) for role in registry.ROLES}
+        self._graphs: dict[str, tuple[Node, ...]] = {}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
-        self._chosen: dict[tuple[str, tuple[str, ...], str], tuple[Any, str, str]] = {}
+        self._chosen: dict[tuple[Node, str], tuple[Any, str, str]] = {}
         self._contexts: dict[Cell, Context] = {}
-        self._fits: dict[tuple[str, tuple[str, ...], str, int], Fit] = {}
+        self._fits: dict[tuple[Node, str, int], Fit] = {}
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
         self._shared_params: dict[tuple[Any, ...], Params] = {}
         self._predict_params: dict[str, Params] = {}
@@ -93,6 +93,11 @@ class Planner:
         for signal in row.signals:
             if SIGNALS[signal] not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
+        if told := [n for n in self._nodes(row) if n.settings.classes != self.experiment.classes]:
+            n_classes = told[0].settings.classes
+            return self._refuse(
+                cell, f"the method {row.method} tells {n_classes} classes apart, not {self.experiment.classes}"
+            )
         try:
             self._train_set(context, row.needs)
         except ValueError as error:
@@ -105,21 +110,8 @@ class Planner:
 
     def _resolve(self, cell: Cell, row: Row, context: Context) -> None:
         """Plan the fits of a cell and its prediction, as far as the searches that have ended allow."""
-        role = (
-            "spatial"
-            if row.frame
-            else "fusion"
-            if row.clip and row.signals
-            else "attention"
-            if row.clip
-            else "physiological"
-        )
         try:
-            if row.baseline:
-                train = self._train_set(context, row.needs)
-                fit = baseline_fit(self.experiment, self.dataset, cell, row, train=train, steps=context.steps)
-            else:
-                fit = self._fit(role, row.signals, context, context)
+            fit = self._fit(self._nodes(row)[-1], context, context)
         except Unresolved as unresolved:
             self.plan.waiting[cell] = unresolved.key
             return
@@ -129,6 +121,12 @@ class Planner:
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
         self.plan.predicts[cell] = Predict(stage, fit, test, cell)
 
+    def _nodes(self, row: Row) -> tuple[Node, ...]:
+        """The parts of a row's method on what the row sees; the last one gives the predictions."""
+        if row.name not in self._graphs:
+            self._graphs[row.name] = graph(self.experiment, row)
+        return self._graphs[row.name]
+
     def _register(self, fit: Fit) -> None:
         """Put a fit into the plan, after those it is fed by."""
         if fit.stage.key in self.plan.fits:
@@ -137,53 +135,54 @@ class Planner:
             self._register(upstream)
         self.plan.fits.setdefault(fit.stage.key, fit)
 
-    def _upstream(self, role: str, signals: tuple[str, ...], context: Context, chosen_in: Context) -> tuple[Fit, ...]:
-        """What a sub-network is fed by. Every branch is visited before giving up, so that searches run side by side."""
+    def _upstream(self, node: Node, context: Context, chosen_in: Context) -> tuple[Fit, ...]:
+        """What a part is fed by. Every branch is visited before giving up, so that searches run side by side."""
         fits, unresolved = [], None
-        feeding = UPSTREAM[role]
-        if (
-            role == "fusion" and self.networks["fusion"][0].sequences
-        ):  # step by step: the attention's sum would hide the steps
-            feeding = (("temporal", False), ("physiological", True))
-        for upstream, its_signals in feeding:
+        for feeding in node.feeding:
             try:
-                fits.append(self._fit(upstream, signals if its_signals else (), context, chosen_in))
+                fits.append(self._fit(feeding, context, chosen_in))
             except Unresolved as error:
                 unresolved = unresolved or error
         if unresolved:
             raise unresolved
         return tuple(fits)
 
-    def _fit(self, role: str, signals: tuple[str, ...], context: Context, chosen_in: Context) -> Fit:
-        """A sub-network on the training side of `context`, configured as chosen in the fold `chosen_in`."""
-        ident = (role, signals, context.tag, context.seed)
+    def _fit(self, node: Node, context: Context, chosen_in: Context) -> Fit:
+        """A part on the training side of `context`, configured as chosen in the fold `chosen_in`."""
+        ident = (node, context.tag, context.seed)
         if ident in self._fits:
             return self._fits[ident]
-        upstream = self._upstream(role, signals, context, chosen_in)
-        train = self._train_set(context, _needs(role, signals))
-        settings, normalise, search = self._configuration(role, signals, chosen_in)
-        network = self.networks[role][0]
-        params = self._params(role, signals, context.steps, settings, normalise, context.seed)
-        stage = Stage(f"fit-{_name(role, signals)}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream)))
-        pretrained = role == "spatial" and not self.experiment.trunk.random
-        channels, place = self._channels(role, signals), (context.scenario, context.split.fold)
-        inputs = (upstream, channels, context.steps, normalise, train)
-        seen_by = (stage, role, network.name, settings, *inputs, *place)
-        fit = Fit(*seen_by, pretrained=pretrained, search=search, repeat=context.split.repeat, seed=context.seed)
+        upstream = self._upstream(node, context, chosen_in)
+        train = self._train_set(context, node.needs)
+        settings, normalise, search = self._configuration(node, chosen_in)
+        params = self._params(node, context.steps, settings, normalise, context.seed)
+        fit = Fit(
+            stage=Stage(f"fit-{node.label}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream))),
+            part=node.spec(self.dataset, context.steps),
+            settings=settings,
+            upstream=upstream,
+            normalise=normalise,
+            train=train,
+            scenario=context.scenario,
+            fold=context.split.fold,
+            pretrained=node.part.pretrained and not self.experiment.trunk.random,
+            search=search,
+            repeat=context.split.repeat,
+            seed=context.seed,
+        )
         self._fits[ident] = fit
         return fit
 
-    def _configuration(self, role: str, signals: tuple[str, ...], context: Context) -> tuple[Any, str, str]:
-        """Settings and normalisation of a sub-network in a fold: the experiment's own, or chosen by the search of that key."""
-        settings = self.networks[role][1]
-        normalise = self.experiment.signals.normalise if role == "physiological" else ""
-        if not self.experiment.space(role):
+    def _configuration(self, node: Node, context: Context) -> tuple[Any, str, str]:
+        """Settings and normalisation of a part in a fold: the experiment's own, or chosen by the search of that key."""
+        settings, normalise = node.settings, node.normalise
+        if not self.experiment.space(node.method, node.part):
             return settings, normalise, ""
         if self.experiment.search.scope == "scenario":
             context = context.whole()
-        ident = (role, signals, context.tag)
+        ident = (node, context.tag)
         if ident not in self._chosen:
-            search = self._search(role, signals, context, settings, normalise)
+            search = self._search(node, context)
             winner = self.winner(search.stage)
             if winner is None:
                 self.plan.searches[search.stage.key] = search
@@ -201,51 +200,44 @@ class Planner:
             self._inner_contexts[context.tag] = context.inner(self.experiment)
         return self._inner_contexts[context.tag]
 
-    def _search(self, role: str, signals: tuple[str, ...], context: Context, settings: Any, normalise: str) -> Search:
-        options, space = self.experiment.search, self.experiment.space(role)
-        inner, needs = [], _needs(role, signals)
+    def _search(self, node: Node, context: Context) -> Search:
+        options, space = self.experiment.search, self.experiment.space(node.method, node.part)
+        inner = []
         for fold, validation in self._inner(context):
-            upstream = self._upstream(role, signals, fold, context)
-            inner.append(InnerFold(self._train_set(fold, needs), self._train_set(validation, needs), upstream))
-        network = self.networks[role][0]
+            upstream = self._upstream(node, fold, context)
+            inner.append(InnerFold(self._train_set(fold, node.needs), self._train_set(validation, node.needs), upstream))
         params = {
-            **self._params(role, signals, context.steps, settings, normalise, self.experiment.fit.seeds[0]),
+            **self._params(node, context.steps, node.settings, node.normalise, self.experiment.fit.seeds[0]),
             "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
             "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
         }
         inputs = [k for i in inner for k in (i.train.key, i.validation.key, *(f.stage.key for f in i.upstream))]
-        stage = Stage(f"search-{_name(role, signals)}", SEARCH_VERSION, params, tuple(inputs))
-        channels, fold_number = self._channels(role, signals), context.split.fold
-        common = (stage, role, network.name, settings, normalise, space, tuple(inner), channels, context.steps, options)
-        return Search(*common, context.scenario, fold_number, context.split.repeat)
+        return Search(
+            stage=Stage(f"search-{node.label}", SEARCH_VERSION, params, tuple(inputs)),
+            part=node.spec(self.dataset, context.steps),
+            settings=node.settings,
+            normalise=node.normalise,
+            space=space,
+            inner=tuple(inner),
+            options=options,
+            scenario=context.scenario,
+            fold=context.split.fold,
+            repeat=context.split.repeat,
+        )
 
-    def _params(self, *identity: Any) -> Params:
-        """Of (role, signals, steps, settings, normalise, seed): what a fit, or a search, depends on beside its data."""
-        if identity not in self._shared_params:
-            role, signals, steps, settings, normalise, seed = identity
-            network = self.networks[role][0]
-            values = {
-                "role": role,
-                "network": network.name,
-                "network_version": network.version,
-                "settings": asdict(settings),
-                "signals": list(signals),
-                "steps": list(steps),
-                "normalise": normalise,
-                "seed": seed,
-            }
-            self._shared_params[identity] = Params(values)
-        return self._shared_params[identity]
-
-    def _channels(self, role: str, signals: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(self.dataset.channels.index(SIGNALS[s]) for s in signals) if role == "physiological" else ()
+    def _params(self, node: Node, *identity: Any) -> Params:
+        """Of (steps, settings, normalise, seed): what a fit, or a search, depends on beside its data."""
+        ident = (node, *identity)
+        if ident not in self._shared_params:
+            steps, settings, normalise, seed = identity
+            self._shared_params[ident] = Params(node.params(self.dataset, steps, settings, normalise, seed))
+        return self._shared_params[ident]
 
     def _train_set(self, context: Context, needs: tuple[str, ...]) -> TrainSet:
         """The usable training trials, made once per fold and need. Raises ValueError if there cannot be a fit."""
         ident = (context.tag, needs)
         if ident not in self._train_sets:
-            classes = self.networks["spatial"][1].classes
-            self._train_sets[ident] = self.sets.train(context.split, needs, classes=classes)
+            self._train_sets[ident] = self.sets.train(context.split, needs, classes=self.experiment.classes)
         return self._train_sets[ident]
 
     def _test_set(self, context: Context, needs: tuple[str, ...]) -> TestSet:
@@ -254,22 +246,3 @@ class Planner:
         if ident not in self._test_sets:
             self._test_sets[ident] = self.sets.test(context.split, needs)
         return self._test_sets[ident]
-
-
-UPSTREAM: dict[str, tuple[tuple[str, bool], ...]] = {
-    "spatial": (),
-    "temporal": (("spatial", False),),
-    "attention": (("temporal", False),),
-    "physiological": (),
-    "fusion": (("attention", False), ("physiological", True)),
-}
-"""Role -> the roles that feed it, and whether they see the row's signals."""
-
-
-def _needs(role: str, signals: tuple[str, ...]) -> tuple[str, ...]:
-    """What of a trial must be usable for a role: 'video', and signals by their words."""
-    return {"physiological": signals, "fusion": ("video", *signals)}.get(role, ("video",))
-
-
-def _name(role: str, signals: tuple[str, ...]) -> str:
-    return role + (f"-{'+'.join(signals)}" if signals else "")

@@ -16,7 +16,8 @@ from grid.experiment.config_tables import Search as SearchOptions
 from grid.experiment.config_tables import Space
 from grid.store.identity import Stage
 from painmodels import registry
-from painmodels.training.packed_loop import layout
+from painmodels.methods.graph import KINDS, Estimator, Input, kinds
+from painmodels.training.packed_loop import PACKABLE, layout
 
 FIT_VERSION = 1
 """Raised when fits of the same identity come to give other weights."""
@@ -41,34 +42,63 @@ class TestSet:
     key: str
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One sub-network to fit on the frozen outputs of `upstream` (empty: on the prepared video or signals themselves).
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """A part of a method on the recordings of a row (painmodels/methods/graph.py): what a fit and a search have in common.
 
-    `channels` are columns of the prepared signals, `steps` the part of each trial that is used. `scenario`, `fold` and `repeat`
-    are a label (folds of two partitions that train on the same trials share a fit), and so are `seed`, whose place is in the
-    stage, and `search`: the key of the search that chose the settings, empty where they are the experiment's own.
-    `pretrained`: it starts from the trunk's own FC-7 (Blocks.head), whose identity is with the features.
-    A baseline is a fit like any other; `sees` are the words of its row, `clock_hz` the rate of steps.
+    `network`: the name of what is trained; `own`: itself, where it is not one of painmodels/networks. `words` are what the part
+    sees of the row, `channels` the columns of the prepared signals, `steps` the part of each trial that is used, `clock_hz` their
+    rate.
+    """
+
+    method: str
+    role: str
+    network: str
+    own: registry.SubNetwork | Estimator | None = None
+    inputs: tuple[Input, ...]
+    words: tuple[str, ...]
+    channels: tuple[int, ...]
+    steps: tuple[int, int]
+    clock_hz: float
+    keeps: str = ""
+
+    @property
+    def trained(self) -> registry.SubNetwork | Estimator:
+        """What is trained."""
+        return self.own or registry.network(self.role, self.network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A part to fit on recordings and on the frozen outputs of `upstream`.
+
+    `scenario`, `fold` and `repeat` are a label (folds of two partitions that train on the same trials share a fit), and so are
+    `seed`, whose place is in the stage, and `search`: the key of the search that chose the settings, empty where they are the
+    experiment's own. `pretrained`: it starts from the trunk's own FC-7 (Blocks.head), whose identity is with the features.
     """
 
     stage: Stage
-    role: str
-    network: str
+    part: PartSpec
     settings: Any
     upstream: tuple[Fit, ...]
-    channels: tuple[int, ...]
-    steps: tuple[int, int]
     normalise: str
     train: TrainSet
     scenario: str
     fold: int
     pretrained: bool = False
-    sees: tuple[str, ...] = ()
-    clock_hz: float = 0.0
     search: str = ""
     repeat: int = 0
     seed: int = 0
+
+    @property
+    def role(self) -> str:
+        """The role of the part."""
+        return self.part.role
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """First and one-past-last step of each trial that is used."""
+        return self.part.steps
 
     @property
     def epochs(self) -> int:
@@ -78,23 +108,23 @@ class Fit:
     @property
     def parts(self) -> tuple[str, ...]:
         """The recordings that it needs of a trial, itself or by what feeds it: 'video', 'signals' or both."""
-        if self.upstream:
-            return tuple(dict.fromkeys(part for u in self.upstream for part in u.parts))
-        if self.role == "baseline":
-            found = ("video" if word == "video" else "signals" for word in self.sees)
-            return tuple(dict.fromkeys(found))
-        return ("signals",) if self.role == "physiological" else ("video",)
+        return _kinds(self.part, self.upstream)
 
     @property
     def layout(self) -> tuple[Any, ...]:
         """Equal for fits that can be trained side by side as one computation; empty for one that cannot."""
         first, last = self.steps
-        return layout(self.settings, last - first, len(self.channels)) if self.role == "physiological" else ()
+        return layout(self.settings, last - first, len(self.part.channels)) if self.part.trained == PACKABLE else ()
 
     @property
     def label(self) -> str:
         """A short name for people: role, signals, scenario, fold."""
         return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/{place(self.fold, self.repeat, self.seed)}"
+
+
+def _kinds(part: PartSpec, upstream: Iterable[Fit]) -> tuple[str, ...]:
+    found = {kind for fit in upstream for kind in fit.parts} | set(kinds([i.recording for i in part.inputs if i.recording]))
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def fits_of(fit: Fit) -> list[Fit]:
@@ -122,26 +152,33 @@ class InnerFold:
     upstream: tuple[Fit, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Search:
-    """A hyperparameter search for one sub-network inside a training side (grid/execute/search.py runs it).
+    """A hyperparameter search for one part of a method inside a training side (grid/execute/search.py runs it).
 
     `settings` and `normalise` are the experiment's own configuration, `space` is what may change of it.
     """
 
     stage: Stage
-    role: str
-    network: str
-    settings: registry.Training
+    part: PartSpec
+    settings: Any
     normalise: str
     space: Space
     inner: tuple[InnerFold, ...]
-    channels: tuple[int, ...]
-    steps: tuple[int, int]
     options: SearchOptions
     scenario: str
     fold: int
     repeat: int = 0
+
+    @property
+    def role(self) -> str:
+        """The role of the part."""
+        return self.part.role
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The recordings that it needs of a trial: 'video', 'signals' or both."""
+        return _kinds(self.part, [fit for inner in self.inner for fit in inner.upstream])
 
     @property
     def own(self) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, A
 
 
 def _fit_record(fit: Fit) -> dict[str, Any]:
-    settings = {"network": fit.network, **asdict(fit.settings)}
+    settings = {"network": fit.part.network, **asdict(fit.settings)}
     return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
 
 
@@ -194,7 +194,7 @@ def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFra
     """
     rows = []
     for cell, predict in plan.predicts.items():
-        if predict.fit.role != "attention" or not store.has(predict.stage):
+        if predict.fit.part.keeps != "attention" or not store.has(predict.stage):
             continue
         weights_NT = store.arrays(predict.stage).get("attention")
         if weights_NT is None:  # made before attention was kept

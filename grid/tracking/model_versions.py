@@ -88,7 +88,7 @@ def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[s
         return float(accuracy[tuple(cell[name] for name in CELL)])
 
     for row, mine in rows.items():
-        learned = all(fit["role"] != "baseline" for cell in mine for fit in cell["fits"])
+        learned = all(fit["role"] != "estimator" for cell in mine for fit in cell["fits"])
         if row not in NO_MODEL and learned and all(cell["status"] == "done" for cell in mine):
             means[row] = float(np.mean([of(cell) for cell in mine]))
     if not means:

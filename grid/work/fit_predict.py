@@ -18,8 +18,9 @@ from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from painmodels import baselines, registry
 from painmodels.devices import peak_gpu_mb
+from painmodels.methods.graph import Estimator, Recordings
+from painmodels.registry import SubNetwork
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
 from painmodels.training.loop import Fitted, outputs
 from painmodels.training.loop import fit as train
@@ -93,7 +94,7 @@ class Runner:
 
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu", packs: int = 1) -> None:
         self.store, self.blocks, self.device, self.packs = store, blocks, device, packs
-        self.kept: dict[tuple[str, str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
+        self.kept: dict[tuple[str, str, str], tuple[list[Any], list[Any]]] = {}
         self._n_frames: dict[str, int] = {}  # of the trials whose video was read
 
     def fit(self, job: Fit) -> None:
@@ -104,13 +105,12 @@ class Runner:
 
     def _fit(self, job: Fit) -> None:
         started = time.monotonic()
-        limits = None
-        if job.role == baselines.ROLE:
-            entry = baselines.baseline(job.network)
-            recordings = self._recordings(job, job.train.trial_ids)
-            fitted = entry.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
+        limits, trained = None, job.part.trained
+        if isinstance(trained, Estimator):
+            recordings = self.recordings(job, job.train.trial_ids)
+            fitted = trained.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
         else:
-            fitted, limits = self._trained(job)
+            fitted, limits = self._trained(job, trained)
         self._keep(job, fitted, limits, time.monotonic() - started)
 
     def fit_together(self, jobs: Sequence[Fit]) -> None:
@@ -156,11 +156,11 @@ class Runner:
         self.store.write(job.stage, arrays, facts)
         self._checkpoint(job).unlink(missing_ok=True)
 
-    def _trained(self, job: Fit) -> tuple[Fitted, Limits | None]:
-        """A sub-network, trained, and the scaling of its inputs."""
+    def _trained(self, job: Fit, network: SubNetwork) -> tuple[Fitted, Limits | None]:
+        """A network, trained, and the scaling of its inputs."""
         inputs, limits = self.inputs(job, job.train.trial_ids, job.train.subjects)
         fitted = train(
-            registry.network(job.role, job.network),
+            network,
             job.settings,
             inputs,
             np.asarray(job.train.labels),
@@ -181,16 +181,16 @@ class Runner:
     def predict(self, job: Predict) -> None:
         """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored.
 
-        A row that ends in the attention keeps the weight of each step, too: float32 (N, T).
+        What the last part of the method keeps is stored, too: of the attention the weight of each step, float32 (N, T).
         """
         if self.store.has(job.stage):
             return
         started = time.monotonic()
         arrays: dict[str, np.ndarray] = {}
-        if job.fit.role == "attention":
+        if kept := job.fit.part.keeps:
             inputs = self._known_inputs(job.fit, job.test.trial_ids, job.test.subjects)
             p = self._apply(job.fit, inputs, "probability")
-            arrays["attention"] = self._apply(job.fit, inputs, "attention").astype(np.float32)
+            arrays[kept] = self._apply(job.fit, inputs, kept).astype(np.float32)
         else:
             p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
         facts = {
@@ -205,9 +205,9 @@ class Runner:
         self.store.write(job.stage, arrays, facts)
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        if job.role == baselines.ROLE:
-            recordings = self._recordings(job, ids)
-            return baselines.baseline(job.network).predict(self._weights(job), recordings, job.settings, self.device)
+        trained = job.part.trained
+        if isinstance(trained, Estimator):
+            return trained.predict(self._weights(job), self.recordings(job, ids), job.settings, self.device)
         return self._apply(job, self._known_inputs(job, ids, subjects), what)
 
     def _known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
@@ -219,43 +219,54 @@ class Runner:
         return self.inputs(job, ids, subjects, limits)[0]
 
     def _apply(self, job: Fit, inputs: list[np.ndarray], what: str) -> np.ndarray:
-        network = registry.network(job.role, job.network)
+        network = job.part.trained
+        assert isinstance(network, SubNetwork)
         return outputs(network, job.settings, self._weights(job), inputs, what=what, device=self.device)
 
     def _weights(self, job: Fit) -> dict[str, np.ndarray]:
         stored = self.store.arrays(job.stage)
         return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
 
-    def _recordings(self, job: Fit, ids: tuple[str, ...]) -> baselines.Inputs:
-        """The inputs of a baseline for these trials, in the scenario's window."""
-        first, last = job.steps
+    def recordings(self, job: Fit, ids: tuple[str, ...]) -> Recordings:
+        """What an estimator sees of these trials, in the window that is used and in the data set's units."""
+        part = job.part
+        taken = {i.recording for i in part.inputs}
         signals, faces = {}, None
-        if job.channels:
-            x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
-            signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in job.sees if w != "video")}
-        if "video" in job.sees:
-            faces = np.stack([x[first:last] for x in self.blocks.faces(ids)])
-        return baselines.Inputs(len(ids), job.clock_hz, signals, faces)
+        if "signals" in taken:
+            x_NTC = self._signals(job, ids)
+            signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in part.words if w != "video")}
+        if "faces" in taken:
+            faces = self._of_video("faces", job, ids)
+        return Recordings(len(ids), part.clock_hz, signals, faces)
 
     def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
     ) -> tuple[list[np.ndarray], Limits | None]:
-        """What the sub-network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
+        """What a network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
+        upstream, inputs = {u.role: u for u in job.upstream}, []
+        for taken in job.part.inputs:
+            if taken.part:
+                inputs.append(self._outputs(upstream[taken.part], ids, subjects, taken.output))
+            elif taken.recording == "signals":
+                x_NTC = self._signals(job, ids)
+                x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
+                inputs.append(x_NTC)
+            else:
+                inputs.append(self._of_video(taken.recording, job, ids))
+        return inputs, limits
+
+    def _signals(self, job: Fit, ids: tuple[str, ...]) -> np.ndarray:
         first, last = job.steps
-        if job.upstream:
-            stepwise = registry.network(job.role, job.network).sequences
-            inputs = [
-                self._outputs(u, ids, subjects, "sequence" if stepwise and u.role == "physiological" else "features")
-                for u in job.upstream
-            ]
-            if job.role == "attention":  # its mask: the steps that have a frame
-                inputs.append(np.stack([np.arange(first, last) < self._n_frames[t] for t in ids]))
-            return inputs, None
-        if job.role == "physiological":
-            x_NTC = np.stack([x[first:last, list(job.channels)] for x in self.blocks.signals(ids)])
-            x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
-            return [x_NTC], limits
-        blocks = self.blocks.video(ids)
-        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=True)})
+        return np.stack([x[first:last, list(job.part.channels)] for x in self.blocks.signals(ids)])
+
+    def _of_video(self, recording: str, job: Fit, ids: tuple[str, ...]) -> np.ndarray:
+        """One of the recordings that are made of the video, (N, T, …), of the steps that are used."""
+        first, last = job.steps
+        if recording == "faces":
+            return np.stack([x[first:last] for x in self.blocks.faces(ids)])
+        blocks = self.blocks.video(ids) if recording == "features" or not self._n_frames.keys() >= set(ids) else []
+        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=False)})
+        if recording == "mask":
+            return np.stack([np.arange(first, last) < self._n_frames[t] for t in ids])
         # a step without a frame shows the last one again
-        return [np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])], None
+        return np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])

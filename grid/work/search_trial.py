@@ -16,7 +16,8 @@ from grid.plan.specs import Fit, InnerFold, Search
 from grid.store.artefacts import Store
 from grid.store.identity import Stage, digest
 from grid.work.fit_predict import Runner
-from painmodels import registry
+from painmodels.methods.graph import Estimator
+from painmodels.registry import SubNetwork
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
 from painmodels.training.loop import Fitted, outputs
 from painmodels.training.loop import fit as train
@@ -38,7 +39,7 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
     said (`passed`: that it was allowed to go on after this) and goes on from its last rung.
     """
     settings, normalise = configured(job, dict(trial["params"]))
-    network = registry.network(job.role, job.network)
+    trained_by = job.part.trained
     folder, name = checkpoints_of(runner.store, job, trial)
     folder.mkdir(parents=True, exist_ok=True)
     kept = [folder / f"{name}-{i}.safetensors" for i in range(len(job.inner))]
@@ -52,18 +53,21 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
     seeds = [
         Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed for i in range(len(job.inner))
     ]
-    rungs = rung_epochs(settings.epochs, job.options.halving)
+    rungs = rung_epochs(getattr(settings, "epochs", 1), job.options.halving)
     for number, epochs in enumerate(rungs[len(reports) :], len(reports) + 1):
         started = time.monotonic()
         scores, likelihoods = [], []
         sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
         fits = [
-            _InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, settings.epochs)))
+            _InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, rungs[-1])))
             for (x_train, _), inner, seed, file in zip(sides, job.inner, seeds, kept, strict=True)
         ]
-        trained = _train(network, settings, fits, runner, until=epochs)
+        trained = _train(trained_by, settings, fits, runner, until=epochs)
         for (_, x_validation), inner, fitted in zip(sides, job.inner, trained, strict=True):
-            p = outputs(network, settings, fitted.weights, x_validation, what="probability", device=runner.device)
+            if isinstance(trained_by, Estimator):
+                p = trained_by.predict(fitted.weights, x_validation[0], settings, runner.device)
+            else:
+                p = outputs(trained_by, settings, fitted.weights, x_validation, what="probability", device=runner.device)
             accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
             scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
             likelihoods.append(likelihood)
@@ -90,37 +94,51 @@ def _read(said: Place) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _InnerFit:
-    x: list[np.ndarray]
+    x: list[Any]
     labels: np.ndarray
     seed: int
     checkpoint: Checkpoint
 
 
 def _train(
-    network: registry.SubNetwork, settings: registry.Training, fits: list[_InnerFit], runner: Runner, *, until: int
+    trained: SubNetwork | Estimator, settings: Any, fits: list[_InnerFit], runner: Runner, *, until: int
 ) -> Iterable[Fitted]:
     """All inner folds as one computation where the worker packs, one after another elsewhere."""
+    if isinstance(trained, Estimator):
+        return (trained.fit(f.x[0], f.labels, settings, f.seed, runner.device) for f in fits)
     shape = fits[0].x[0].shape
-    if runner.packs > 1 and network is PACKABLE and layout(settings, *shape[1:]):
+    if runner.packs > 1 and trained is PACKABLE and layout(settings, *shape[1:]):
         return fit_packed(
-            [Job(settings, f.x[0], f.labels, f.seed, f.checkpoint, until) for f in fits],  # type: ignore[arg-type]
+            [Job(settings, f.x[0], f.labels, f.seed, f.checkpoint, until) for f in fits],
             device=runner.device,
         )
     options: dict[str, Any] = {"device": runner.device, "until": until}
-    return (train(network, settings, f.x, f.labels, seed=f.seed, checkpoint=f.checkpoint, **options) for f in fits)
+    return (train(trained, settings, f.x, f.labels, seed=f.seed, checkpoint=f.checkpoint, **options) for f in fits)
 
 
-def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tuple[list[Any], list[Any]]:
     """Inputs of an inner fold's two halves, kept in memory while trials of the same search follow each other."""
     ident = (job.stage.key, inner.train.key, normalise)
     if ident not in runner.kept:
         if any(key[0] != job.stage.key for key in runner.kept):
             runner.kept.clear()
-        common = (job.stage, job.role, job.network, job.settings, inner.upstream, job.channels, job.steps, normalise)
-        place = Fit(*common, inner.train, job.scenario, job.fold)
-        x_train, limits = runner.inputs(place, inner.train.trial_ids, inner.train.subjects)
-        x_validation, _ = runner.inputs(place, inner.validation.trial_ids, inner.validation.subjects, limits)
-        runner.kept[ident] = (x_train, x_validation)
+        place = Fit(
+            stage=job.stage,
+            part=job.part,
+            settings=job.settings,
+            upstream=inner.upstream,
+            normalise=normalise,
+            train=inner.train,
+            scenario=job.scenario,
+            fold=job.fold,
+        )
+        train_ids, validation_ids = inner.train.trial_ids, inner.validation.trial_ids
+        if isinstance(job.part.trained, Estimator):
+            runner.kept[ident] = ([runner.recordings(place, train_ids)], [runner.recordings(place, validation_ids)])
+        else:
+            x_train, limits = runner.inputs(place, train_ids, inner.train.subjects)
+            x_validation, _ = runner.inputs(place, validation_ids, inner.validation.subjects, limits)
+            runner.kept[ident] = (x_train, x_validation)
     return runner.kept[ident]
 
 
@@ -139,7 +157,7 @@ def rung_epochs(epochs: int, halving: int) -> list[int]:
 
 def trial_epochs(search: Search, params: Mapping[str, Any]) -> int:
     """Epochs that a trial with these parameters trains in full."""
-    return int(params.get("epochs", search.settings.epochs))
+    return int(params.get("epochs", getattr(search.settings, "epochs", 1)))
 
 
 def configured(search: Search, params: dict[str, Any]) -> tuple[Any, str]:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from grid.experiment import cells
 from grid.launch import main
-from painmodels.baselines import default_rows
+from painmodels.methods import default_rows
 
 SIGNAL_ROWS = "majority,eda:argmax,eda+ecg:rf,ecg:logistic"
 
@@ -27,9 +27,9 @@ def test_names_of_rows() -> None:
     assert cells.row("ecg+eda:rf").name == "eda+ecg:rf"
     assert cells.row("eda:argmax").signals == ("eda",)
     assert cells.row("video:rf").parts == ("video",)
-    assert (cells.row("majority").parts, cells.row("majority").baseline) == ((), "majority")
+    assert (cells.row("majority").parts, cells.row("majority").method) == ((), "majority")
     assert all(cells.row(name).name == name for name in default_rows())
-    with pytest.raises(ValueError, match=r"unknown baseline 'argmaxx': did you mean 'argmax'\?"):
+    with pytest.raises(ValueError, match=r"unknown method 'argmaxx': did you mean 'argmax'\?"):
         cells.row("eda:argmaxx")
     with pytest.raises(ValueError, match="argmax cannot see 'ecg'; it sees eda"):
         cells.row("ecg:argmax")
@@ -93,12 +93,12 @@ def test_a_setting_of_a_baseline_is_read_and_checked(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     mine = tmp_path / "mine.toml"
-    mine.write_text(tiny_experiment.read_text() + "\n[baselines.rf]\ntrees = 7\n")
+    mine.write_text(tiny_experiment.read_text() + "\n[methods.rf]\ntrees = 7\n")
     base = ["--modalities", "eda:rf", "--folds", "0", "--scenarios", "all87", "--data", str(tiny_data), "--in-process"]
     assert main([*base, "--experiment", str(mine), "--out", str(tmp_path / "out")]) == 0
     (file,) = (tmp_path / "out" / "store").glob("fit-rf-eda/*/arrays.safetensors")
     assert load_file(file)["network.root"].shape == (7,)
-    mine.write_text(tiny_experiment.read_text() + "\n[baselines.rf]\ntree = 7\n")
+    mine.write_text(tiny_experiment.read_text() + "\n[methods.rf]\ntree = 7\n")
     assert main([*base, "--experiment", str(mine), "--out", str(tmp_path / "out")]) == 2
     assert "unknown key 'tree': did you mean 'trees'?" in capsys.readouterr().err
 

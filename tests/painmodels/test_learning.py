@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from grid.experiment.config import ConfigError, load
-from painmodels.baselines import Inputs, baseline
+from painmodels.methods import method
+from painmodels.methods.graph import Estimator, Recordings
 from painmodels.registry import SubNetwork, Training, network
 from painmodels.training.checkpoints import file_checkpoint
 from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED, constant_loss, verdict, verdict_of
@@ -116,12 +117,12 @@ def test_a_per_frame_network_is_recorded_per_frame() -> None:
     assert fitted.learning.train_loss == pytest.approx(fitted.curve[-1]["loss"], rel=0.2)
 
 
-def test_baselines_have_a_record_if_they_are_trained_in_epochs() -> None:
-    inputs = Inputs(N, 25.0, {"eda": np.repeat(planted()[..., 0], 4, axis=1)})
-    for name, recorded in (("cnn-lstm", True), ("rf", False), ("logistic", False), ("argmax", False), ("majority", False)):
-        entry = baseline(name)
-        own = replace(entry.settings(), epochs=2) if recorded else entry.settings()
-        assert (entry.fit(inputs, LABELS, own, 0, "cpu").learning is not None) == recorded, name
+def test_estimators_have_no_record_of_epochs() -> None:
+    given = Recordings(N, 25.0, {"eda": np.repeat(planted()[..., 0], 4, axis=1)})
+    for name in ("rf", "logistic", "argmax", "majority"):
+        (part,) = method(name).parts(("eda",), lambda role: network(role, "concat"))
+        assert isinstance(part.trained, Estimator)
+        assert part.trained.fit(given, LABELS, part.trained.settings(), 0, "cpu").learning is None, name
 
 
 class _Breaks(nn.Module):

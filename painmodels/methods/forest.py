@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from dataprep.records import InputError
-from painmodels.baselines import Baseline, Inputs, TwoClasses
-from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
+from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
+from painmodels.methods.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.training.loop import Fitted
 
 LEAF = -1
@@ -34,9 +34,9 @@ class Settings(TwoClasses):
             raise InputError(f"trees and leaf: found {self.trees} and {self.leaf}, expected at least 1")
 
 
-def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """Grow the forest."""
-    x_NF = feature_table(inputs)
+    x_NF = feature_table(recordings)
     typical_F = typical(x_NF)
     forest = RandomForestClassifier(
         settings.trees,
@@ -65,9 +65,9 @@ def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, devic
     return Fitted(weights, ())
 
 
-def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """Mean over the trees of the share of pain in the leaf a trial falls into."""
-    x_NF = filled(feature_table(inputs), weights["typical"]).astype(np.float32)
+    x_NF = filled(feature_table(recordings), weights["typical"]).astype(np.float32)
     node_NT = np.tile(weights["root"], (len(x_NF), 1))
     trial_N1 = np.arange(len(x_NF))[:, None]
     while (inner := weights["left"][node_NT] != LEAF).any():
@@ -76,13 +76,10 @@ def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Setting
     return weights["pain"][node_NT].mean(axis=1)
 
 
-BASELINE = Baseline(
-    name="rf",
+METHOD = Method(
+    "rf",
     on=ON,
-    rows=("eda:rf", "ecg:rf", "video:rf"),
-    settings=Settings,
-    fit=fit,
-    predict=predict,
+    parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
-    version=f"1.{VERSION}",
+    rows=("eda:rf", "ecg:rf", "video:rf"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataprep.signals.domain_features import VERSION, ecg_features, eda_features, face_features
-from painmodels.baselines import Inputs
+from painmodels.methods.graph import Recordings
 
 __all__ = ["ON", "VERSION", "feature_table", "filled", "typical"]
 
@@ -16,13 +16,13 @@ _OF: dict[str, Callable[..., dict[str, float]]] = {"eda": eda_features, "ecg": e
 ON = tuple(_OF)
 
 
-def feature_table(inputs: Inputs) -> np.ndarray:
-    """Features of all recordings in `inputs`, float64 (N, F), NaN where one is not defined."""
+def feature_table(recordings: Recordings) -> np.ndarray:
+    """Features of all recordings, float64 (N, F), NaN where one is not defined."""
     columns: list[np.ndarray] = []
-    sources: dict[str, Any] = {**inputs.signals, **({"video": inputs.faces} if inputs.faces is not None else {})}
+    sources: dict[str, Any] = {**recordings.signals, **({"video": recordings.faces} if recordings.faces is not None else {})}
     for word, x_N in sources.items():
-        rows = [list(_OF[word](x, rate_hz=inputs.rate_hz).values()) for x in x_N]
-        columns.append(np.array(rows, dtype=np.float64).reshape(inputs.n, -1))
+        rows = [list(_OF[word](x, rate_hz=recordings.rate_hz).values()) for x in x_N]
+        columns.append(np.array(rows, dtype=np.float64).reshape(recordings.n, -1))
     return np.concatenate(columns, axis=1)
 
 

@@ -1,24 +1,20 @@
 """A hybrid CNN-LSTM on the skin conductance, after Subramaniam & Dass 2020 (IEEE Sensors Journal).
 
 Convolutions find short patterns, an LSTM follows them through time, a linear head calls the class. From the publication is
-the idea; sizes and training are our choice for 25 Hz. Trials are scaled to [0, 1] by themselves.
-Trained by the one loop of all networks.
+the idea; sizes and training are our choice for 25 Hz. Scaled to [0, 1] as [signals]
+says, and trained by the one loop of all networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
-from painmodels.baselines import Baseline, Inputs
+from painmodels.methods.graph import Choice, Input, Method, Part
 from painmodels.registry import SubNetwork, Training
-from painmodels.training.loop import Fitted, outputs
-from painmodels.training.loop import fit as train
-from painmodels.training.normalise import minmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +30,7 @@ class Settings(Training):
 
 
 class ConvLSTM(nn.Module):
-    """(B, T, C) to logits (B, 2)."""
+    """(B, T, C) to logits (B, classes)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -60,30 +56,12 @@ class ConvLSTM(nn.Module):
         return self.head(self.dropout(self.features(x_BTC)))
 
 
-_NETWORK = SubNetwork(role="baseline", name="cnn-lstm", settings=Settings, build=ConvLSTM)
+NETWORK = SubNetwork(role="cnn-lstm", name="cnn-lstm", settings=Settings, build=ConvLSTM)
 
 
-def _scaled(inputs: Inputs) -> np.ndarray:
-    x_NTC = np.stack(list(inputs.signals.values()), axis=-1).astype(np.float32)
-    return minmax(x_NTC, how="trial", subjects=[""] * inputs.n)[0]
+def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
+    """One network on the row's signals."""
+    return (Part("cnn-lstm", (Input("signals"),), trained=NETWORK),)
 
 
-def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
-    """Train the network."""
-    return train(_NETWORK, settings, [_scaled(inputs)], labels, seed=seed, device=device)
-
-
-def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
-    """The network's softmax."""
-    return outputs(_NETWORK, settings, weights, [_scaled(inputs)], what="probability", device=device)
-
-
-BASELINE = Baseline(
-    name="cnn-lstm",
-    on=("eda", "ecg", "emg"),
-    rows=("eda:cnn-lstm",),
-    settings=Settings,
-    fit=fit,
-    predict=predict,
-    several=True,
-)
+METHOD = Method("cnn-lstm", on=("eda", "ecg", "emg"), parts=parts, several=True, rows=("eda:cnn-lstm",))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.baselines import Baseline, Inputs, TwoClasses
+from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
 from painmodels.training.loop import Fitted
 
 
@@ -16,14 +16,14 @@ class Settings(TwoClasses):
     """Nothing to set."""
 
 
-def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """The share of pain among the training trials."""
     return Fitted({"share": np.array([np.mean(labels)], dtype=np.float64)}, ())
 
 
-def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """The same probability for every trial. Equally frequent classes give no pain."""
-    return np.full(inputs.n, weights["share"][0])
+    return np.full(recordings.n, weights["share"][0])
 
 
-BASELINE = Baseline(name="majority", on=(), rows=("majority",), settings=Settings, fit=fit, predict=predict)
+METHOD = Method("majority", on=(), parts=estimator(Estimator(Settings, fit, predict)), rows=("majority",))

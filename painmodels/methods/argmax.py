@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.baselines import Baseline, Inputs, TwoClasses
+from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
 from painmodels.training.loop import Fitted
 
 
@@ -21,15 +21,15 @@ class Settings(TwoClasses):
     """Nothing to set."""
 
 
-def _moment(inputs: Inputs) -> np.ndarray:
+def _moment(recordings: Recordings) -> np.ndarray:
     """When the maximum falls, 0 (start of the window) to 1 (its end), (N,)."""
-    (x_NT,) = inputs.signals.values()
+    (x_NT,) = recordings.signals.values()
     return x_NT.argmax(axis=1) / max(x_NT.shape[1] - 1, 1)
 
 
-def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """The threshold between two moments that calls most training trials right; of equals, the earliest."""
-    moment_N = _moment(inputs)
+    moment_N = _moment(recordings)
     met = np.unique(moment_N)
     between = np.concatenate([[met[0] - 1e-3], (met[1:] + met[:-1]) / 2, [met[-1] + 1e-3]])
     right = [int(((moment_N > t) == (labels == 1)).sum()) for t in between]
@@ -37,10 +37,10 @@ def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, devic
     return Fitted({"threshold": np.array([between[int(np.argmax(right))]]), "spread": np.array([spread])}, ())
 
 
-def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """Above 0.5 if the maximum falls after the threshold; further after it is surer. Not calibrated."""
-    distance_N = (_moment(inputs) - weights["threshold"]) / weights["spread"]
+    distance_N = (_moment(recordings) - weights["threshold"]) / weights["spread"]
     return 1 / (1 + np.exp(-4 * distance_N))
 
 
-BASELINE = Baseline(name="argmax", on=("eda",), rows=("eda:argmax",), settings=Settings, fit=fit, predict=predict)
+METHOD = Method("argmax", on=("eda",), parts=estimator(Estimator(Settings, fit, predict)), rows=("eda:argmax",))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataprep.records import InputError
-from painmodels.baselines import Baseline, Inputs, TwoClasses
-from painmodels.baselines.tables import ON, VERSION, feature_table, filled, typical
+from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
+from painmodels.methods.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.training.loop import Fitted
 
 
@@ -38,9 +38,9 @@ def _chance(design_ND: np.ndarray, beta_D: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(np.einsum("nd,d->n", design_ND, beta_D), -30, 30)))
 
 
-def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """Coefficients, and what features are filled and standardised with."""
-    x_NF = feature_table(inputs)
+    x_NF = feature_table(recordings)
     weights = {"typical": typical(x_NF)}
     whole = filled(x_NF, weights["typical"])
     weights |= {"mean": whole.mean(0), "sd": np.where(whole.std(0) > 1e-12, whole.std(0), 1.0)}
@@ -60,18 +60,15 @@ def fit(inputs: Inputs, labels: np.ndarray, settings: Settings, seed: int, devic
     return Fitted({**weights, "beta": beta_D}, ())
 
 
-def predict(weights: Mapping[str, np.ndarray], inputs: Inputs, settings: Settings, device: str) -> np.ndarray:
+def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """Probability of pain."""
-    return _chance(_design(feature_table(inputs), weights), weights["beta"])
+    return _chance(_design(feature_table(recordings), weights), weights["beta"])
 
 
-BASELINE = Baseline(
-    name="logistic",
+METHOD = Method(
+    "logistic",
     on=ON,
-    rows=("eda:logistic", "ecg:logistic"),
-    settings=Settings,
-    fit=fit,
-    predict=predict,
+    parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
-    version=f"1.{VERSION}",
+    rows=("eda:logistic", "ecg:logistic"),
 )

@@ -1,0 +1,141 @@
+"""What a method is made of: parts, each trained alone on recordings and on the frozen outputs of parts before it.
+
+N trials, T steps, C channels, F features of a frame. Nothing here imports torch: the planner reads graphs of all methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from painmodels.registry import SubNetwork
+    from painmodels.training.loop import Fitted
+
+RECORDINGS: Mapping[str, str] = {"features": "video", "mask": "video", "faces": "video", "signals": "signals"}
+"""What a part may take of a trial, and whether it is made of the video or of the signals.
+
+`features`  the frozen trunk's features of each frame, float16 (N, T, F); a step without a frame has those of the one before
+`mask`      1 where a step has a frame of its own, (N, T)
+`faces`     the face track, float32 (N, T, 15): the columns of dataprep.signals.domain_features.TRACK
+`signals`   the row's channels on the clock, float32 (N, T, C); scaled as the experiment says for a network, in the data
+            set's units for an estimator
+"""
+KINDS = ("video", "signals")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a part: a recording (a key of RECORDINGS), or an output of the part with the role `part`.
+
+    `output`: what is taken of that part, the name of a method of its network: `features`, or `sequence` (step by step).
+    """
+
+    recording: str = ""
+    part: str = ""
+    output: str = "features"
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Recordings of N trials for an estimator. `signals`: word -> (N, T) in the data set's units; `faces`: (N, T, 15)."""
+
+    n: int
+    rate_hz: float
+    signals: Mapping[str, np.ndarray]
+    faces: np.ndarray | None = None
+
+
+class TwoClasses:
+    """What the settings of estimators have in common: they tell no pain from pain, and no finer classes."""
+
+    classes: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """What learns from recordings in its own way, not by the training loop of networks.
+
+    `settings`  a frozen dataclass with defaults
+    `fit(recordings, labels, settings, seed, device)`     arrays to store and a learning curve; equal arguments, equal bytes
+    `predict(weights, recordings, settings, device)`      probability of pain, (N,); above 0.5 is a call of pain
+    `version`   raised when the behaviour changes
+    """
+
+    settings: type
+    fit: Callable[[Recordings, np.ndarray, Any, int, str], Fitted]
+    predict: Callable[[Mapping[str, np.ndarray], Recordings, Any, str], np.ndarray]
+    version: int | str = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is trained. `role` is unique in its method: it names stages, settings and outputs.
+
+    `trained`: an estimator or a network of this method's own; None: one of painmodels/networks that the experiment chooses by
+    name in the table of the role. `keeps`: an output that is stored beside the predictions, the name of a method of the network.
+    `pretrained`: it starts from the trunk's own FC-7.
+    """
+
+    role: str
+    inputs: tuple[Input, ...] = ()
+    trained: SubNetwork | Estimator | None = None
+    keeps: str = ""
+    pretrained: bool = False
+
+    @property
+    def feeding(self) -> tuple[str, ...]:
+        """The roles of the parts that feed it."""
+        return tuple(i.part for i in self.inputs if i.part)
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """The recordings that it takes itself."""
+        return tuple(i.recording for i in self.inputs if i.recording)
+
+
+Choice = Callable[[str], "SubNetwork"]
+"""Role -> the network that the experiment chose for it."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry.
+
+    `on`        words that it can see (`eda`, `ecg`, `emg`, `video`, `frame`), none if it needs no recording
+    `several`   it can see several of them together, too
+    `parts`     (words of the row, choice of networks) -> its parts, inputs first; the last one gives the predictions
+    `rows`      the rows that `--baselines` adds
+    """
+
+    name: str
+    on: tuple[str, ...]
+    parts: Callable[[tuple[str, ...], Choice], tuple[Part, ...]]
+    several: bool = False
+    rows: tuple[str, ...] = ()
+
+
+def needs(parts: Sequence[Part], role: str) -> tuple[str, ...]:
+    """The recordings that a part takes itself or through the parts that feed it, in the order of RECORDINGS."""
+    part = next(p for p in parts if p.role == role)
+    found = {r for feeding in part.feeding for r in needs(parts, feeding)} | set(part.recordings)
+    return tuple(r for r in RECORDINGS if r in found)
+
+
+def kinds(recordings: Sequence[str]) -> tuple[str, ...]:
+    """'video', 'signals' or both: what of a trial has to be usable for these recordings."""
+    return tuple(kind for kind in KINDS if any(RECORDINGS[r] == kind for r in recordings))
+
+
+def estimator(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
+    """The `parts` of a method that is one estimator on the row's recordings."""
+
+    def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
+        taken = [Input("signals")] if any(word != "video" for word in words) else []
+        taken += [Input("faces")] if "video" in words else []
+        return (Part("estimator", tuple(taken), trained=trained),)
+
+    return parts

@@ -1,0 +1,91 @@
+"""A method is one file: its parts are planned, trained, searched and stored like those of the paper's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from grid.launch import main
+from painmodels import methods as package
+from painmodels.methods.graph import Input, Method, Part
+from painmodels.registry import network
+
+TWO_STEPS = Method(
+    "two-steps",
+    on=("eda", "ecg"),
+    several=True,
+    parts=lambda words, choice: (
+        Part("summary", (Input("signals"),), trained=network("physiological", "lstm")),
+        Part("verdict", (Input(part="summary"), Input(part="summary")), trained=network("fusion", "concat")),
+    ),
+)
+SETTINGS = """
+[methods.two-steps.summary]
+hidden = 4
+epochs = 1
+[methods.two-steps.verdict]
+epochs = 1
+[methods.rf]
+trees = 3
+"""
+SEARCH = """
+[search]
+trials = 3
+inner_folds = 2
+[search.methods.rf]
+trees = [3, 5, 200]
+leaf = [1, 3]
+"""
+
+
+@pytest.fixture
+def with_two_steps(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    found = {**package.methods(), TWO_STEPS.name: TWO_STEPS}
+    monkeypatch.setattr(package, "methods", lambda: found)
+    return package
+
+
+def test_a_method_of_two_parts(
+    with_two_steps: ModuleType, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(tiny_experiment.read_text() + SETTINGS)
+    base = ["--data", str(tiny_data), "--experiment", str(mine), "--scenarios", "all87", "--folds", "0", "--in-process"]
+    out = tmp_path / "out"
+    assert main([*base, "--modalities", "eda+ecg:two-steps", "--out", str(out)]) == 0
+    (cell,) = json.loads((out / "cells.json").read_text())
+    assert [fit["role"] for fit in cell["fits"]] == ["summary", "verdict"]
+    assert [fit["stage"] for fit in cell["fits"]] == ["fit-two-steps-summary-eda+ecg", "fit-two-steps-verdict-eda+ecg"]
+    assert len(pd.read_csv(out / "predictions.csv" if (out / "predictions.csv").exists() else out / "scores.csv")) > 0
+    assert main([*base, "--modalities", "video:two-steps", "--out", str(tmp_path / "no")]) == 2
+    assert "the method two-steps cannot see 'video'; it sees eda, ecg joined by +" in capsys.readouterr().err
+
+
+def test_an_estimator_is_searched_like_a_network(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(tiny_experiment.read_text() + SEARCH)
+    base = ["--data", str(tiny_data), "--experiment", str(mine), "--scenarios", "all87", "--folds", "0", "--in-process"]
+    out = tmp_path / "out"
+    assert main([*base, "--modalities", "eda:rf", "--out", str(out)]) == 0
+    (search,) = json.loads((out / "searches.json").read_text())
+    assert {t["state"] for t in search["trials"]} == {"complete"}
+    (cell,) = json.loads((out / "cells.json").read_text())
+    chosen = cell["fits"][0]["settings"]["trees"]
+    assert chosen in (3, 5, 200)
+    (file,) = (out / "store").glob("fit-rf-eda/*/arrays.safetensors")
+    assert load_file(file)["network.root"].shape == (chosen,)
+
+
+def test_a_method_of_two_classes_is_no_row_of_three(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(tiny_experiment.read_text() + '\n[task]\nclasses = ["BL1", "PA1", "PA4"]\n')
+    base = ["--data", str(tiny_data), "--experiment", str(mine), "--scenarios", "all87", "--folds", "0", "--in-process"]
+    assert main([*base, "--modalities", "eda:rf", "--out", str(tmp_path / "out")]) == 2
+    assert "the method rf tells 2 classes apart, not 3" in capsys.readouterr().err
