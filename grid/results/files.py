@@ -16,11 +16,12 @@ import pandas as pd
 
 from dataprep.outputs import drafted, shown
 from dataprep.records import Defect
-from grid.experiment.cells import CELL, Cell
+from grid.experiment.cells import CELL, SIGNALS, Cell
 from grid.plan.specs import Fit, Plan, Search, fits_of
 from grid.results import learned, multiclass, tables
 from grid.results.axes import AXES
 from grid.store.artefacts import Store
+from painmodels.methods import PAPER
 
 PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
 
@@ -138,11 +139,12 @@ def _ordered(defects: Iterable[Defect]) -> list[Defect]:
 def search_record(search: Search, store: Store) -> dict[str, Any]:
     """A search that has ended: what and where it searched, the experiment's own values, and the facts that it stored."""
     space = {k: v if isinstance(v, list) else v.model_dump() for k, v in search.space.items()}
+    seen = search.part.words
     return {
         "stage": search.stage.name,
         "key": search.stage.key,
-        "role": search.role,
-        "signals": list(search.stage.params["signals"]),
+        "role": search.role if search.part.method == PAPER else search.part.method,
+        "signals": [word for word in seen if word in SIGNALS],
         "scope": search.options.scope,
         "scenario": search.scenario,
         "fold": search.fold,

@@ -146,13 +146,13 @@ class Naive:
                 values.append(torch.ones(values[0].shape[:2]))
             return values
         if fit.role == "physiological":
-            x_NTC = signals[..., list(fit.channels)].numpy()
+            x_NTC = signals[..., list(fit.part.channels)].numpy()
             return [torch.from_numpy(minmax(x_NTC, how=fit.normalise, subjects=[""] * len(x_NTC))[0])]
         frames = torch.from_numpy(self.trunk(crops.reshape(-1, *crops.shape[-3:]).numpy())).float()
         return [frames.view(*crops.shape[:-3], -1)]
 
     def fit(self, fit: Fit) -> None:
-        network, settings = registry.network(fit.role, fit.network), fit.settings
+        network, settings = registry.network(fit.role, fit.part.network), fit.settings
         items = Items(self.data, fit.train.trial_ids, fit.train.labels, frames=network.per_frame)
         crops, signals, _ = next(iter(DataLoader(items, batch_size=1)))
         sizes = [x.shape[-1] for x in self.inputs(fit, crops, signals)]

@@ -61,7 +61,7 @@ def test_a_method_of_two_parts(
     (cell,) = json.loads((out / "cells.json").read_text())
     assert [fit["role"] for fit in cell["fits"]] == ["summary", "verdict"]
     assert [fit["stage"] for fit in cell["fits"]] == ["fit-two-steps-summary-eda+ecg", "fit-two-steps-verdict-eda+ecg"]
-    assert len(pd.read_csv(out / "predictions.csv" if (out / "predictions.csv").exists() else out / "scores.csv")) > 0
+    assert len(pd.read_csv(out / "scores.csv")) > 0
     assert main([*base, "--modalities", "video:two-steps", "--out", str(tmp_path / "no")]) == 2
     assert "the method two-steps cannot see 'video'; it sees eda, ecg joined by +" in capsys.readouterr().err
 
