@@ -117,3 +117,16 @@ def test_a_sub_network_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experi
     run(checkout, "painmodels.export", "--run", str(out), "--cell", "eda+video/all87/fold0", "--to", str(tmp_path / "model"))
     about = json.loads((tmp_path / "model" / "model.json").read_text())
     assert [n["network"] for n in about["networks"] if n["role"] == "temporal"] == ["gru"]
+
+
+def test_a_method_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    checkout = checkout_with_the_new_file(section("A method in one file"), tmp_path / "checkout")
+    out = tmp_path / "out"
+    shutil.copytree(tiny_grid / "store", out / "store")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(tiny_experiment.read_text() + "\n[methods.range]\nquantile = 0.4\n")
+    what = ["--modalities", "eda:range", "--scenarios", "all87", "--folds", "0", "--data", str(tiny_data)]
+    said = run(checkout, "grid.launch", *what, "--experiment", str(mine), "--out", str(out), "--in-process")
+    assert "eda:range" in said
+    (cell,) = json.loads((out / "cells.json").read_text())
+    assert (cell["status"], cell["fits"][0]["settings"]["quantile"]) == ("done", 0.4)
