@@ -1,8 +1,8 @@
 """The report of one run: `python -m dashboards.report DIR [--compare DIR2]` reads a result folder and writes DIR/report.html.
 
-The page is one file without scripts, fonts or anything from a network; figure3.svg and figure3.png are saved beside it, and
-table2.csv and table2.tex. What a result folder holds is said in `dashboards/results.py`. The exit status is 2 and one
-message says why where DIR is none. Everything that comes from the folder is escaped; the SVG is ours.
+The page is one file without scripts, fonts or anything from a network; figure3.svg and figure3.png are saved beside it.
+`dashboards/results.py` describes the result folder. If DIR is none, the exit status is 2 and a message gives the reason. All text
+from the folder is escaped; the SVG is made here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from grid.results.axes import AXES
 from grid.results.learned import KEY, SYMBOLS
 from grid.results.metrics import confusion
 from grid.results.stats import bootstrap_interval, compare_rows
-from grid.results.tables import identity_check, in_order, paper_table3, table2, write_table2
+from grid.results.tables import identity_check, in_order, paper_table3, table2
 
 SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
 GROUPS = (
@@ -42,7 +42,7 @@ LISTED_AT_MOST = 500
 
 
 def write_report(folder: Path, other: Path | None = None) -> Path:
-    """Write report.html, figure3.svg, figure3.png, table2.csv and table2.tex into a result folder; returns the page's path.
+    """Write report.html, figure3.svg and figure3.png into a result folder; returns the page's path.
 
     `other` is a second result folder to compare with. Raises InputError where `folder` is no result folder.
     """
@@ -50,7 +50,6 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     beside = None if other is None else compare.side_by_side(results, read_results(other))
     table = table2(results.scores, results.predictions, results.marks)
     page = folder / "report.html"
-    write_table2(table, folder)
     if results.panels:
         figures.save_figure3(_figure3(results, table), folder)
     with drafted(page) as draft:

@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -48,22 +48,12 @@ class Training:
             raise InputError(f"clip_norm: found {self.clip_norm}, expected a finite number of at least 0 (0: no clipping)")
 
 
-class Network(Protocol):
-    """The contract of a built sub-network, an `nn.Module`. Inputs are what the roles before it put out.
-
-    `forward(*inputs)`  logits, (B, classes)
-    `features(*inputs)` what the next sub-network is fed with, computed frozen and in eval mode
-    """
-
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor: ...
-
-    def features(self, *inputs: torch.Tensor) -> torch.Tensor: ...
-
-
 @dataclass(frozen=True)
 class SubNetwork:
     """One entry: `build(settings, input_sizes)` makes the module; `input_sizes` are the last dimensions of its inputs.
 
+    The module's inputs are the outputs of the sub-networks that feed it. Calling it gives logits, (B, classes);
+    `features(*inputs)` gives what the next sub-network takes, computed frozen and in eval mode.
     `per_frame`: trained on single frames, each carrying its trial's label, instead of on whole trials.
     `sequences`: a fusion that is fed with the streams step by step, (B, T, H) each, instead of with their summaries (B, H):
     hidden states of the temporal network, and what `sequence(*inputs)` of the physiological one gives.

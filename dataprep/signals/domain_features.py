@@ -18,8 +18,6 @@ RESPONSE_US = 0.01  # least rise that counts as a skin-conductance response (Bou
 REFRACTORY_S = 0.33  # no two heart beats are nearer: 180 beats/min
 PEAK_SHARE = 0.45  # of the usual beat's prominence: below it is a T wave or noise
 FINER = 8  # places between two samples where a beat may be
-TRACK = ("x0", "y0", "x1", "y1", *(f"{axis}{i}" for i in range(5) for axis in ("lx", "ly")), "score")
-"""Columns of a face track: box, five landmarks (eyes, nose, corners of the mouth), in pixels; detector score."""
 
 
 def eda_features(x_T: np.ndarray, *, rate_hz: float) -> dict[str, float]:
@@ -104,7 +102,10 @@ def ecg_features(x_T: np.ndarray, *, rate_hz: float) -> dict[str, float]:
 
 
 def face_features(track_TK: np.ndarray, *, rate_hz: float) -> dict[str, float]:
-    """Motion of the head (box) and in the face (landmarks relative to the box); lengths in widths of the box. K: `TRACK`."""
+    """Motion of the head (box) and in the face (landmarks relative to the box); lengths in widths of the box.
+
+    The K = 15 columns are x0, y0, x1, y1 of the box and (x, y) of eyes, nose and corners of the mouth, in pixels, and the score.
+    """
     track_TK = np.asarray(track_TK, dtype=np.float64)
     corner_T2, size_T2 = track_TK[:, :2], (track_TK[:, 2:4] - track_TK[:, :2]).clip(1.0)
     width = size_T2[:, 0].mean()

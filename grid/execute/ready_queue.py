@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 
 class ReadyQueue:
@@ -88,13 +88,3 @@ class ReadyQueue:
                 del self._missing[waiting]
                 gone += [(waiting, key), *self.drop(waiting)]
         return gone
-
-
-def path_costs(needs: Mapping[str, Iterable[str]], costs: Mapping[str, float]) -> dict[str, float]:
-    """Per key its own cost plus that of the most expensive chain that waits for it. `needs` is in dependency order."""
-    total = dict(costs)
-    for key in reversed(list(needs)):
-        for n in needs[key]:
-            if n in total:
-                total[n] = max(total[n], costs[n] + total[key])
-    return total

@@ -48,11 +48,6 @@ class Inventory:
     missing: str = ""
 
     @property
-    def labels(self) -> dict[str, int]:
-        """Trial id -> 1 for pain (any class but the first), 0 for no pain."""
-        return {t: int(label > 0) for t, label in self.class_labels.items()}
-
-    @property
     def class_labels(self) -> dict[str, int]:
         """Trial id -> label of its class."""
         return dict(zip(self.index.trial_ids, self.index.labels, strict=True))

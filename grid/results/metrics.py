@@ -3,8 +3,8 @@
 `y_true_N` holds 0 (no pain) and 1 (pain), `p_pain_N` the predicted probability of pain, N the units of the cell: trials, or
 frames for the `frame` row. Pain is called where p > 0.5, which is the argmax of a two-class softmax. Sensitivity is the
 recall of pain, specificity that of no pain. All values are fractions; the Brier score is the mean squared error of p.
-A metric that a cell does not define (sensitivity without a pain trial, say) is NaN, and `undefined` says why: it is never
-replaced by 0 or 1, so that a mean over folds is a mean over the folds that define it.
+A metric that a cell does not define (such as sensitivity without a pain trial) is NaN. It is never replaced by 0 or 1, so that a
+mean over folds is a mean over the folds that define it.
 """
 
 from __future__ import annotations
@@ -52,19 +52,6 @@ def auroc(y_true_N: np.ndarray, p_pain_N: np.ndarray) -> float:
         return float("nan")
     rank_sum = float(rankdata(p_pain_N)[y_N].sum())
     return (rank_sum - n_pain * (n_pain + 1) / 2) / (n_pain * n_rest)
-
-
-def undefined(y_true_N: np.ndarray, p_pain_N: np.ndarray) -> dict[str, str]:
-    """Metric -> why it is NaN for these units; empty where all are defined."""
-    y_N, p_N = _checked(y_true_N, p_pain_N)
-    reasons: dict[str, str] = {}
-    for value, name, metric in ((1, "pain", "sensitivity"), (0, "no-pain", "specificity")):
-        if not np.any(y_N == value):
-            reason = f"there is no {name} unit among the {len(y_N)} tested"
-            reasons |= {metric: reason, "auroc": reason, "balanced_accuracy": reason}
-    if not np.any(y_N == 1) and not np.any(p_N > THRESHOLD):
-        reasons["f1"] = "no unit is pain and none was called pain"
-    return reasons
 
 
 def _ratio(part: int, whole: int) -> float:

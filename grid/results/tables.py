@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dataprep.outputs import drafted
 from grid.experiment.cells import CELL, PAPER_ROWS
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
@@ -157,7 +158,8 @@ def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     The tabular has the SD over partitions and over fit seeds where there are several.
     """
     csv, tex = folder / "table2.csv", folder / "table2.tex"
-    table.round(2).to_csv(csv, index=False)
+    with drafted(csv) as draft:
+        table.round(2).to_csv(draft, index=False)
     more = {f"accuracy_sd_{axis}": name for axis, name in (("repeats", "SD, partitions"), ("seeds", "SD, seeds"))}
     more = {column: name for column, name in more.items() if table[column].notna().any()}
     heads = ["Row", "Scenario", "Accuracy (SD)", *more.values(), r"95\,\% interval", "F1", "Sensitivity", "Specificity"]
@@ -178,7 +180,8 @@ def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
         lines.append(
             r"% $\dagger$: a fit of the row, or of what feeds it, did not learn; $\ddagger$: one collapsed before its last epoch"
         )
-    tex.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    with drafted(tex) as draft:
+        draft.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return csv, tex
 
 

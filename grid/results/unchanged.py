@@ -1,8 +1,7 @@
 """Whether the tables of a result folder are those that would be written now, so that a repeat of a finished run reads no arrays.
 
 `tables.json`, written after all tables, has the SHA-256 of each and a digest of what they follow from: the cells with the keys of
-their predictions and their states, what was left out, the labels, and the version of this program. Every run writes the report,
-and with it table2.csv.
+their predictions and their states, what was left out, the labels, and the version of this program.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ TABLES = (
     *(
         "predictions.parquet",
         "scores.csv",
+        "table2.csv",
+        "table2.tex",
         "failures.csv",
         "quarantine.csv",
         "odd.csv",

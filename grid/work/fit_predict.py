@@ -41,7 +41,7 @@ class Blocks(Protocol):
         """Signals of each trial, float32 (n_steps, C)."""
 
     def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Face track of each trial, float32 (n_steps, 15): the columns of dataprep.signals.domain_features.TRACK."""
+        """Face track of each trial, float32 (n_steps, 15): box, landmarks, score, as `read_tracks` gives them."""
 
     def head(self) -> Mapping[str, np.ndarray]:
         """The trunk's own FC-7, as the driver read it (painmodels.trunks.trunk.head_start); empty if it has none."""

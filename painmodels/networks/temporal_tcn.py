@@ -2,7 +2,8 @@
 
 After Bai, Kolter and Koltun 2018 (https://arxiv.org/abs/1803.01271), without their weight normalisation: batches of
 64 trials and two convolutions a block train as they are. Not in the paper; the optimiser's values are those of its LSTM.
-Input x_BTF. Features: H_BTH; step t depends on the steps up to t alone, as in the LSTM, and on `reach` of them.
+Input x_BTF. Features: H_BTH; step t depends on the steps up to t alone, as in the LSTM, and on
+1 + 2 (kernel - 1) (2^layers - 1) of them.
 """
 
 from __future__ import annotations
@@ -28,11 +29,6 @@ class Settings(Training):
     layers: int = 5
     kernel: int = 3
     dropout: float = 0.1
-
-    @property
-    def reach(self) -> int:
-        """How many steps the last one depends on, itself included."""
-        return 1 + 2 * (self.kernel - 1) * (2**self.layers - 1)
 
 
 class Block(nn.Module):

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-SOURCE = Path(__file__).resolve().parents[2] / "painmodels" / "packed.py"
+SOURCE = Path(__file__).resolve().parents[2] / "painmodels" / "training" / "packed_lstm.py"
 
 
 class Alone(nn.Module):

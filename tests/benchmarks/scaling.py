@@ -20,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from scheduling import LIGHT, planner_of, published
 
-from grid.execute.ready_queue import ReadyQueue, path_costs
+from grid.execute.ready_queue import ReadyQueue
 from grid.execute.scheduler import Scheduler
 from grid.store.artefacts import Store
 
@@ -104,6 +104,16 @@ def simulate(
         now, key = heapq.heappop(running)
         free += 1
         queue.done(key)
+
+
+def path_costs(needs: Mapping[str, Iterable[str]], costs: Mapping[str, float]) -> dict[str, float]:
+    """Per key its own cost plus that of the most expensive chain that waits for it. `needs` is in dependency order."""
+    total = dict(costs)
+    for key in reversed(list(needs)):
+        for n in needs[key]:
+            if n in total:
+                total[n] = max(total[n], costs[n] + total[key])
+    return total
 
 
 def preparation(workers: int, videos: int = 3480) -> float:

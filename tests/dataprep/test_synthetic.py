@@ -60,6 +60,15 @@ def test_it_reads_as_biovid_without_a_defect(eda_set):
     assert json.loads((eda_set / "synthetic.json").read_text())["signal"] == "eda"
 
 
+def test_signals_alone_are_those_beside_videos(eda_set, tmp_path):
+    write_synthetic(tmp_path / "data", subjects=12, trials=1, signal="eda", size=SMALL, videos=False, jobs=1)
+    trials, defects = recognise(tmp_path / "data").read_trials(tmp_path / "data")
+    assert defects == ()
+    assert {t.video for t in trials} == {None}
+    for one, other in zip(*(sorted(r.rglob("*_bio.csv")) for r in (eda_set, tmp_path / "data")), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
 def test_eda_tells_the_label_where_it_carries_it_and_only_there(eda_set, tmp_path):
     assert late_maximum_accuracy(eda_set) >= 0.85
     write_synthetic(tmp_path / "none", subjects=12, trials=1, signal="none", size=SMALL, jobs=1)
@@ -98,7 +107,7 @@ def test_the_same_parameters_give_the_same_signals_and_pixels_by_any_number_of_p
     common = {"subjects": 2, "trials": 1, "size": SMALL}
     write_synthetic(tmp_path / "a", seed=5, jobs=1, **common)
     write_synthetic(tmp_path / "b", seed=5, jobs=2, **common)
-    write_synthetic(tmp_path / "c", seed=6, jobs=1, **common)
+    write_synthetic(tmp_path / "c", seed=6, videos=False, jobs=1, **common)
     files = {r: sorted(p.relative_to(tmp_path / r) for p in (tmp_path / r).rglob("*.*") if p.is_file()) for r in "abc"}
     assert files["a"] == files["b"]
     for file in files["a"]:

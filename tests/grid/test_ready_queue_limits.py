@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grid.execute.ready_queue import ReadyQueue, path_costs
+from grid.execute.ready_queue import ReadyQueue
 from grid.work.limits import crash_reason, out_of_memory
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 def test_every_key_comes_once_after_what_it_needs_and_a_failure_takes_all_that_wait_for_it(
     needs: dict[str, list[str]], data: st.DataObject
 ) -> None:
-    queue = queue_of(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
+    queue = queue_of(needs, dict.fromkeys(needs, 1.0))
     out: list[str] = []
     over: set[str] = set()
     dropped: dict[str, str] = {}
@@ -54,9 +54,7 @@ def test_every_key_comes_once_after_what_it_needs_and_a_failure_takes_all_that_w
 
 def test_the_start_of_the_longest_path_comes_first() -> None:
     needs: dict[str, list[str]] = {"short": [], "long": [], "cnn": [], "lstm": ["cnn"], "fusion": ["lstm", "short"]}
-    costs = {"short": 3.0, "long": 8.0, "cnn": 2.0, "lstm": 5.0, "fusion": 2.0}
-    paths = path_costs(needs, costs)
-    assert paths == {"short": 5.0, "long": 8.0, "cnn": 9.0, "lstm": 7.0, "fusion": 2.0}
+    paths = {"short": 5.0, "long": 8.0, "cnn": 9.0, "lstm": 7.0, "fusion": 2.0}
     queue = queue_of(needs, paths)
     assert [queue.pop(), queue.pop(), queue.pop(), queue.pop()] == ["cnn", "long", "short", None]
     assert sorted(queue) == ["fusion", "lstm"]
@@ -66,7 +64,7 @@ def test_the_start_of_the_longest_path_comes_first() -> None:
 
 def test_ten_thousands_of_keys_cost_no_scan_each() -> None:
     needs = {str(i): [str(i - 1)] if i % 9 else [] for i in range(100_000)}
-    queue = queue_of(needs, path_costs(needs, dict.fromkeys(needs, 1.0)))
+    queue = queue_of(needs, dict.fromkeys(needs, 1.0))
     started, handed = time.process_time(), 0
     while (key := queue.pop()) is not None:
         handed += 1
