@@ -69,7 +69,7 @@ def over_time(
         features_TF, seen_T = features(model, video, show=show) if model.uses_video and video is not None else (None, None)
         ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.channels}
         if seen_T is not None:
-            ends_s["the video"] = len(seen_T) / model.clock_hz
+            ends_s["the video"] = (len(seen_T) - 1) / model.clock_hz  # its last step holds the one before
         spatial = [None if features_TF is None else m.spatial(features_TF) for m in model.members]
         out = []
         for end in range(model.n_steps, int(max(ends_s.values()) * model.clock_hz + 1e-6) + 2, hop):

@@ -73,6 +73,7 @@ class Stream:
         self.came: deque[bool] = deque()  # of the steps whose face is not known yet: whether they have a frame
         self.steps: list[_Step] = []  # from step `first` on
         self.first = 0
+        self.held = 0  # steps at the end that hold the last frame
         self.values = {c: np.empty(0) for c in self.channels}
         self.dropped = dict.fromkeys(self.channels, 0)  # samples before the first one kept
 
@@ -99,6 +100,7 @@ class Stream:
             self._judge(self.face.rest())
             if self.steps and self.steps[-1].seen:
                 self.steps.append(replace(self.steps[-1], seen=False))
+                self.held = 1
         return self._due()
 
     def _take(self, steps: Sequence[Frame | None]) -> None:
@@ -194,7 +196,7 @@ class Stream:
         """The latest time of any input, in s since the start."""
         come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
         if self.model.trunk is not None:
-            come_s.append(self._taken() / self.model.clock_hz)
+            come_s.append((self._taken() - self.held) / self.model.clock_hz)
         return max(come_s)
 
     def _estimate(self, time_s: float) -> Estimate:
