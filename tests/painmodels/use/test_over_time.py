@@ -89,7 +89,8 @@ def test_the_first_window_with_video_is_the_prediction_of_the_recording(
     short = write_video(tmp_path / "137.mp4", pictures(video)[:137])  # one frame may be missing at the end
     (first,) = over_time(models["video"], video=short)
     assert first.p_pain == pytest.approx(models["video"].predict(video=short).p_pain, abs=1e-5)
-    assert list(replay(models["video"], video=short, signals=None))[0].p_pain == first.p_pain
+    (streamed,) = replay(models["video"], video=short, signals=None)
+    assert streamed.p_pain == first.p_pain
     shorter = write_video(tmp_path / "136.mp4", pictures(video)[:136])
     for judge in (over_time, lambda model, video: list(replay(model, video=video, signals=None))):
         with pytest.raises(ValueError, match=r"the recording ended at 5.44 s, before the first window of 5.52 s"):
