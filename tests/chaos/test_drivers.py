@@ -123,7 +123,7 @@ def test_two_workers_of_a_search_killed_at_ten_random_moments(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:
     """Pruning, and more trials than are drawn at random. What two workers do depends on who is first, what was handed out not."""
-    experiment = varied(tiny_experiment, tmp_path / "searched.toml", epochs=54, more=SPACE.format(trials=12, prune="true"))
+    experiment = varied(tiny_experiment, tmp_path / "searched.toml", epochs=900, more=SPACE.format(trials=12, prune="true"))
     out, chance = tmp_path / "out", random.Random(14)
     asked: dict[str, str] = {}
     kept: dict[Path, int] = {}
@@ -135,11 +135,11 @@ def test_two_workers_of_a_search_killed_at_ten_random_moments(
 
     with tools.nodes_of_one_processor(2) as cluster:
         arguments = tools.command(tiny_data, experiment, out, *SEARCHED, "--address", cluster.address)
-        for trials in sorted(chance.sample(range(1, 24), MOMENTS)):
+        for trials in sorted(chance.sample(range(1, 22), MOMENTS)):
             run = tools.start(arguments)
             before = len(kept)
             tools.until(lambda: len(handed_out()) >= trials and len(tools.manifests(out)) > before, run)  # noqa: B023
-            time.sleep(chance.random() * 2)  # somewhere in the trials that are being worked on
+            time.sleep(chance.random() / 2)  # somewhere in the trials that are being worked on
             run.kill()
             run.communicate()
             killed += run.returncode == -signal.SIGKILL
