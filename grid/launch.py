@@ -190,9 +190,9 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.experiment.scenarios import splits_of
     from grid.monitor.progress import Hashing
     from grid.plan.inventory import read_inventory
-    from grid.plan.planner import Planner
     from grid.run import show
     from grid.run.earlier import Earlier
+    from grid.run.result_folder import write, write_quarantine
     from grid.run.session import Session
     from grid.run.synthetic_data import synthetic_data
     from grid.store.artefacts import Store, point
@@ -232,10 +232,10 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     if options.folds:
         folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
 
-    plan = Planner(experiment, found.dataset, found.inputs()).build(rows, scenarios, folds)
-    _refuse(plan)
+    session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
+    _refuse(session.plan)
     if options.plan:
-        print(f"{show.plan_text(experiment, found, plan, store)}\n\n{places}")
+        print(f"{show.plan_text(experiment, found, session.plan, store)}\n\n{places}")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:
@@ -245,15 +245,14 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         print(f"left out: {defect.reason}")
     if options.strict and found.defects:
         raise InputError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
-    session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
     earlier = Earlier.beyond(out, session.plan.cells)
     earlier.check(earlier.joined(session, surveyed))
     session.command = redact("python -m grid.launch " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
     whole = earlier.joined(session, surveyed)
     if not session.failures:
-        _refuse(session.plan, whole.write_quarantine)  # of recordings that turned out to be unusable
-    return _finish(options, session, whole.write())
+        _refuse(session.plan, lambda: write_quarantine(whole))  # of recordings that turned out to be unusable
+    return _finish(options, session, write(whole))
 
 
 def _refuse(plan: Plan, before: Callable[[], None] = lambda: None) -> None:
@@ -272,6 +271,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
 
     from grid.run import show
     from grid.run.finish import mirror, write_report
+    from grid.run.result_folder import summary
 
     out = session.out
     problem, report_kinds = write_report(out, options.compare)
@@ -281,7 +281,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
     if session.plan.impossible:
         print(f"{len(session.plan.impossible)} cells impossible with this data: see {out / 'failures.csv'}")
-    print(session.summary())
+    print(summary(session))
     print(mirrored)
     print(show.seen(out, problem))
     if session.failures:

@@ -7,61 +7,29 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from dataprep.faults import RECORDING, Failure, failure
-from dataprep.records import Defect
+from dataprep.faults import failure
+from grid.execute.executor import Prepared, Tick
 from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
 from grid.work.attempts import in_own_process, tried
-from grid.work.fit_predict import Blocks, Runner, StoreBlocks
-from grid.work.prepare import SignalsBlock, quarantine_video, run_signals, run_video
+from grid.work.fit_predict import Runner, StoreBlocks
+from grid.work.prepare import run_signals, run_video
 from grid.work.search_trial import search_trial
-
-Tick = Callable[..., None]
-
-
-@dataclass
-class Prepared:
-    """The outcome of preparation: signals of each usable trial, the trials with usable video, the defects met, and what failed.
-
-    `failures`: (part, trial id) -> what went wrong, which was not the recording's fault.
-    """
-
-    signals: dict[str, np.ndarray] = field(default_factory=dict)
-    videos: set[str] = field(default_factory=set)
-    defects: list[Defect] = field(default_factory=list)
-    failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
-
-    def take_signals(self, job: SignalsJob, said: Failure, block: SignalsBlock | None) -> None:
-        """Add what became of a subject's signals."""
-        if block is None:
-            self.failures.update({("signals", t.trial_id): said for t in job.trials})
-            return
-        self.signals.update(zip(block.trial_ids, block.x_NTC, strict=True))
-        self.defects.extend(block.defects)
-
-    def take_video(self, job: VideoJob, said: Failure, store: Store) -> None:
-        """Add what became of a video; a bad one is put aside for later runs, too."""
-        if not said.kind:
-            self.videos.add(job.trial.trial_id)
-        elif said.kind == RECORDING:
-            self.defects.append(quarantine_video(job, store, said.reason))
-        else:
-            self.failures["video", job.trial.trial_id] = said
 
 
 class InProcess:
     """Prepares and fits in this process, on the CPU."""
 
     gpus = 0
+    description = "this process alone"
 
     def __init__(self, store: Store, execution: Execution, suspects: Collection[str] = ()) -> None:
         """`suspects`: marks of videos in whose decoding an earlier process died: they are decoded in processes of their own."""
@@ -69,7 +37,7 @@ class InProcess:
 
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure."""
-        out = Prepared()
+        out = Prepared(jobs={v.trial.trial_id: v for v in videos})
         for job in signals:
             said, block = tried(partial(run_signals, job, self.store), retries=self.execution.retries)
             out.take_signals(job, said, block)
@@ -88,14 +56,11 @@ class InProcess:
             with self.store.marked(job.stage):
                 run_video(job, self.store)
 
-    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob], head: Mapping[str, np.ndarray]) -> Blocks:
-        """Access to what was prepared."""
-        features = {v.trial.trial_id: v.stage for v in videos}
-        return StoreBlocks(self.store, features, prepared.signals, {v.trial.trial_id: v.track for v in videos}, head)
-
-    def work(self, work: Scheduler, blocks: Blocks) -> dict[str, str]:
+    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""
-        runner = Runner(self.store, blocks)
+        jobs = prepared.jobs.values()
+        stages = {v.trial.trial_id: v.stage for v in jobs}, {v.trial.trial_id: v.track for v in jobs}
+        runner = Runner(self.store, StoreBlocks(self.store, stages[0], prepared.signals, stages[1], head))
         for number in itertools.count():
             worker = f"item-{number}"
             item = work.take(worker)

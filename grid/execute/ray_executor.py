@@ -31,7 +31,7 @@ from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
-from grid.execute.in_process import Prepared, Tick
+from grid.execute.executor import Prepared, Tick
 from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool
 from grid.execute.ray_preparer import Preparer, log_of
@@ -43,7 +43,7 @@ from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.attempts import in_own_process, tried
-from grid.work.fit_predict import Blocks, read_tracks
+from grid.work.fit_predict import read_tracks
 from grid.work.limits import crash_reason, hung, time_limit
 from grid.work.prepare import run_signals
 
@@ -57,15 +57,13 @@ class RayBlocks:
     def __init__(
         self,
         store: Store,
-        refs: Mapping[str, Any],
-        videos: Sequence[VideoJob],
-        signals: Mapping[str, np.ndarray],
+        prepared: Prepared,
         head: Mapping[str, np.ndarray],
     ) -> None:
         self.head_ref: Any = ray.put(dict(head)) if head else None  # the driver's: a worker's node may not have the file
-        self.store, self.refs, self.signal_arrays = store, dict(refs), dict(signals)
-        self.stages = {v.trial.trial_id: v.stage for v in videos}
-        self.tracks = {v.trial.trial_id: v.track for v in videos}
+        self.store, self.refs, self.signal_arrays = store, dict(prepared.refs), dict(prepared.signals)
+        self.stages = {v.trial.trial_id: v.stage for v in prepared.jobs.values()}
+        self.tracks = {v.trial.trial_id: v.track for v in prepared.jobs.values()}
 
     def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
@@ -167,10 +165,9 @@ class Cluster:
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure.
 
-        Keeps references to the blocks.
+        Its outcome holds references to the blocks.
         """
-        out = Prepared()
-        self.refs: dict[str, Any] = {}
+        out = Prepared(jobs={v.trial.trial_id: v for v in videos})
         e = self.execution
         asked = {}
         for job in signals:
@@ -230,7 +227,7 @@ class Cluster:
                 continue
             said = self._died(done.job.stage, done.error) if done.error else done.status
             if not said.kind:
-                self.refs[done.job.trial.trial_id] = done.block
+                out.refs[done.job.trial.trial_id] = done.block
             out.take_video(done.job, said, self.store)
             tick(failed=bool(said.kind), running=done.running)
         for job in died:
@@ -238,12 +235,9 @@ class Cluster:
             out.take_video(job, said, self.store)
             tick(failed=bool(said.kind))
 
-    def blocks(self, prepared: Prepared, videos: Sequence[VideoJob], head: Mapping[str, np.ndarray]) -> Blocks:
-        """Access to what was prepared, small enough to travel to every worker."""
-        return RayBlocks(self.store, self.refs, videos, prepared.signals, head)
-
-    def work(self, work: Scheduler, blocks: Blocks) -> dict[str, str]:
+    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
+        blocks = RayBlocks(self.store, prepared, head)
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
         self._ask_for(work.total, share)
         share["memory"] = self._memory(self.execution.fit_memory_mb)

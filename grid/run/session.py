@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
-import platform
 import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
-from grid.execute.in_process import InProcess, Prepared
+from grid.execute.executor import Executor, Prepared
+from grid.execute.in_process import InProcess
 from grid.execute.scheduler import Scheduler
-from grid.experiment.cells import SIGNALS, Cell
+from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
 from grid.monitor import status
 from grid.monitor.progress import Display
@@ -28,15 +24,9 @@ from grid.plan.inventory import Inventory
 from grid.plan.planner import Planner
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Plan
-from grid.results import files, provenance
-from grid.results.unchanged import mark_of, note, unchanged
-from grid.run import show
-from grid.run.notes import notes
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.store.leases import leased, remove_stale
-from grid.store.versions import REPORTED_VERSIONS, code_version, version_of
-from grid.work import odd_recordings
 from grid.work.prepare import known_defects
 from painmodels.trunks.trunk import head_start
 
@@ -122,7 +112,8 @@ class Session:
             prepared = self._prepare(executor, videos, signals, strict)
             self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
             self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
-            self.planner = self._plan()
+            if prepared.defects or prepared.failures:
+                self.planner = self._plan()
             self._say_what_is_wanted()
             shown: list[Display] = []  # what cannot be done for want of a recording fails before there is a display
 
@@ -134,7 +125,7 @@ class Session:
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)
-                self.failed = executor.work(work, executor.blocks(prepared, self.inventory.videos, head))
+                self.failed = executor.work(work, prepared, head)
             self.kinds |= work.kinds
             self.made.update(fit.stage.name for fit in work.made)
             self.made["search-trial"] = work.made_trials
@@ -146,9 +137,9 @@ class Session:
         features, signals = ([j.stage.key for j in jobs] for jobs in (self.inventory.videos, self.inventory.signals))
         status.write_plan(self.out, self.plan, features=features, signals=signals)
 
-    def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Any:
+    def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Executor:
         if in_process:
-            self.hardware = "this process alone"
+            self.hardware = InProcess.description
             return InProcess(self.store, self.experiment.execution, suspects)
         from grid.execute.ray_executor import Cluster
 
@@ -164,7 +155,7 @@ class Session:
         t = self.experiment.trunk
         return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None)
 
-    def _prepare(self, executor: Any, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
+    def _prepare(self, executor: Executor, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
         if videos and self.inventory.trunk:
             self.inventory.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
@@ -192,97 +183,3 @@ class Session:
         self.failed, self.failures, self.made, self.kinds = other.failed, other.failures, other.made, other.kinds
         self.started, self.clock, self.command, self.hardware = other.started, other.clock, other.command, other.hardware
         self.plan.unprepared = other.plan.unprepared
-
-    def write_quarantine(self) -> None:
-        """Write the list of recordings left out, alone: where nothing else can be written, it says why."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        files.write_quarantine(self.out, self.defects)
-
-    def write(self) -> pd.DataFrame:
-        """Write the tables of the result folder; returns the scores."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        labels, facts = self.inventory.class_labels, self.facts()
-        strange = odd_recordings.known(self.inventory.videos, self.inventory.signals, self.store, self.defects)
-        what: dict[str, Any] = {"labels": labels, "earlier": self.earlier, "defects": self.defects, "odd": strange}
-        mark = mark_of(self.plan, files.statuses(self.plan, self.store, self.failed), **what)
-        if not any(self.made.values()) and unchanged(self.out, mark):
-            files.write_json(self.out / "run.json", facts)
-            return pd.read_csv(self.out / "scores.csv")
-        scores = files.write(self.out, plan=self.plan, store=self.store, failed=self.failed, run=facts, **what)
-        note(self.out, mark)
-        return scores
-
-    def summary(self) -> str:
-        """One line: how many fits were computed, reused and failed."""
-        made = sum(self.made[n] for n in {f.stage.name for f in self.plan.fits.values()})
-        prepared = self.made["features"] + self.made["signals"]
-        seconds = time.monotonic() - self.clock
-        return (
-            f"{len(self.plan.cells)} cells; {made} fits computed, {len(self.plan.fits) - made - len(self.failed)} reused, "
-            f"{len(self.failed)} failed; {prepared} recordings prepared now; {seconds:.0f} s"
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """What run.json records: all that a reader of the results should know about how they came about."""
-        e, s = self.experiment, self.inventory
-        before = self._before()
-        stored = provenance.manifests(self.plan, s, self.store)
-        makers = provenance.made_with(stored)
-        mixed = provenance.mixed(makers)
-        scenarios = {}
-        for name in dict.fromkeys(c.scenario for c in self.plan.cells):
-            subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
-            table = e.scenarios[name]
-            scenarios[name] = {
-                "subset": table.subset,
-                "skip_s": table.skip_s,
-                "subjects": subjects,
-                "trials": trials,
-                "frames": frames,
-            }
-        trunk = {"name": e.trunk.name, "random": e.trunk.random, "fingerprint": "", "provenance": "not used by these rows"}
-        if s.trunk:
-            trunk.update(fingerprint=s.trunk.fingerprint, provenance=s.trunk.load().provenance)
-        return {
-            "experiment": e.facts(),
-            "command": self.command,
-            "protocol": e.protocol.name,
-            "folds": len({c.fold for c in self.plan.cells}),
-            "repeats": len({c.repeat for c in self.plan.cells}),
-            "seeds": sorted({c.seed for c in self.plan.cells}),
-            "data": {
-                "name": s.dataset.name,
-                "title": s.dataset.title,
-                "path": str(s.path),
-                "fingerprint": s.fingerprint,
-                "subjects": len(set(s.index.subjects)),
-                "trials": len(s.index),
-                "clock_hz": s.dataset.clock_hz,
-                "synthetic": (s.path / "synthetic.json").exists(),
-                "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
-            },
-            "scenarios": scenarios,
-            "trunk": trunk,
-            "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
-            "stages": provenance.stage_facts(stored, self.made),
-            "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
-            "made_with": makers,
-            "commit": code_version(),
-            "hardware": {
-                "machine": platform.platform(),
-                "cpus": os.cpu_count(),
-                "ray": self.hardware or before["ray"],
-            },
-            "started": before["started"] or self.started.isoformat(timespec="seconds"),
-            "seconds": round(before["seconds"] + time.monotonic() - self.clock, 1),
-            "notes": [*notes(e, s, self.plan), *([mixed] if mixed else [])],
-        }
-
-    def _before(self) -> dict[str, Any]:
-        """When these results were begun, the wall seconds spent before now, and on what: a grid may take several runs."""
-        path = self.out / "run.json"
-        if path.exists():
-            run = json.loads(path.read_text(encoding="utf-8"))
-            if run["data"]["fingerprint"] == self.inventory.fingerprint:
-                return {"started": run["started"], "seconds": run["seconds"], "ray": run["hardware"]["ray"]}
-        return {"started": "", "seconds": 0.0, "ray": "not used: nothing to compute"}

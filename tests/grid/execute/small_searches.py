@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
+from grid.execute.executor import Prepared
 from grid.execute.in_process import InProcess
 from grid.execute.scheduler import Scheduler
 from grid.experiment import config
@@ -16,7 +17,6 @@ from grid.experiment.config_tables import Execution
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs
 from grid.store.artefacts import Store
-from grid.work.fit_predict import StoreBlocks
 
 STEPS = 10
 TOML = """
@@ -111,7 +111,7 @@ def worked(
     """The same, whether it fails or not: the scheduler, and the reasons of what failed."""
     planner = planned(setup, store, index, marks, folds)
     work = Scheduler(planner, store, lambda **_: None)
-    return work, InProcess(store, Execution()).work(work, StoreBlocks(store, {}, x, {}))
+    return work, InProcess(store, Execution()).work(work, Prepared(signals=dict(x)), {})
 
 
 def planned(

@@ -90,7 +90,7 @@ class _Reader:
 def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[VideoJob], tmp_path: Path) -> None:
     import ray
 
-    from grid.execute.ray_executor import Cluster
+    from grid.execute.ray_executor import Cluster, RayBlocks
 
     store = Store(tmp_path / "store")
     jobs = stored_jobs(tiny_jobs[0], store, 60)
@@ -99,7 +99,7 @@ def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[Video
     ids = [job.trial.trial_id for job in jobs]
     assert prepared.videos == set(ids)
     head = {"fc7.weight": np.arange(1_000_000, dtype=np.float32)}  # read by the driver: a worker has no file of it
-    blocks = cluster.blocks(prepared, jobs, head)
+    blocks = RayBlocks(store, prepared, head)
     data_mb = 60 * N_STEPS * WIDTH * 2 / 1024**2
     grown_mb: dict[int, list[float]] = {}
     readers: list[object] = []
@@ -132,7 +132,7 @@ def test_a_store_too_small_spills_and_loses_nothing(small_ray: None, tiny_jobs: 
     assert not prepared.defects
     assert "Spilled" in memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)  # others may run a Ray here
     for job in jobs[::7]:  # by reference, not from the durable store
-        block = ray.get(cluster.refs[job.trial.trial_id], timeout=120)
+        block = ray.get(prepared.refs[job.trial.trial_id], timeout=120)
         np.testing.assert_array_equal(block, store.arrays(job.stage)["features"])
 
 

@@ -1,0 +1,77 @@
+"""What an executor is: it prepares recordings, does the work that a scheduler hands out, and is closed.
+
+`InProcess` (grid/execute/in_process.py) does everything in this process; `Cluster` (grid/execute/ray_executor.py) on Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from dataprep.faults import RECORDING, Failure
+from dataprep.records import Defect
+from grid.execute.scheduler import Scheduler
+from grid.plan.preparation import SignalsJob, VideoJob
+from grid.store.artefacts import Store
+from grid.work.prepare import SignalsBlock, quarantine_video
+
+Tick = Callable[..., None]
+
+
+@dataclass
+class Prepared:
+    """The outcome of preparation: signals of each usable trial, the trials with usable video, the defects met, and what failed.
+
+    `jobs`: trial id -> the video that was asked for. `failures`: (part, trial id) -> what went wrong, which was not the
+    recording's fault. `refs`: trial id -> where an executor keeps the features, if it does.
+    """
+
+    jobs: dict[str, VideoJob] = field(default_factory=dict)
+
+    signals: dict[str, np.ndarray] = field(default_factory=dict)
+    videos: set[str] = field(default_factory=set)
+    defects: list[Defect] = field(default_factory=list)
+    failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    refs: dict[str, Any] = field(default_factory=dict)
+
+    def take_signals(self, job: SignalsJob, said: Failure, block: SignalsBlock | None) -> None:
+        """Add what became of a subject's signals."""
+        if block is None:
+            self.failures.update({("signals", t.trial_id): said for t in job.trials})
+            return
+        self.signals.update(zip(block.trial_ids, block.x_NTC, strict=True))
+        self.defects.extend(block.defects)
+
+    def take_video(self, job: VideoJob, said: Failure, store: Store) -> None:
+        """Add what became of a video; a bad one is put aside for later runs, too."""
+        if not said.kind:
+            self.videos.add(job.trial.trial_id)
+        elif said.kind == RECORDING:
+            self.defects.append(quarantine_video(job, store, said.reason))
+        else:
+            self.failures["video", job.trial.trial_id] = said
+
+
+class Executor(Protocol):
+    """Who does the work. The same jobs give the same bytes, whoever does them.
+
+    `gpus`: how many GPUs it uses; `description`: nodes and processors, for people.
+    """
+
+    @property
+    def gpus(self) -> int: ...
+
+    @property
+    def description(self) -> str: ...
+
+    def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
+        """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure."""
+
+    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """Do all that the scheduler hands out; gives fit key -> reason of those that failed. `head`: the trunk's own FC-7."""
+
+    def close(self) -> None:
+        """Give back what was taken."""

@@ -1,0 +1,119 @@
+"""What a run writes: the tables of the result folder and run.json, which says how they came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from typing import Any
+
+import pandas as pd
+
+from grid.experiment.cells import SIGNALS
+from grid.results import files, provenance
+from grid.results.unchanged import mark_of, note, unchanged
+from grid.run import show
+from grid.run.notes import notes
+from grid.run.session import Session
+from grid.store.versions import REPORTED_VERSIONS, code_version, version_of
+from grid.work import odd_recordings
+
+
+def write_quarantine(session: Session) -> None:
+    """Write the list of recordings left out, alone: where nothing else can be written, it says why."""
+    session.out.mkdir(parents=True, exist_ok=True)
+    files.write_quarantine(session.out, session.defects)
+
+
+def write(session: Session) -> pd.DataFrame:
+    """Write the tables of the result folder; returns the scores."""
+    session.out.mkdir(parents=True, exist_ok=True)
+    labels, run = session.inventory.class_labels, facts(session)
+    strange = odd_recordings.known(session.inventory.videos, session.inventory.signals, session.store, session.defects)
+    what: dict[str, Any] = {"labels": labels, "earlier": session.earlier, "defects": session.defects, "odd": strange}
+    mark = mark_of(session.plan, files.statuses(session.plan, session.store, session.failed), **what)
+    if not any(session.made.values()) and unchanged(session.out, mark):
+        files.write_json(session.out / "run.json", run)
+        return pd.read_csv(session.out / "scores.csv")
+    scores = files.write(session.out, plan=session.plan, store=session.store, failed=session.failed, run=run, **what)
+    note(session.out, mark)
+    return scores
+
+
+def summary(session: Session) -> str:
+    """One line: how many fits were computed, reused and failed."""
+    made = sum(session.made[n] for n in {f.stage.name for f in session.plan.fits.values()})
+    prepared = session.made["features"] + session.made["signals"]
+    seconds = time.monotonic() - session.clock
+    return (
+        f"{len(session.plan.cells)} cells; {made} fits computed, {len(session.plan.fits) - made - len(session.failed)} reused, "
+        f"{len(session.failed)} failed; {prepared} recordings prepared now; {seconds:.0f} s"
+    )
+
+
+def facts(session: Session) -> dict[str, Any]:
+    """What run.json records: all that a reader of the results should know about how they came about."""
+    e, s = session.experiment, session.inventory
+    before = _before(session)
+    stored = provenance.manifests(session.plan, s, session.store)
+    makers = provenance.made_with(stored)
+    mixed = provenance.mixed(makers)
+    scenarios = {}
+    for name in dict.fromkeys(c.scenario for c in session.plan.cells):
+        subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
+        table = e.scenarios[name]
+        scenarios[name] = {
+            "subset": table.subset,
+            "skip_s": table.skip_s,
+            "subjects": subjects,
+            "trials": trials,
+            "frames": frames,
+        }
+    trunk = {"name": e.trunk.name, "random": e.trunk.random, "fingerprint": "", "provenance": "not used by these rows"}
+    if s.trunk:
+        trunk.update(fingerprint=s.trunk.fingerprint, provenance=s.trunk.load().provenance)
+    return {
+        "experiment": e.facts(),
+        "command": session.command,
+        "protocol": e.protocol.name,
+        "folds": len({c.fold for c in session.plan.cells}),
+        "repeats": len({c.repeat for c in session.plan.cells}),
+        "seeds": sorted({c.seed for c in session.plan.cells}),
+        "data": {
+            "name": s.dataset.name,
+            "title": s.dataset.title,
+            "path": str(s.path),
+            "fingerprint": s.fingerprint,
+            "subjects": len(set(s.index.subjects)),
+            "trials": len(s.index),
+            "clock_hz": s.dataset.clock_hz,
+            "synthetic": (s.path / "synthetic.json").exists(),
+            "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
+        },
+        "scenarios": scenarios,
+        "trunk": trunk,
+        "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
+        "stages": provenance.stage_facts(stored, session.made),
+        "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
+        "made_with": makers,
+        "commit": code_version(),
+        "hardware": {
+            "machine": platform.platform(),
+            "cpus": os.cpu_count(),
+            "ray": session.hardware or before["ray"],
+        },
+        "started": before["started"] or session.started.isoformat(timespec="seconds"),
+        "seconds": round(before["seconds"] + time.monotonic() - session.clock, 1),
+        "notes": [*notes(e, s, session.plan), *([mixed] if mixed else [])],
+    }
+
+
+def _before(session: Session) -> dict[str, Any]:
+    """When these results were begun, the wall seconds spent before now, and on what: a grid may take several runs."""
+    path = session.out / "run.json"
+    if path.exists():
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if run["data"]["fingerprint"] == session.inventory.fingerprint:
+            return {"started": run["started"], "seconds": run["seconds"], "ray": run["hardware"]["ray"]}
+    return {"started": "", "seconds": 0.0, "ray": "not used: nothing to compute"}
