@@ -176,8 +176,6 @@ def test_an_unreadable_index_names_the_file_what_was_found_and_expected(tmp_path
         (bio_csv().replace(b"\t", b";"), "TAB-separated"),
         (bio_csv().replace(b".", b","), "expected rows of numbers"),
         (bio_csv(2600), "2600 rows"),
-        (bio_csv().replace(b"\t3.500000\t", b"\tNaN\t"), "not finite"),
-        (bio_csv().replace(b"\t3.500000\t", b"\t1e300\t"), "not finite"),
         (b"\n".join(line for i, line in enumerate(bio_csv().split(b"\n")) if i not in (700, 701)), "time step of 3"),
         (bio_csv()[:50_000], "expected"),
         (b"\x89PNG\r\n\x1a\n", "UTF-8"),
@@ -192,6 +190,19 @@ def test_a_broken_signal_file_becomes_a_defect_and_the_subject_goes_on(tmp_path,
     assert [(d.trial_id, d.part, d.file) for d in defects] == [(trials[1].trial_id, "signals", trials[1].signals)]
     assert trials[1].signals in defects[0].reason
     assert words in defects[0].reason
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"1e300"])
+def test_a_channel_that_is_not_finite_is_a_defect_and_the_others_are_used(tmp_path, value):
+    trials, _ = DATASET.read_trials(tree(tmp_path / "a", FOUR))
+    Path(trials[1].signals).write_bytes(bio_csv().replace(b"\t3.500000\t", b"\t" + value + b"\t"))
+    x_NTC, ids, (defect,) = prepare_signals(trials[:2], DATASET)
+    assert ids == tuple(t.trial_id for t in trials[:2])
+    assert (defect.trial_id, defect.file) == (trials[1].trial_id, trials[1].signals)
+    assert "not finite" in defect.reason
+    used = [channel for channel in DATASET.channels if f"'{channel}'" not in defect.reason]
+    assert len(used) == 2
+    assert all(x_NTC[1, :, DATASET.channels.index(channel)].any() for channel in used)
 
 
 def test_a_folder_in_place_of_a_file_is_refused_with_its_name(tmp_path):
