@@ -57,7 +57,7 @@ class Remote:
     def _asked(self) -> Iterator[Any]:
         """The file system; its errors say the URI."""
         try:
-            yield _s3(self._key.partition("/")[0])
+            yield s3_file_system(self._key.partition("/")[0])
         except FileNotFoundError:
             raise FileNotFoundError(f"{self.uri}: found nothing there, expected an object or a prefix of objects") from None
         except OSError as error:
@@ -243,7 +243,8 @@ def remove_tree(folder: Place) -> None:
 
 
 @lru_cache(maxsize=16)
-def _s3(bucket: str) -> Any:
+def s3_file_system(bucket: str) -> Any:
+    """The file system of a bucket, made once per process from the environment's credentials and endpoint."""
     from pyarrow import fs  # 60 MB, for those who use it
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

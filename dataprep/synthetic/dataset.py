@@ -47,7 +47,7 @@ PARTS = ("video", "biosignals_filtered")
 
 
 @dataclass(frozen=True)
-class _Recording:
+class Recording:
     """One trial to write. `number` is its place among the subject's trials, from 1."""
 
     subject: str
@@ -100,7 +100,9 @@ def write_synthetic(
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: found something there already, expected a new or empty folder")
-    recordings = _recordings(_pick(subjects), trials=trials, seed=seed, signal=signal, size=size, classes=tuple(classes))
+    recordings = draw_recordings(
+        pick_subjects(subjects), trials=trials, seed=seed, signal=signal, size=size, classes=tuple(classes)
+    )
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     parameters = {"subjects": subjects, "trials": trials, "seed": seed, "signal": signal, "size": list(size)}
     try:
@@ -115,8 +117,8 @@ def write_synthetic(
 
 def write_layout(out: Path, *, subjects: int, trials: int, seed: int = 0) -> None:
     """The index of such a data set with empty files as recordings: enough for a plan, and quickly written."""
-    recordings = _recordings(
-        _pick(subjects), trials=trials, seed=seed, signal="none", size=(640, 480), classes=("BL1", "PA4")
+    recordings = draw_recordings(
+        pick_subjects(subjects), trials=trials, seed=seed, signal="none", size=(640, 480), classes=("BL1", "PA4")
     )
     _write_index(out, recordings, parts=PARTS)
     for r in recordings:
@@ -124,11 +126,11 @@ def write_layout(out: Path, *, subjects: int, trials: int, seed: int = 0) -> Non
         _signal_file(out, r).touch()
 
 
-def _video_file(folder: Path, r: _Recording) -> Path:
+def _video_file(folder: Path, r: Recording) -> Path:
     return folder / "video" / r.subject / f"{r.name}.mp4"
 
 
-def _signal_file(folder: Path, r: _Recording) -> Path:
+def _signal_file(folder: Path, r: Recording) -> Path:
     return folder / "biosignals_filtered" / r.subject / f"{r.name}_bio.csv"
 
 
@@ -147,7 +149,7 @@ def _check(*, subjects: int, trials: int, seed: int, signal: str, size: tuple[in
         raise InputError(f"classes: found {', '.join(classes) or 'none'}, expected some of {', '.join(IDS)}, each once")
 
 
-def _pick(n: int) -> tuple[str, ...]:
+def pick_subjects(n: int) -> tuple[str, ...]:
     """`n` of the real names in the real order, with the real share of low-expressive people (5 of 20)."""
     n_low = round(n * len(LOW_EXPRESSIVE) / len(SUBJECTS))
     groups = ([s for s in SUBJECTS if s in LOW_EXPRESSIVE], [s for s in SUBJECTS if s not in LOW_EXPRESSIVE])
@@ -155,20 +157,20 @@ def _pick(n: int) -> tuple[str, ...]:
     return tuple(s for s in SUBJECTS if s in chosen)
 
 
-def _recordings(
+def draw_recordings(
     names: Sequence[str], *, trials: int, seed: int, signal: str, size: tuple[int, int], classes: tuple[str, ...]
-) -> list[_Recording]:
+) -> list[Recording]:
     """All recordings by subject and number; a subject's classes come in random order."""
     rng = np.random.default_rng([seed, len(SUBJECTS)])
     non_responders = set(rng.permutation(len(names))[: int(NON_RESPONDERS * len(names))].tolist())
     return [
-        _Recording(name, i not in non_responders, number, str(class_name), classes, signal, seed, size)
+        Recording(name, i not in non_responders, number, str(class_name), classes, signal, seed, size)
         for i, name in enumerate(names)
         for number, class_name in enumerate(rng.permutation(list(classes) * trials), start=1)
     ]
 
 
-def _write_index(folder: Path, recordings: Sequence[_Recording], *, parts: Sequence[str]) -> None:
+def _write_index(folder: Path, recordings: Sequence[Recording], *, parts: Sequence[str]) -> None:
     lines = ["\t".join(COLUMNS)]
     for i, r in enumerate(recordings, start=1):
         row = (SUBJECTS.index(r.subject) + 1, r.subject, IDS[r.class_name], r.class_name, i, r.name)
@@ -180,7 +182,7 @@ def _write_index(folder: Path, recordings: Sequence[_Recording], *, parts: Seque
             (folder / part / subject).mkdir(parents=True)
 
 
-def _write_all(recordings: Sequence[_Recording], folder: Path, *, jobs: int, progress: Progress | None) -> None:
+def _write_all(recordings: Sequence[Recording], folder: Path, *, jobs: int, progress: Progress | None) -> None:
     report = progress or (lambda done, total: None)
     if jobs == 1:
         for done, recording in enumerate(recordings, start=1):
@@ -199,7 +201,7 @@ def _write_all(recordings: Sequence[_Recording], folder: Path, *, jobs: int, pro
             raise
 
 
-def _write_recording(r: _Recording, folder: Path) -> None:
+def _write_recording(r: Recording, folder: Path) -> None:
     """The signal file and the video of one trial."""
     body = physiology.draw_body(r.rng(0, 0), responds=r.responds)
     person = face.draw_person(r.rng(0, 1), expressive=r.subject not in LOW_EXPRESSIVE)

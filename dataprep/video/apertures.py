@@ -131,7 +131,7 @@ def _of_clap(clap: bytes, stored: tuple[int, int]) -> Aperture:
     return Aperture(*(max(0, round(side)) for side in sides))
 
 
-def _elements(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
+def elements(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of the content of the elements in a piece of a Matroska file (RFC 8794)."""
     while start < len(data):
         number, start = _coded(data, start, keep_marker=True)
@@ -161,7 +161,7 @@ def _of_matroska(file: IO[bytes], nth: int) -> Aperture:
     for entry in _inside(data, _SEGMENT, _TRACKS, _ENTRY):
         for video in _inside(entry, _VIDEO):
             if seen == nth:
-                found = {number: int.from_bytes(video[a:b], "big") for number, a, b in _elements(video)}
+                found = {number: int.from_bytes(video[a:b], "big") for number, a, b in elements(video)}
                 return Aperture(**{side: found.get(number, 0) for number, side in _CROPS.items()})
             seen += 1
     return WHOLE
@@ -169,7 +169,7 @@ def _of_matroska(file: IO[bytes], nth: int) -> Aperture:
 
 def _inside(data: bytes, number: int, *deeper: int) -> Iterator[bytes]:
     """The contents of the elements of that number, or of those inside them."""
-    for found, start, end in _elements(data):
+    for found, start, end in elements(data):
         if found == _CLUSTER:
             return
         if found == number:

@@ -95,7 +95,8 @@ def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries:
 
 
 @ray.remote
-def _alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
+def prepare_alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
+    """Prepare a video in a process of its own, without other work beside it."""
     return in_own_process(job, store, limit_s=limit_s, detector=detector)
 
 
@@ -201,7 +202,7 @@ class Cluster:
         most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
         limit_s = self.execution.prepare_limit_s
         try:
-            return ray.get(_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s, detector))
+            return ray.get(prepare_alone.options(num_cpus=most, max_retries=0).remote(job, self.store, limit_s, detector))
         except RayError as error:
             return self._died(job.stage, error)
 

@@ -44,7 +44,7 @@ def fingerprints(
         else:
             todo.append((file, mark))
     with ThreadPoolExecutor(8) as pool:
-        for done, ((file, mark), value) in enumerate(zip(todo, pool.map(_hash, (f for f, _ in todo)), strict=True), 1):
+        for done, ((file, mark), value) in enumerate(zip(todo, pool.map(hash_of, (f for f, _ in todo)), strict=True), 1):
             if value is not None:
                 found[file] = value
                 known.pop(file, None)
@@ -86,7 +86,8 @@ def _settled(file: str, mark: list[int]) -> bool:
     return now == mark and abs(time.time() - mark[-1] / 1e9) > FRESH_S
 
 
-def _hash(file: str) -> str | None:
+def hash_of(file: str) -> str | None:
+    """16 hex digits of the SHA-256 of a file; None if it cannot be read."""
     try:
         return digest(file)[:16]
     except OSError:

@@ -65,10 +65,10 @@ class Lease:
 
     def over(self, now_s: float, silent_s: float) -> bool:
         """The process is dead for sure, or silent for too long to be waited for."""
-        if self.machine == _machine() and self.pid == os.getpid():
+        if self.machine == machine_id() and self.pid == os.getpid():
             return self.owner not in _MINE
-        if self.machine == _machine():
-            return _started(self.pid) != self.started
+        if self.machine == machine_id():
+            return started_at(self.pid) != self.started
         return now_s - self.at_s > silent_s
 
 
@@ -84,7 +84,7 @@ def leased(store: Store, *, alone: bool = False, out: Path | None = None) -> Ite
     owner = uuid.uuid4().hex[:12]
     at = store.root / LEASES / owner
     removing, alone = alone, alone or not shares(store.root)
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "machine": _machine(), "started": _started(os.getpid())}
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "machine": machine_id(), "started": started_at(os.getpid())}
     at.parent.mkdir(parents=True, exist_ok=True)
     facts = {**mine, "alone": alone}
     write_whole(at, json.dumps(facts).encode())
@@ -228,7 +228,7 @@ def _beat(at: Place, content: bytes, stop: threading.Event) -> None:
 
 
 @cache
-def _machine() -> str:
+def machine_id() -> str:
     """Equal for processes that see each other's numbers: one boot of one machine, one space of process ids."""
     try:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
@@ -236,7 +236,7 @@ def _machine() -> str:
         return f"unknown {uuid.uuid4()}"
 
 
-def _started(pid: int) -> str:
+def started_at(pid: int) -> str:
     """When a process began, in ticks since the boot; empty if there is none (or it has ended and waits to be collected)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

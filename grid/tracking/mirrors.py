@@ -49,7 +49,7 @@ def _held(uri: str, name: str, stale: set[str]) -> list[str]:
 
     everything = f"the experiments {name!r}, '{name} stages' and '{name} searches', and the models '{name} SCENARIO'"
     try:
-        found = _runs(open_client(uri), name, stale)
+        found = runs_of(open_client(uri), name, stale)
     except (*UNUSABLE, ValueError) as error:  # ValueError: an answer that no MLflow gives; the list is then what it may hold
         said = (str(error).splitlines() or [type(error).__name__])[0]
         return [f"MLflow at {uri} could not be asked ({said}): delete there what came from the subject, in {everything}"]
@@ -61,7 +61,8 @@ def _held(uri: str, name: str, stale: set[str]) -> list[str]:
     )
 
 
-def _runs(client: Any, name: str, stale: set[str]) -> list[str]:
+def runs_of(client: Any, name: str, stale: set[str]) -> list[str]:
+    """The runs of an experiment that hold results of stale fits, a line each."""
     lines: list[str] = []
     parents: dict[str, str] = {}
     ids: set[str] = set()

@@ -59,10 +59,10 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
         scores, likelihoods = [], []
         sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
         fits = [
-            _InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, rungs[-1])))
+            InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, rungs[-1])))
             for (x_train, _), inner, seed, file in zip(sides, job.inner, seeds, kept, strict=True)
         ]
-        trained = _train(trained_by, settings, fits, runner, until=epochs)
+        trained = train_folds(trained_by, settings, fits, runner, until=epochs)
         for (_, x_validation), inner, fitted in zip(sides, job.inner, trained, strict=True):
             if isinstance(trained_by, Estimator):
                 p = trained_by.predict(fitted.weights, x_validation[0], settings, runner.device)
@@ -93,15 +93,17 @@ def _read(said: Place) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class _InnerFit:
+class InnerFit:
+    """The fit of one inner fold: scaled inputs, labels, seed and checkpoint."""
+
     x: list[Any]
     labels: np.ndarray
     seed: int
     checkpoint: Checkpoint
 
 
-def _train(
-    trained: SubNetwork | Estimator, settings: Any, fits: list[_InnerFit], runner: Runner, *, until: int
+def train_folds(
+    trained: SubNetwork | Estimator, settings: Any, fits: list[InnerFit], runner: Runner, *, until: int
 ) -> Iterable[Fitted]:
     """All inner folds as one computation where the worker packs, one after another elsewhere."""
     if isinstance(trained, Estimator):

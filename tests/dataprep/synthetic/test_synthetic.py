@@ -83,8 +83,8 @@ def test_eda_tells_the_label_where_it_carries_it_and_only_there(eda_set, tmp_pat
 
 @pytest.mark.parametrize("signal", list(dataset.SIGNALS))
 def test_the_pain_that_a_channel_shows_follows_the_class_or_ignores_it(signal):
-    picked = dataset._pick(87)
-    trials = dataset._recordings(picked, trials=20, seed=3, signal=signal, size=SMALL, classes=("BL1", "PA4"))
+    picked = dataset.pick_subjects(87)
+    trials = dataset.draw_recordings(picked, trials=20, seed=3, signal=signal, size=SMALL, classes=("BL1", "PA4"))
     label = np.array([r.class_name == "PA4" for r in trials], float)
     for channel in dataset.CHANNELS:
         shown = np.array([r.channel(channel)[0] for r in trials])
@@ -96,11 +96,11 @@ def test_the_pain_that_a_channel_shows_follows_the_class_or_ignores_it(signal):
 
 
 def test_twenty_subjects_are_enough_for_ten_folds_of_every_subset():
-    names = set(dataset._pick(20))
+    names = set(dataset.pick_subjects(20))
     assert len(names) == 20
     assert len(names & LOW_EXPRESSIVE) == 5
     assert min(len(names & HOLDOUT), len(names - HOLDOUT - LOW_EXPRESSIVE)) >= 3
-    assert set(dataset._pick(87)) >= names
+    assert set(dataset.pick_subjects(87)) >= names
 
 
 def test_the_same_parameters_give_the_same_signals_and_pixels_by_any_number_of_processes(tmp_path):

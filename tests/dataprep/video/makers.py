@@ -147,7 +147,7 @@ def with_pixel_crop(path: Path, left: int, top: int, right: int, bottom: int) ->
 
     def rebuilt(data: bytes, masters: tuple[int, ...]) -> bytes:
         out = b""
-        for number, start, end in apertures._elements(data):
+        for number, start, end in apertures.elements(data):
             content = data[start:end]
             if masters and number == masters[0]:
                 content = rebuilt(content, masters[1:])

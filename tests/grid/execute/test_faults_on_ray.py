@@ -86,7 +86,7 @@ class Failing:
 
 
 grid.execute.ray_executor.Preparer = ray.remote(Failing)
-grid.execute.ray_executor._alone = ray.remote(lambda job, store, limit_s, detector: Failure("machine", "died alone, too"))
+grid.execute.ray_executor.prepare_alone = ray.remote(lambda job, store, limit_s, detector: Failure("machine", "died alone, too"))
 sys.exit(main(sys.argv[1:]))
 """
 

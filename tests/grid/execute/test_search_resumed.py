@@ -109,7 +109,7 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
     index, x = people(6, 2, planted=True)
     setup = experiment(tmp_path, folds=2)
     _, whole = run(setup, tmp_path / "whole", index, x, folds=(0,))
-    real = search_trial._train
+    real = search_trial.train_folds
 
     def search(out: Path, times: int) -> tuple[Scheduler, Store, dict[str, str]]:
         left = [times]
@@ -120,7 +120,7 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
                 raise error
             return real(*args, **options)
 
-        monkeypatch.setattr(search_trial, "_train", failing)
+        monkeypatch.setattr(search_trial, "train_folds", failing)
         store = Store(out)
         work, failed = worked(setup, store, index, x, folds=(0,))
         return work, store, failed
@@ -145,14 +145,14 @@ def test_a_trial_that_failed_is_done_again_and_never_stored(
 
 def test_a_trial_that_diverged_is_the_worst_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index, x = people(6, 2, planted=True)
-    real = search_trial._train
+    real = search_trial.train_folds
 
     def diverging(network: Any, settings: Any, *args: Any, **options: Any) -> Any:
         if settings.lr > 1e-6:
             raise DivergedError("the loss is nan")
         return real(network, settings, *args, **options)
 
-    monkeypatch.setattr(search_trial, "_train", diverging)
+    monkeypatch.setattr(search_trial, "train_folds", diverging)
     work, failed = worked(experiment(tmp_path, folds=2), Store(tmp_path / "out"), index, x, folds=(0,))
     assert not failed
     assert not work.kinds

@@ -162,8 +162,8 @@ def test_a_file_that_changed_a_moment_ago_is_not_remembered(tmp_path: Path, monk
     file, memory = tmp_path / "a", tmp_path / "memory.json"
     file.write_bytes(b"one")
     hashed: list[str] = []
-    whole = fingerprints_module._hash
-    monkeypatch.setattr(fingerprints_module, "_hash", lambda f: (hashed.append(f), whole(f))[1])
+    whole = fingerprints_module.hash_of
+    monkeypatch.setattr(fingerprints_module, "hash_of", lambda f: (hashed.append(f), whole(f))[1])
     for fresh_s, times in ((3600.0, 1), (3600.0, 2), (-1.0, 3), (-1.0, 3)):
         monkeypatch.setattr(fingerprints_module, "FRESH_S", fresh_s)
         fingerprints([str(file)], memory)

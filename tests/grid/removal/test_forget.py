@@ -264,6 +264,6 @@ def test_a_bug_in_the_question_to_a_server_is_no_answer(
 
     out = copied(shared, tmp_path / "at") / "a"
     (out / "mirrors.json").write_text(json.dumps([{"uri": f"sqlite:///{tmp_path}/x.db", "experiment": "tiny"}]))
-    monkeypatch.setattr(mirrors, "_runs", broken)
+    monkeypatch.setattr(mirrors, "runs_of", broken)
     assert forget_main(["forget", subject, "--out", str(out)]) == 3
     assert "this is a bug in this program (KeyError: 'planted')" in capsys.readouterr().err

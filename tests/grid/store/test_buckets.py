@@ -50,11 +50,11 @@ def s3() -> Iterator[Remote]:
             "AWS_EC2_METADATA_DISABLED": "true",
         }.items():
             patch.setenv(name, value)
-        storage._s3.cache_clear()
+        storage.s3_file_system.cache_clear()
         fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], allow_bucket_creation=True).create_dir(BUCKET)
         yield Remote(f"s3://{BUCKET}")
         server.stop()
-    storage._s3.cache_clear()
+    storage.s3_file_system.cache_clear()
 
 
 @pytest.fixture(scope="module")

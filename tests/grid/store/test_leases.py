@@ -58,9 +58,9 @@ def unfinished(root: Path, owner: str) -> list[Path]:
 )
 def test_only_the_dead_are_cleaned_up_behind(tmp_path: Path, silent_s: float, facts: dict, stays: bool) -> None:
     if facts.get("machine") == "here":
-        facts = {**facts, "machine": lease_module._machine()}
+        facts = {**facts, "machine": lease_module.machine_id()}
     if facts.get("started") == "its own":
-        facts = {**facts, "started": lease_module._started(os.getppid())}
+        facts = {**facts, "started": lease_module.started_at(os.getppid())}
     entry(tmp_path, "other", silent_s=silent_s, **facts)
     made = unfinished(tmp_path, "other")
     with leased(Store(tmp_path)) as store:
