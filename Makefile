@@ -1,11 +1,12 @@
 # make demo   the whole grid on synthetic data, in minutes
-# make test   linters, types, layers, tests
+# make test   linters, types, import rules, all tests
+# make quick  the tests that are neither slow nor start a Ray
 # Needs Python 3.11, git and make; everything else goes into .venv.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test check bench chaos cluster audit clean
+.PHONY: help demo test quick check bench chaos cluster audit clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,6 +29,9 @@ check: .venv/.complete
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: .venv/.complete
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster'
 
 bench: .venv/.complete
 	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done

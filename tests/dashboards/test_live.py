@@ -99,9 +99,11 @@ def test_every_panel_has_data_while_a_grid_runs(tiny_data: Path, tiny_experiment
                 except OSError:
                     break  # Prometheus is not up yet
         assert run.returncode == 0
-        time.sleep(6)
-        (done,) = ask(ports[1], 'grid_cells{state="done"}')
-        assert float(done["value"][1]) == 32
+        done, deadline = 0.0, time.monotonic() + 60
+        while done < 32 and time.monotonic() < deadline:  # Prometheus asks every few seconds
+            time.sleep(0.2)
+            done = sum(float(cells["value"][1]) for cells in ask(ports[1], 'grid_cells{state="done"}'))
+        assert done == 32
     finally:
         for process in (live, run):
             process.terminate()

@@ -202,15 +202,18 @@ def test_a_stream_is_compared_with_the_file(
 
 
 def test_a_slow_reader_loses_frames_of_a_camera_and_none_of_a_pipe() -> None:
+    ended = threading.Event()
+
     def source(_: float) -> Iterator[Frames]:
         for k in range(300):
             yield Frames(k / 25, None)  # type: ignore[arg-type]
+        ended.set()
 
     def taken(waits: bool) -> list[float]:
         out = []
         for piece in together({"video": source}, waits={"video": waits}):
-            if not out:
-                time.sleep(0.3)  # the source runs ahead
+            if not out and not waits:
+                assert ended.wait(60)  # the source runs ahead
             out.append(piece.at_s)
         return out
 
