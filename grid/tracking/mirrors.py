@@ -45,7 +45,7 @@ def held(outs: Iterable[Path], root: Place) -> list[str]:
 
 
 def _held(uri: str, name: str, stale: set[str]) -> list[str]:
-    from grid.tracking.sync import UNUSABLE, open_client
+    from grid.tracking.connection import UNUSABLE, open_client
 
     everything = f"the experiments {name!r}, '{name} stages' and '{name} searches', and the models '{name} SCENARIO'"
     try:

@@ -13,53 +13,20 @@ are made, so that mirroring again changes nothing (grid/tracking/runs.py). If th
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would ask the server once more a run
-os.environ.setdefault(
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"
-)  # grid/tracking/runs.py tries again, and looks first what was done
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from dataprep.faults import guarded
+from grid.tracking.connection import UNREACHABLE, UNUSABLE, MlflowException, check_database, is_file, local_uri
 from grid.tracking.mirror import Mirror, compare_page
 from grid.tracking.mirrors import note_mirror
 from grid.tracking.model_versions import register
 from grid.tracking.redact import redact
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-UNREACHABLE = (MlflowException,)
-UNUSABLE = (MlflowException, SQLAlchemyError, OSError)
-"""Errors of a server, and of a database or an artefact folder: anything else is a bug."""
-
-
-def local_uri(out: Path) -> str:
-    """The SQLite database of a result folder, as an absolute URI: `?`, `#` and `%` in a path mean something else there."""
-    path = str((out / "mlflow.db").resolve())
-    quoted = quote(path, safe="/")
-    # for a plain sqlite:/// MLflow makes the folder of the quoted name
-    return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
-
-
-def is_file(uri: str) -> bool:
-    """Whether a tracking URI names a file of this machine instead of a server."""
-    return uri.startswith("sqlite")
+__all__ = ["UNREACHABLE", "UNUSABLE", "is_file", "local_uri", "main", "server_command", "sync", "told", "ui"]
 
 
 def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> dict[str, int]:
@@ -69,7 +36,7 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
     """
     uri = tracking_uri or local_uri(out)
     try:
-        _open_database(uri)
+        check_database(uri)
         mirror = Mirror(out, uri)
         if uri != local_uri(out):
             note_mirror(out, uri, mirror.name)
@@ -83,28 +50,6 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
                 error_code=error.error_code,
             ) from error
         raise
-
-
-def _open_database(uri: str) -> None:
-    """Raises MlflowException at once if a database cannot be used: MLflow itself would try for minutes or hours."""
-    if uri.startswith(("http:", "https:")):
-        return
-    try:
-        engine = create_engine(uri)
-        with engine.connect() as connection:
-            if is_file(uri):
-                connection.execute(text("PRAGMA schema_version"))
-        engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
-        why = str(error).strip().splitlines()[0]
-        hint = "; its driver comes with pip install 'pain-grid[postgresql]'" if isinstance(error, ImportError) else ""
-        raise MlflowException(f"{redact(uri)}: {redact(why)}{hint}") from None
-
-
-def open_client(uri: str) -> MlflowClient:
-    """A client of a server or database that answers. Raises MlflowException at once if it does not."""
-    _open_database(uri)
-    return MlflowClient(uri, registry_uri=uri)
 
 
 def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
