@@ -45,6 +45,7 @@ from painmodels.use.predictions import THRESHOLD, Estimate, Prediction
 from painmodels.use.predictor import Predictor
 from painmodels.use.run_cells import cells
 
+FEW = 20  # numbers of a list that is read by eye
 COLUMNS = ("name", "p_pain", "called", "threshold", "reason")
 
 
@@ -63,6 +64,13 @@ def facts(model: Predictor, found: Prediction, *, threshold: float) -> dict[str,
     if model.about["synthetic"]:
         out["note"] = "trained on synthetic data: it says nothing about pain"
     return out
+
+
+def as_text(said: dict[str, Any]) -> str:
+    """JSON, a line a field: the long lists first, so that the answer is what is seen at the end."""
+    long = {k: v for k, v in said.items() if isinstance(v, list) and len(v) > FEW}
+    fields = long | {k: v for k, v in said.items() if k not in long}
+    return "{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v, allow_nan=False)}" for k, v in fields.items()) + "\n}\n"
 
 
 def write_table(model: Predictor, folder: Path, out: TextIO, *, threshold: float) -> int:
@@ -183,15 +191,18 @@ def _command(options: argparse.Namespace) -> int:
     crops: list[np.ndarray] = []
     if options.folder:
         failed = write_table(model, options.folder, text, threshold=options.threshold)
+        n = sum(1 for _ in csv.reader(io.StringIO(text.getvalue()))) - 1
+        print(f"{n} recordings, {failed} of them without an estimate", file=sys.stderr)
     else:
         with one_thread():
             video_TF, signals_TC = model.read(video=options.video, signals=options.signals, show=crops.extend)
             found = model.of_arrays(video_TF, signals_TC)
-        text.write(json.dumps(facts(model, found, threshold=options.threshold), indent=1, allow_nan=False) + "\n")
+        text.write(as_text(facts(model, found, threshold=options.threshold)))
         _tell_rest(model, options)
     if options.plot:
         with drafted(options.plot) as draft:
             plot(model, found, draft, names=_names(options), signals_TC=signals_TC, crops=crops)
+        print(f"written    {options.plot}", file=sys.stderr)
     _write(options.out, text)
     return 1 if failed else 0
 
@@ -211,6 +222,7 @@ def _over_time(model: Predictor, options: argparse.Namespace) -> int:
         with drafted(options.plot) as draft:
             shown_s = OverTime(found, events, options.threshold)
             plot_over_time(model, shown_s, draft, names=_names(options), signals=signals, faces=shown)
+        print(f"written    {options.plot}", file=sys.stderr)
     if options.events:
         _write(options.events, told)
     _write(options.out, text)
@@ -227,6 +239,7 @@ def _write(path: Path | None, text: io.StringIO) -> None:
         return
     with drafted(path) as draft:
         draft.write_text(text.getvalue(), encoding="utf-8")
+    print(f"written    {path}", file=sys.stderr)
 
 
 def _tell_rest(model: Predictor, options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from grid.experiment.cells import place
 from grid.results.axes import AXES
+from grid.results.learned import Mark
 from grid.results.stats import bootstrap_interval, mean_accuracy
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
         lines += ["**Trained on synthetic data: it tests the software and says nothing about pain.**", ""]
     lines += [
         f"Takes {', '.join([*about['channels'], *(['the face'] if about['trunk'] else [])])}, "
-        f"{about['n_steps'] / about['clock_hz']:g} s; gives the probability of {' and '.join(about['classes'])}.",
+        f"{about['n_steps'] / about['clock_hz']:g} s; gives the probability of pain "
+        f"({' or '.join(about['classes'][1:])}, against {about['classes'][0]}), or the reason why there is none.",
         "",
         "## Data",
         "",
@@ -57,7 +59,7 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
     if about["trunk"]:
         lines.append(f"- Trunk: {about['trunk']['provenance']}")
     mark = mirror.mark(mine)
-    lines += ["", "## Did it learn", "", f"- Sub-networks of all fits of the row: {mark.learned}{_why(mark.text)}", ""]
+    lines += ["", "## Did it learn", "", f"- {_said(mark)}", ""]
     lines += [
         "## Held-out metrics",
         "",
@@ -78,16 +80,17 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _said(mark: Mark) -> str:
+    said = {"true": f"Yes, all {mark.fits} fits behind the row.", "false": f"Not all: {mark.text}."}
+    return said.get(mark.learned, "It is not known.")
+
+
 def _of(table: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
     return table[(table["modality"] == cell["modality"]) & (table["scenario"] == cell["scenario"])]
 
 
 def _many(cell: dict[str, Any], key: str) -> str:
     return str(cell.get(key, "an unknown number of"))
-
-
-def _why(text: str) -> str:
-    return f" ({text})" if text else ""
 
 
 def _interval(mirror: Mirror, cell: dict[str, Any]) -> list[str]:

@@ -72,7 +72,9 @@ def test_all_folds_of_a_row_are_an_ensemble(
     tiny_grid: Path, clip: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["--run", str(tiny_grid), "--cell", "eda/all87", "--signals", clip["signals"]]) == 0
-    found = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    found = json.loads(said)
+    assert len(said.splitlines()) == len(found) + 2  # a line a field: it fits a terminal
     each = [from_run(tiny_grid, f"eda/all87/fold{k}").predict(signals=clip["signals"]).p_pain for k in range(2)]
     assert found["p_pain_of_each"] == pytest.approx(each, abs=1e-6)
     assert found["p_pain"] == pytest.approx(np.mean(each), abs=1e-6)
