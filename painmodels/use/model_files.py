@@ -88,8 +88,8 @@ def readme(about: Mapping[str, Any]) -> str:
 Research software, not a medical device: no output may guide the care of a person.
 
 {made_up}Takes {", ".join(inputs)}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by window), as in the data set
-{about["reader"]}. Gives the probability of pain ({" or ".join(about["classes"][1:])}, against {about["classes"][0]}), or the reason why
-there is none.
+{about["reader"]}. Gives the probability of pain ({" or ".join(about["classes"][1:])}, against {about["classes"][0]}),
+or the reason why there is none.
 
     import painmodels
     found = painmodels.load("this folder").predict({", ".join(files)})
