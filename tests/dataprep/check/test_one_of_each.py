@@ -125,6 +125,7 @@ SIGNALS: list[tuple[str, Callable[[Path], object], str, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_each_recording_has_its_finding_and_the_others_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "PartA"
     write_synthetic(root, subjects=2, trials=5, size=(320, 240))

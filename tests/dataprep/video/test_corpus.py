@@ -21,6 +21,8 @@ from dataprep.video.decode import open_video, steps
 from dataprep.video.face_tracking import FaceTrack
 from tests.dataprep.video.makers import RATE, SIZE, Kind, N, write
 
+pytestmark = pytest.mark.slow
+
 LEVELS, SQUEEZED, SECONDS = 3.0, 3.5, 1e-3
 FINE = {
     "mpeg4": {"b": "6M"},

@@ -72,6 +72,7 @@ def test_a_bug_says_that_it_is_one_and_where_its_traceback_lies(tmp_path: Path, 
     assert guarded(stopped) == 130
 
 
+@pytest.mark.slow
 def test_writes_that_time_out_now_and_then_cost_nothing(
     tiny_data: Path, tiny_experiment: Path, tiny_grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_writes_that_time_out_now_and_then_cost_nothing(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -137,6 +139,7 @@ def test_a_failed_preparation_fails_what_needs_it_and_is_tried_again(
     assert (pd.read_csv(tmp_path / "failures.csv").empty, len(scores(tmp_path))) == (True, 2)
 
 
+@pytest.mark.slow
 def test_a_bad_recording_is_judged_once(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

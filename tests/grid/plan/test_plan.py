@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataprep.datasets.biovid import SUBJECTS
+from dataprep.synthetic.dataset import write_layout
 from grid.launch import main
 
 
@@ -32,6 +33,15 @@ def full_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def every_subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All 87 subjects with a trial a class: as many fits as with all trials, of fewer files."""
+    root = tmp_path_factory.mktemp("subjects") / "data"
+    write_layout(root, subjects=87, trials=1)
+    return root
+
+
+@pytest.mark.slow
 def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_index: Path, tmp_path: Path) -> None:
     arguments = ["--plan", "--data", str(full_index), "--trunk", "mini-xception-fer", "--out", str(tmp_path / "out")]
     code = f"import sys; from grid.launch import main; assert main({arguments}) == 0; "
@@ -55,8 +65,8 @@ def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_in
     ],
 )
 def test_other_plans(
-    full_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], expected: str
+    every_subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], expected: str
 ) -> None:
-    base = ["--plan", "--data", str(full_index), "--trunk", "mini-xception-fer", "--out", str(tmp_path / "out")]
+    base = ["--plan", "--data", str(every_subject), "--trunk", "mini-xception-fer", "--out", str(tmp_path / "out")]
     assert main([*base, *arguments]) == 0
     assert expected in capsys.readouterr().out

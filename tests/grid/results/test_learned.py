@@ -20,6 +20,8 @@ from grid.results.tables import with_learning
 from grid.tracking import sync
 from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = """
 name = "planted"
 [axes]

@@ -18,6 +18,8 @@ from grid.results.provenance import made_with, mixed, versions
 from grid.store import artefacts
 from grid.store.artefacts import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:

@@ -20,6 +20,8 @@ from grid.tracking import sync
 from painmodels import predict
 from painmodels.export import from_run
 
+pytestmark = pytest.mark.slow
+
 CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
 AXES = ("fold", "repeat", "seed")
 

@@ -17,6 +17,8 @@ from grid.launch import main
 from grid.tracking import sync
 from tests.conftest import TINY
 
+pytestmark = pytest.mark.slow
+
 SPACE = """
 [search]
 inner_folds = 2

@@ -15,6 +15,8 @@ from grid.experiment import cells
 from grid.launch import main
 from painmodels.methods import default_rows
 
+pytestmark = pytest.mark.slow
+
 SIGNAL_ROWS = "majority,eda:argmax,eda+ecg:rf,ecg:logistic"
 
 

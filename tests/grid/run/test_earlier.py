@@ -11,6 +11,8 @@ import pytest
 
 from grid.launch import main
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("scores.csv", "table2.csv", "learning.csv", "failures.csv", "quarantine.csv", "cells.json")
 PARQUET = ("predictions.parquet", "curves.parquet", "attention.parquet")
 

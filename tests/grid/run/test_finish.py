@@ -15,6 +15,8 @@ import grid
 from grid.launch import main
 from grid.tracking import sync
 
+pytestmark = pytest.mark.slow
+
 ROW = ["--modalities", "eda", "--scenarios", "all87", "--in-process"]
 
 

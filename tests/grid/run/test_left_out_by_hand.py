@@ -9,6 +9,8 @@ import pytest
 
 from grid.launch import main
 
+pytestmark = pytest.mark.slow
+
 
 def arguments(data: Path, experiment: Path, out: Path) -> list[str]:
     named = ["--data", str(data), "--experiment", str(experiment), "--out", str(out)]

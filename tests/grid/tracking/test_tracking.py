@@ -19,6 +19,8 @@ from painmodels.export import from_run
 from tests.benchmarks.mirror import make_folder
 from tests.taught import teach
 
+pytestmark = pytest.mark.slow
+
 
 def runs_of(out: Path) -> list:
     client = MlflowClient(sync.local_uri(out))

@@ -16,6 +16,8 @@ from dataprep.synthetic.dataset import write_synthetic
 from grid.launch import main
 from tests.grid.work.planted import NOWHERE, ROWS, SIGNALS, VIDEO, Defect
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = {"video": ("video", ".mp4"), "signals": ("biosignals_filtered", "_bio.csv")}
 
 
