@@ -1,6 +1,6 @@
 """Two grids side by side: another protocol, another backbone, another scaling; a row a modality row that both have.
 
-Rows are paired over the subjects that both grids tested. A difference is claimed by the same rule as within one grid: its
+Rows are paired over the trials that both grids tested. A difference is claimed by the same rule as within one grid: its
 interval leaves out zero and its p, corrected over all rows of the scenario, is below 0.05. The protocols `sample` against
 `subject` give the leak: what it is worth to have seen the person before.
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from dashboards.claims import plural, records, signed
 from dashboards.results import Panel, Results
-from dashboards.wording import claimable, plural, signed
-from grid.results.stats import bootstrap_interval, effect_size, holm, sign_flip_test
+from grid.results.inference import training_people
+from grid.results.metrics import THRESHOLD
+from grid.results.stats import comparison, family
 
 DIFFERS = (
     ("protocol", ("protocol",)),
@@ -44,7 +45,7 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
             if a.scenario == b.scenario:
                 sign = -1 if leak and protocols[0] == "sample" else 1
                 marked = mine.marked(a) | other.marked(b)
-                panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked)})
+                panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked, people=mine.people(a))})
     return {"heads": heads, "differences": differences, "leak": leak, "panels": [p for p in panels if p["rows"]]}
 
 
@@ -60,26 +61,33 @@ def _head(results: Results, differences: list[tuple[str, str, str]], which: int)
     return f"{results.folder.name}" + (f" ({', '.join(told[:2])})" if told else "")
 
 
-def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str]) -> list[dict[str, Any]]:
-    """A row per modality row of both: means over folds (percent), the paired difference over subjects (points), p, p_holm.
+def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str], people: int | None) -> list[dict[str, Any]]:
+    """A row per modality row of both: means over folds (percent), the paired difference (points), p, p_holm.
 
     With a row of `marked`, whose sub-networks did not all learn, nothing is claimed: it counts with p = 1.
     """
-    found: list[dict[str, Any]] = []
-    for modality in [m for m in a.rows if m in b.rows]:
-        here, there = a.by_subject[modality], b.by_subject[modality]
-        both = here.index.intersection(there.index)
-        d_S = sign * 100 * (there.loc[both] - here.loc[both]).to_numpy()
-        interval = bootstrap_interval(d_S)
-        means = [100 * p.scores.loc[p.scores["modality"].astype(str) == modality, "accuracy"].mean() for p in (a, b)]
-        row = {"modality": modality, "mine": means[0], "other": means[1], "difference": interval.mean, "low": interval.low}
-        row |= {"marked": modality in marked, "p": 1.0 if modality in marked else sign_flip_test(d_S)}
-        found.append({**row, "high": interval.high, "n": interval.n, "d": effect_size(d_S)})
-    corrected = holm(np.array([row["p"] for row in found]))
-    for row, p_holm in zip(found, corrected, strict=True):
-        row["p_holm"] = float(p_holm)
-        row["claim"] = claimable(row)
+    shared = [m for m in a.rows if m in b.rows]
+    n_train = min(training_people(panel.predictions, people) for panel in (a, b))
+    rows = []
+    for modality in shared:
+        d = sign * 100 * (_right(b.of_row(modality)) - _right(a.of_row(modality))).dropna()  # over the trials of both
+        by_person = d.groupby(level="subject_name").mean()
+        row = comparison("", modality, by_person, n_train=n_train, marked=modality in marked)
+        rows.append({**row, "n_trials": len(d), "same": not d.any()})
+    found: list[dict[str, Any]] = records(
+        family(rows).rename(columns={"b": "modality", "n_subjects": "n", "effect_size": "d"})
+    )
+    for row in found:
+        means = [100 * p.scores.loc[p.scores["modality"].astype(str) == row["modality"], "accuracy"].mean() for p in (a, b)]
+        row |= {"mine": means[0], "other": means[1]}
     return found
+
+
+def _right(predictions: pd.DataFrame) -> pd.Series:
+    """How often each trial (or frame) was decided rightly, over all partitions and fit seeds."""
+    unit = [*("subject_name", "sample_name"), *(["frame"] if predictions["frame"].notna().all() else [])]
+    right = (predictions["p_pain"] > THRESHOLD) == (predictions["y_true"] == 1)
+    return right.astype(float).groupby([predictions[name].astype(str) for name in unit]).mean()
 
 
 def sentence(panel: Mapping[str, Any], *, leak: bool) -> str:

@@ -15,20 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import compare, figures, searches, wording
+from dashboards import claims, compare, figures, published, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
+from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES
+from grid.results.inference import ALPHA, estimate, training_people
 from grid.results.learned import KEY, SYMBOLS
 from grid.results.metrics import confusion
-from grid.results.stats import bootstrap_interval, compare_rows
-from grid.results.tables import identity_check, in_order, paper_table3, table2
+from grid.results.tables import identity_check, in_order, table2
 
 SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
 GROUPS = (
@@ -48,7 +48,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     """
     results = read_results(folder)
     beside = None if other is None else compare.side_by_side(results, read_results(other))
-    table = table2(results.scores, results.predictions, results.marks)
+    table = table2(results.scores, results.predictions, results.marks, results.scenarios)
     page = folder / "report.html"
     if results.panels:
         figures.save_figure3(_figure3(results, table), folder)
@@ -61,8 +61,8 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     """The page as text. `table` is Table 2 of these results, `beside` the comparison with other ones."""
     templates = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"signed": wording.signed, "number": wording.number, "duration": wording.duration}
-    environment.filters |= {"plural": wording.plural, "p_value": wording.p_value}
+    environment.filters |= {"signed": claims.signed, "number": wording.number, "duration": wording.duration}
+    environment.filters |= {"plural": claims.plural, "p_value": claims.p_value}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
     people = _people(results)
     identity = identity_check(table)
@@ -76,7 +76,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         classes=results.class_names,
         panels=panels,
         figure3=_svg(_figure3(results, table), "figure3") if results.panels else None,
-        table3=_table3(results, table),
+        table3=published.table3(results, table),
         roc=_multiples(results, figures.roc_figure, "roc"),
         calibration=_multiples(results, figures.calibration_figure, "calibration"),
         curves=_curves(results),
@@ -94,7 +94,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         provenance=_provenance(results),
         stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
         experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
-        alpha=wording.ALPHA,
+        alpha=ALPHA,
     )
 
 
@@ -103,10 +103,8 @@ def _panel(
 ) -> dict[str, Any]:
     """The values that the template needs for one panel."""
     mine = (table["scenario"] == panel.scenario) & (table["protocol"] == panel.protocol)
-    pairs = _records(compare_rows(panel.predictions, marked=results.marked(panel)))
-    for pair in pairs:
-        pair |= {"claim": wording.claimable(pair), "text": wording.comparison_text(pair)}
-    others = [p for p in pairs if not (wording.is_nested(p) or wording.is_against_baseline(p))]
+    found = claims.claims(results, panel)
+    pairs = [*found["trivial"], *found["named"], *found["others"]]
     tested = panel.predictions.drop_duplicates(["modality", "sample_name", "frame"])  # however often each was predicted
     units = tested.groupby("modality", observed=True).size()
     return {
@@ -122,19 +120,28 @@ def _panel(
             (row, mark) for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
         ],
         "marks": {
-            row: mark.symbol for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
+            name: mark.symbol
+            for (row, *place), mark in results.marks.items()
+            if place == [panel.scenario, panel.protocol]
+            for name in ([row, FRAME_MEAN] if row == "frame" else [row])
         },
+        "not_the_papers": results.scenarios.get(panel.scenario, {}).get("not_the_papers"),
+        "size": wording.size_text(results.scenarios.get(panel.scenario, {}), panel),
         "paper": bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chance": panel.chance,
         "confusions": [(row, _confusion(panel.of_row(row))) for row in panel.rows],
         "heat": _svg(figures.subject_figure(panel.by_subject), f"subjects-{_slug(panel.title)}"),
         "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
-        "groups": _groups(panel, people),
+        "groups": _groups(panel, people, training_people(panel.predictions, results.people(panel))),
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
-        "nested": [pair["text"] for pair in pairs if wording.is_nested(pair)],
-        "trivial": [pair["text"] for pair in pairs if wording.is_against_baseline(pair)],
-        "others": [p["text"] for p in others if p["claim"]],
-        "no_claim": sum(not p["claim"] for p in others),
+        "over": {
+            (name, pair["b"]): pair
+            for name in ("chance", "trivial")
+            for pair in found[name]
+            if not pd.isna(pair["difference"])
+        },
+        "families": {name: found[name] for name in claims.FAMILIES},
+        "every": [(name, pair) for name, family in found.items() for pair in family],
     }
 
 
@@ -151,15 +158,16 @@ def _people(results: Results) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
 
 
-def _groups(panel: Panel, people: pd.DataFrame) -> dict[str, Any] | None:
-    """Accuracy (percent) by sex and age with a 95 % bootstrap interval; None where no subject's name tells them."""
+def _groups(panel: Panel, people: pd.DataFrame, n_train: float) -> dict[str, Any] | None:
+    """Accuracy (percent) by sex and age with a 95 % interval; None where no subject's name tells them."""
     known = people.reindex([name for name in panel.by_subject.index if name in people.index])
     members = [(label, known.query(rule).index) for label, rule in GROUPS] if len(known) else []
     members = [(label, names) for label, names in members if len(names)]
     if not members:
         return None
     rows = [
-        (row, [bootstrap_interval(100 * panel.by_subject.loc[names, row]) for _, names in members]) for row in panel.rows
+        (row, [estimate(100 * panel.by_subject.loc[names, row], n_train=n_train) for _, names in members])
+        for row in panel.rows
     ]
     unknown = len(panel.by_subject) - len(known)
     return {"heads": [(label, len(names)) for label, names in members], "rows": rows, "unknown": unknown}
@@ -210,30 +218,6 @@ def _learning(results: Results) -> dict[str, Any] | None:
 def _attention(results: Results) -> list[Markup]:
     courses = compare.attention_series(results)
     return [_svg(figures.attention_figure(title, c), f"attention-{i}") for i, (title, c) in enumerate(courses.items())]
-
-
-def _table3(results: Results, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The published studies with this run's rows after those of their modality; empty where no scenario is the paper's."""
-    if table["paper_accuracy"].isna().all():
-        return []
-    mine = table[table["paper_accuracy"].notna()]
-    rows = _records(paper_table3())
-    out: list[dict[str, Any]] = []
-    for modality in in_order([row["modality"] for row in rows], ()):
-        out += [{**row, "ours": False} for row in rows if row["modality"] == modality]
-        for protocol, part in mine[mine["modality"] == modality].groupby("protocol", observed=True):
-            accuracy = part.set_index("scenario")["accuracy_mean"]
-            ours = {
-                "study": "this run, synthetic data" if results.get("data", "synthetic") else "this run",
-                "modality": modality,
-                "method": wording.protocol_text(str(protocol)),
-                "ours": True,
-            }
-            ours["validation"] = wording.plural(int(part["folds"].max()), "fold")
-            out.append(
-                {**ours, "accuracy_67": accuracy.get("expressive67", np.nan), "accuracy_87": accuracy.get("all87", np.nan)}
-            )
-    return out
 
 
 def _listed(table: pd.DataFrame, by: list[str]) -> dict[str, Any]:

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 
 from dataprep.records import InputError
-from grid.experiment.cells import CELL, PAPER_ROWS
+from grid.experiment.cells import CELL
+from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
 from grid.results.metrics import METRICS
 from grid.results.stats import mean_accuracy
-from grid.results.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table
+from grid.results.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table, with_frame_mean
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
 PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
@@ -34,7 +35,10 @@ QUARANTINE_COLUMNS = ["trial_id", "subject", "part", "file", "reason"]
 
 @dataclass(frozen=True)
 class Panel:
-    """One scenario under one protocol. `predictions` and `scores` hold its rows of the tables, in canonical order."""
+    """One scenario under one protocol. `predictions` and `scores` hold its rows of the tables, in canonical order.
+
+    The predictions have the row `frame:mean` too, a reading of those of `frame`, which is no cell and has no scores.
+    """
 
     scenario: str
     protocol: str
@@ -95,7 +99,20 @@ class Results:
     def marked(self, panel: Panel) -> set[str]:
         """The rows of a panel with fits that did not learn, or collapsed."""
         mine = (panel.scenario, panel.protocol)
-        return {row for (row, *place), mark in self.marks.items() if tuple(place) == mine and mark.marked}
+        rows = {row for (row, *place), mark in self.marks.items() if tuple(place) == mine and mark.marked}
+        return rows | ({FRAME_MEAN} if "frame" in rows else set())
+
+    @property
+    def scenarios(self) -> dict[str, dict[str, Any]]:
+        """Scenario -> what run.json says of it (grid/run/scenario_facts.py); nothing of those that it does not know."""
+        found = self.get("scenarios")
+        known = found.items() if isinstance(found, Mapping) else ()
+        return {str(name): dict(facts) for name, facts in known if isinstance(facts, Mapping)}
+
+    def people(self, panel: Panel) -> int | None:
+        """How many subjects the panel's scenario has in these data, tested or not; None where that is not recorded."""
+        found = self.get("scenarios", panel.scenario, "subjects")
+        return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
 
     @property
     def class_names(self) -> tuple[str, str]:
@@ -131,7 +148,7 @@ def read_results(folder: Path) -> Results:
         attention=_attention(folder / "attention.parquet"),
         learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
         disagreements=_disagreements(scores, written),
-        panels=_panels(predictions, scores),
+        panels=_panels(with_frame_mean(predictions), scores),
     )
 
 
@@ -141,7 +158,7 @@ def _predictions(path: Path) -> pd.DataFrame:
     _check_columns(path, table, PREDICTION_COLUMNS)
     table = table[PREDICTION_COLUMNS].astype({**dict.fromkeys(AXES, int), "p_pain": float})
     table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
-    order = in_order(table["modality"].cat.categories, PAPER_ROWS)
+    order = in_order(table["modality"].cat.categories, ROW_ORDER)
     table["modality"] = table["modality"].cat.reorder_categories(order)
     return table.sort_values("modality", kind="stable", ignore_index=True)
 

@@ -22,7 +22,6 @@ from dashboards import search_figures as figures
 from dashboards.figures import to_svg
 from dataprep.records import InputError
 from grid.experiment.config_tables import Range
-from grid.results.stats import bootstrap_interval
 
 Record = Mapping[str, Any]
 METRIC_NAMES = {"balanced_accuracy": "balanced accuracy", "log_loss": "mean log-likelihood"}
@@ -98,21 +97,10 @@ def _chosen(name: str, group: Sequence[Record]) -> str:
 
 
 def _gain(group: Sequence[Record]) -> dict[str, Any]:
-    """Inner scores of the winner and of the experiment's own values, paired by fold; `text` claims what the interval allows."""
+    """Mean inner scores of the winner and of the experiment's own values. Nothing is claimed: the winner is the best of all."""
     both = [(s["score"], s["own_score"]) for s in group if s["winner"] and s["own_score"] > -1e9]
-    if not both:
-        return {"score": float("nan"), "own": float("nan"), "difference": None, "text": "no trial of the own values ended"}
-    winner, own = (np.array(values) for values in zip(*both, strict=True))
-    found = bootstrap_interval(winner - own)
-    if found.n < 2:
-        text = "one search: no interval, no claim"
-    elif found.low > 0:
-        text = "the chosen values score higher"
-    elif found.high < 0:
-        text = "the experiment's own values score higher"
-    else:
-        text = "undecided"
-    return {"score": float(winner.mean()), "own": float(own.mean()), "difference": found, "text": text}
+    winner, own = (np.array(values) for values in zip(*both, strict=True)) if both else (np.array([np.nan]),) * 2
+    return {"score": float(winner.mean()), "own": float(own.mean())}
 
 
 def _figures(title: str, group: Sequence[Record], place: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The sentences of a report: warnings, and claims that the statistics allow.
+"""What a report says in sentences: warnings that nobody may miss, what was run, and what its numbers are of.
 
-A claim needs both an interval that leaves out zero and a Holm-corrected p below ALPHA; all else is said to be undecided.
+What the comparisons allow one to claim is in `dashboards/claims.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from dashboards.claims import plural
 from dashboards.results import Panel, Results
+from grid.experiment.families import learned_rows
 from grid.protocols import ONE_PARTITION
 from grid.results.learned import SYMBOLS, WHY_ECG
 
-ALPHA = 0.05
 NOT_RECORDED = "not recorded"
 SYNTHETIC = "The recordings were made by a program. These numbers test the software and say nothing about pain."
 SAMPLE = (
@@ -91,6 +92,8 @@ def summary(results: Results) -> str:
         for what in ("subjects", "trials")
         if results.get("data", what) is not None
     ]
+    is_rule = ~scores["modality"].isin(learned_rows(scores["modality"].unique()))
+    baselines, scores = scores[is_rule], scores[~is_rule] if not is_rule.all() else scores
     done = int(scores["accuracy"].notna().sum())
     sizes = [
         plural(scores[axis].nunique(), word)
@@ -102,24 +105,46 @@ def summary(results: Results) -> str:
     text = f"Networks were trained to tell {negative} from {positive} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
+    if len(baselines) and not is_rule.all():
+        there = f"{int(baselines['accuracy'].notna().sum())} of {plural(len(baselines), 'cell')}"
+        text += f" Beside them {plural(baselines['modality'].nunique(), 'baseline')} ({there})."
+    parts = [f"{p.title} {size_text(results.scenarios.get(p.scenario, {}), p)}" for p in results.panels]
+    text += f" Tested: {'; '.join(parts)}." if any(" of " in part for part in parts) else ""
     seconds = results.get("seconds")
     return text + (f" The run took {duration(seconds)}." if isinstance(seconds, int | float) else "")
 
 
 def inference(results: Results) -> str:
-    """Explains the intervals and p values, and whether they hold for the method or for one partition and one seed."""
+    """What the intervals and p values are about, and of what the numbers speak: a method, or one partition and one seed."""
     repeats, seeds = (results.scores[axis].nunique() for axis in ("repeat", "seed"))
+    protocols = set(results.scores["protocol"].astype(str))
     text = (
-        "Intervals and p values are inference about people: subjects are resampled, each with the mean accuracy over all "
-        "predictions of its trials. "
+        "What is estimated is the expected value, on a new person, of the method trained on as many people as one fold trains. "
+        "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
+        "each of them trains what the others are tested with, and the variance is raised for that. "
     )
+    if repeats > 1:
+        text += (
+            f"Each person was tested on {repeats} partitions; how far that moves the value says how much has to be added. "
+        )
+    else:
+        text += "One partition cannot tell how much that is, so the most is added and the intervals are rather too wide. "
     if repeats > 1 or seeds > 1:
         text += (
-            f"Every trial was predicted {repeats * seeds} times ({plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}); "
-            "this adds no subject and narrows no interval by itself. The t test over folds counts the folds of every partition, "
-            "averaged over seeds. "
+            f"Every trial was predicted {repeats * seeds} times ({plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}): "
+            "this adds no person. "
         )
-    drawn = set(results.scores["protocol"].astype(str)) - set(ONE_PARTITION)
+    if "loso" in protocols:
+        text += (
+            "Leaving one person out, simulated intervals cover 95 to 99 %, but where nobody shows any common response some "
+            "difference between nested rows is claimed in up to 9 of 100 grids instead of 5: take a difference whose corrected "
+            "p is just below 0.05 as undecided. "
+        )
+    if "holdout" in protocols:
+        text += "The fixed split has one training side: what another choice of people for it would change is not measured. "
+    if "sample" in protocols:
+        text += "Under “sample” the new trials are of people whom the network has met. "
+    drawn = protocols - set(ONE_PARTITION)
     one = ["one partition into folds"] * (repeats == 1) + ["one fit seed (initial weights)"] * (seeds == 1)
     more = ["[protocol] repeats"] * (repeats == 1 and bool(drawn)) + ["[fit] seeds"] * (seeds == 1)
     if one:
@@ -128,6 +153,18 @@ def inference(results: Results) -> str:
             f"; to speak about the method rather than about this choice, set {' and '.join(more)} higher." if more else "."
         )
     return text.strip()
+
+
+def size_text(facts: Mapping[str, Any], panel: Panel) -> str:
+    """How much of a scenario was tested: '2 of 10 people tested, 2 of 10 folds', and how many the paper has, if more."""
+    tested, folds = len(panel.by_subject), int(panel.predictions["fold"].nunique())
+    people, in_all, papers = (facts.get(name) for name in ("subjects", "folds", "subset_size"))
+    people = people if isinstance(people, int) and people > tested else None
+    in_all = in_all if isinstance(in_all, int) and in_all > folds else None
+    text = f"{tested} of {people} people tested" if people else plural(tested, "subject")
+    text += f", {folds} of {in_all} folds" if in_all else ""
+    here = people or tested
+    return f"{text}; {papers} in the paper" if isinstance(papers, int) and papers > here else text
 
 
 def protocol_text(protocol: str) -> str:
@@ -139,51 +176,6 @@ def protocol_text(protocol: str) -> str:
         "holdout": "one fixed split by subject",
     }
     return known.get(protocol, f"protocol {protocol}")
-
-
-def comparison_text(pair: Mapping[str, Any]) -> str:
-    """A sentence about one pair of rows: which one is more accurate, the difference and its interval; or that it is undecided."""
-    difference, low, high = (100 * pair[name] for name in ("difference", "low", "high"))
-    better, worse = (pair["b"], pair["a"]) if difference > 0 else (pair["a"], pair["b"])
-    ends = sorted((abs(low), abs(high)))
-    sure = f"{p_text(pair['p_holm'])} after Holm's correction"
-    people = plural(pair["n_subjects"], "subject")
-    if pd.isna(low):
-        return f"{pair['a']} and {pair['b']} share too few subjects ({pair['n_subjects']}) to be compared."
-    if pair.get("marked"):
-        return (
-            f"Between {pair['a']} and {pair['b']} nothing is claimed ({signed(difference)} points): sub-networks of one of them "
-            "did not learn, or collapsed."
-        )
-    if claimable(pair):
-        return (
-            f"{better} was more accurate than {worse} by {abs(difference):.1f} points (95\u00a0% interval "
-            f"{ends[0]:.1f} to {ends[1]:.1f}; {sure}; d\u00a0=\u00a0{signless(pair['effect_size'])}; {people})."
-        )
-    return (
-        f"Between {pair['a']} and {pair['b']} no difference can be claimed ({signed(difference)} points, "
-        f"95\u00a0% interval {signed(low)} to {signed(high)}; {sure}; {people})."
-    )
-
-
-def claimable(pair: Mapping[str, Any]) -> bool:
-    """True if the interval leaves out zero, the corrected p is below ALPHA and no row is marked. NaN makes it False."""
-    return not pair.get("marked") and bool((pair["low"] > 0 or pair["high"] < 0) and pair["p_holm"] < ALPHA)
-
-
-def is_nested(pair: Mapping[str, Any]) -> bool:
-    """True if one row has all inputs of the other and more, or the pair is frame and video."""
-    if ":" in f"{pair['a']}{pair['b']}":
-        return False
-    a, b = (set(str(pair[side]).split("+")) for side in ("a", "b"))
-    return a < b or b < a or {str(pair["a"]), str(pair["b"])} == {"frame", "video"}
-
-
-def is_against_baseline(pair: Mapping[str, Any]) -> bool:
-    """True if a learned row meets a baseline on the same recordings (`eda` and `eda:argmax`), or the majority."""
-    a, b = str(pair["a"]), str(pair["b"])
-    names = {a.partition(":")[0], b.partition(":")[0]}
-    return "majority" in (a, b) or (len(names) == 1 and (":" in a) != (":" in b))
 
 
 def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:
@@ -202,36 +194,11 @@ def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:
     )
 
 
-def p_text(p: float) -> str:
-    return "p not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
-
-
-def p_value(p: float | None) -> str:
-    """A p value for a table: four digits, and never zero."""
-    if p is None or pd.isna(p):
-        return "–"
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign (the minus sign, not a hyphen); no sign if it rounds to zero."""
-    text = f"{value:+.{digits}f}"
-    return "–" if pd.isna(value) else text[1:] if float(text) == 0 else text.replace("-", "−")
-
-
-def signless(value: float) -> str:
-    return "not defined" if pd.isna(value) else f"{abs(value):.2f}"
-
-
 def number(value: Any) -> str:
     """A count with thousands separated, yes or no, not recorded for None; anything else as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else NOT_RECORDED if value is None else str(value)
-
-
-def plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: Any) -> str:

@@ -52,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
     )
-    what.add_argument(
-        "--baselines", action="store_true", help="add the baselines (or run them alone): majority, eda:argmax, eda:rf, …"
-    )
+    beside = what.add_mutually_exclusive_group()
+    beside.add_argument("--baselines", action="store_true", help="every baseline, too (or alone): majority, eda:argmax, …")
+    beside.add_argument("--no-baselines", action="store_true", help="leave out the baselines that the experiment names")
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--repeats", type=int, metavar="N", help="number of partitions into folds (default: 1)")
@@ -193,23 +193,17 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.run import show
     from grid.run.earlier import Earlier
     from grid.run.result_folder import write, write_quarantine
+    from grid.run.selection import selected_rows
     from grid.run.session import Session
     from grid.run.synthetic_data import synthetic_data
     from grid.store.artefacts import Store, point
     from grid.store.forgotten import refuse_unfinished
     from grid.store.layout import check_layout
     from grid.tracking.redact import redact
-    from painmodels.methods import default_rows
 
-    rows: tuple[str, ...] = experiment.axes.modalities
-    if options.modalities:
-        rows = tuple(dict.fromkeys(cells.row(n.strip()).name for n in options.modalities.split(",") if n.strip()))
-    elif options.baselines and not (options.all or options.plan):
-        rows = ()
-    if not rows and not options.baselines:
-        raise InputError(f"--modalities {options.modalities!r}: names no row; expected some such as eda,video")
-    if options.baselines:
-        rows = tuple(dict.fromkeys([*rows, *default_rows()]))
+    everything = bool(options.all or options.plan)
+    apart = {"baselines": options.baselines, "no_baselines": options.no_baselines}
+    rows = selected_rows(experiment, named=options.modalities, whole=everything, **apart)
     scenarios = experiment.axes.scenarios
     scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios
     if options.store and not options.plan:

@@ -21,6 +21,7 @@ from dataprep.video.retinaface import DETECTORS
 from grid.experiment.cells import Scenario, row, suggestion
 from grid.experiment.config_tables import (
     Axes,
+    Claims,
     Execution,
     FitTable,
     ProtocolTable,
@@ -33,6 +34,7 @@ from grid.experiment.config_tables import (
     Task,
     Trunk,
 )
+from grid.experiment.families import FRAME_MEAN, added_pairs, is_baseline
 from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
 from painmodels.methods import method
@@ -68,6 +70,7 @@ class Experiment(Table):
     fusion: dict[str, Any] = Field(default_factory=dict)
     search: Search = Search()
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    claims: Claims = Claims()
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -115,6 +118,7 @@ class Experiment(Table):
         """Everything, defaults filled in, as plain JSON types: what a report prints."""
         out = self.model_dump(mode="json")
         out["faces"] = asdict(self.face_settings)
+        out["claims"] = {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
         for role in registry.ROLES:
             chosen, settings = self.network(role)
             out[role] = {"network": chosen.name, **asdict(settings)}
@@ -180,9 +184,17 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
 
 
 def _check(experiment: Experiment) -> None:
-    for name in experiment.axes.modalities:
+    for axis in ("modalities", "baselines"):
+        for name in getattr(experiment.axes, axis):
+            if row(name).name != name:
+                raise InputError(f"axes.{axis}: write {name!r} as {row(name).name!r}")
+            if is_baseline(name) != (axis == "baselines"):
+                raise InputError(
+                    f"axes.{axis}: found {name!r}, expected it under {'modalities' if axis[0] == 'b' else 'baselines'}"
+                )
+    for name in {name for pair in experiment.claims.pairs for name in pair} - {FRAME_MEAN}:
         if row(name).name != name:
-            raise InputError(f"axes.modalities: write {name!r} as {row(name).name!r}")
+            raise InputError(f"claims.pairs: write {name!r} as {row(name).name!r}")
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")

@@ -14,10 +14,14 @@ class Table(BaseModel):
 
 
 class Axes(Table):
-    """What is crossed: rows x scenarios (x folds x partitions x seeds: [protocol] and [fit])."""
+    """What is crossed: rows x scenarios (x folds x partitions x seeds: [protocol] and [fit]).
+
+    `baselines`: rows without networks that stand beside them, unless --no-baselines or --modalities says otherwise.
+    """
 
     modalities: tuple[str, ...]
     scenarios: tuple[str, ...]
+    baselines: tuple[str, ...] = ()
 
 
 class ScenarioTable(Table):
@@ -81,6 +85,15 @@ class Task(Table):
     """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
 
     classes: tuple[str, ...] = ()
+
+
+class Claims(Table):
+    """Which pairs of rows are compared, fixed before there are results: each is a test of one family. All others are numbers.
+
+    Empty: the pairs of the experiment's rows of which the second sees one recording more, and (frame:mean, video).
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 class Synthetic(Table):

@@ -113,7 +113,7 @@ def write(
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
     _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
-    tables.write_table2(tables.table2(scores, table, learned.marks(learning)), out)
+    tables.write_table2(tables.table2(scores, table, learned.marks(learning), run["scenarios"]), out)
     if any(getattr(f.settings, "classes", 2) > 2 for f in plan.fits.values()):
         names = run["experiment"]["task"]["classes"]
         every = multiclass.predictions(plan, store, labels, names=names)

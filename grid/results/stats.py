@@ -1,37 +1,32 @@
 """Statistics over subjects: trials of one person are no independent evidence, so they are collapsed to a mean first.
 
-Legend: S subjects, K folds, M tests. Accuracies are fractions. Every random draw comes from the given seed.
-Several predictions of a trial, on other partitions or from other fit seeds, are no further evidence about people either.
-Sources: percentile cluster bootstrap (Efron & Tibshirani 1993, ch. 13); sign-flip permutation test of paired differences
-(Good 2005); Holm 1979; Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003);
-for repeated folds Bouckaert & Frank, "Evaluating the Replicability of Significance Tests", PAKDD 2004.
+Legend: S subjects, R partitions, M tests. Accuracies are fractions. Nothing is drawn at random. How sure a mean over people is:
+inference.py beside this file. Several predictions of a trial, on other partitions or from other fit seeds, are no further
+evidence about people either.
+
+What is tested is fixed before there are results, as three families, each with its own correction (Holm 1979): every row against
+chance, every row against the trivial rule for its recordings, and the pairs that the experiment names. All other pairs of rows
+are numbers, of which nothing is claimed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
+from grid.experiment.families import learned_rows
 from grid.results.axes import with_axes
+from grid.results.inference import ALPHA, Estimate, estimate, training_people
 from grid.results.metrics import THRESHOLD
 
-N_RESAMPLES = 10_000
-EXACT_UP_TO = 13  # subjects; 2^13 sign patterns are fewer than N_RESAMPLES, so they are all tried
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over subjects and its interval; `low` and `high` are NaN for fewer than two subjects."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
+COLUMNS = [
+    *("a", "b", "n_subjects", "n_trials", "difference", "low", "high", "p", "p_holm", "tests", "marked", "same"),
+    *("effect_size", "detectable", "claim"),
+]
+"""Of every table of comparisons: see `compare`."""
 
 
 def mean_accuracy(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_name") -> pd.DataFrame:
@@ -43,8 +38,7 @@ def mean_accuracy(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "sub
     """
     units = [unit] if isinstance(unit, str) else list(unit)
     order = predictions["modality"].unique().tolist()
-    right = (predictions["p_pain"].to_numpy() > THRESHOLD) == (predictions["y_true"].to_numpy() == 1)
-    frame = predictions[[*units, "modality"]].assign(right=right.astype(float))
+    frame = predictions[[*units, "modality"]].assign(right=_right(predictions))
     table = frame.groupby([*units, "modality"], observed=True)["right"].mean().unstack()
     table.columns = pd.Index(table.columns.tolist(), name="modality")
     if isinstance(unit, str):  # no categories
@@ -52,39 +46,19 @@ def mean_accuracy(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "sub
     return table.reindex(columns=order)
 
 
-def bootstrap_interval(
-    values_S: Sequence[float] | np.ndarray, *, level: float = 0.95, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> Interval:
-    """Mean of the subjects' values and its percentile interval, subjects drawn with replacement; NaN values are left out."""
-    x_S = _finite(values_S)
-    if len(x_S) < 2:
-        return Interval(float(x_S.mean()) if len(x_S) else float("nan"), float("nan"), float("nan"), len(x_S))
-    drawn = np.random.default_rng(seed).integers(0, len(x_S), size=(n_resamples, len(x_S)))
-    low, high = np.quantile(x_S[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(x_S.mean()), float(low), float(high), len(x_S))
+def accuracy(predictions: pd.DataFrame, *, people: int | None = None) -> Estimate:
+    """The mean accuracy over subjects of the predictions of one row, with its interval.
 
-
-def sign_flip_test(differences_S: Sequence[float] | np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> float:
-    """Two-sided p of "the mean paired difference is zero": exact for few subjects, by random sign patterns for more.
-
-    NaN differences are left out; no difference at all gives NaN. The observed pattern counts among the random ones: p > 0.
+    `people`: how many subjects the scenario has, where not all were tested.
     """
-    d_S = _finite(differences_S)
-    n = len(d_S)
-    if n == 0:
-        return float("nan")
-    if n <= EXACT_UP_TO:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        signs = 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, size=(n_resamples, n), dtype=np.int8)
-    observed = abs(d_S.sum())
-    extreme = int((np.abs(signs @ d_S) >= observed - 1e-9).sum())  # sums that only rounding sets apart count as equal
-    return extreme / len(signs) if n <= EXACT_UP_TO else (extreme + 1) / (n_resamples + 1)
+    table = with_axes(predictions)[["subject_name", "repeat"]].assign(right=_right(predictions))
+    return estimate(_by_person(table, "right"), n_train=training_people(predictions, people))
 
 
 def effect_size(differences_S: Sequence[float] | np.ndarray) -> float:
     """Cohen's d of paired values: mean difference over the SD of differences. NaN where they do not vary."""
-    d_S = _finite(differences_S)
+    d_S = np.asarray(differences_S, dtype=np.float64).ravel()
+    d_S = d_S[~np.isnan(d_S)]
     sd = float(d_S.std(ddof=1)) if len(d_S) > 1 else 0.0
     return float(d_S.mean()) / sd if sd > 1e-12 else float("nan")
 
@@ -100,64 +74,115 @@ def holm(p_M: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def corrected_t_test(differences_K: Sequence[float] | np.ndarray, *, n_train: float, n_test: float) -> tuple[float, float]:
-    """Nadeau & Bengio's corrected resampled t statistic over folds and its two-sided p (K - 1 degrees of freedom).
+def against_chance(predictions: pd.DataFrame, *, marked: Collection[str] = (), people: int | None = None) -> pd.DataFrame:
+    """Every learned row against always naming the class that is more frequent among its trials (column a: 'chance').
 
-    K counts the folds of every partition; `n_train` and `n_test` are the sizes of the sides of one fold. The folds' training
-    sets overlap, so the variance is taken times 1/K + n_test/n_train instead of 1/K: more partitions make the first part
-    smaller, and leave the second (Bouckaert & Frank 2004).
-    (NaN, NaN) for fewer than two folds or differences that do not vary. Raises ValueError for counts that are not above 0.
+    The columns are those of `compare`; a row is claimed to be above chance or nothing is claimed.
     """
-    if not (n_train > 0 and n_test > 0):
-        raise ValueError(f"n_train and n_test are {n_train} and {n_test}; expected numbers above 0")
-    d_K = _finite(differences_K)
-    variance = float(d_K.var(ddof=1)) if len(d_K) > 1 else 0.0
-    if variance < 1e-24:
-        return float("nan"), float("nan")
-    t = float(d_K.mean()) / np.sqrt((1 / len(d_K) + n_test / n_train) * variance)
-    return float(t), float(2 * student_t.sf(abs(t), df=len(d_K) - 1))
-
-
-def compare_rows(predictions: pd.DataFrame, *, seed: int = 0, marked: Collection[str] = ()) -> pd.DataFrame:
-    """Every pair of modality rows of one scenario and protocol, paired over the subjects that both rows tested.
-
-    Columns: a, b, n_subjects, difference (b - a, mean over subjects), low, high (95 % subject bootstrap), p (sign flip),
-    p_holm (over all pairs of this table), marked (one of the two is in `marked`: a row with fits that did not learn, with which
-    nothing is claimed; it counts with p = 1), effect_size, t_folds, p_folds (corrected t test over the folds of all partitions
-    that both rows have, accuracies averaged over fit seeds first: a seed is no further fold).
-    Where only some of the folds were run, n_train is underestimated, which makes the test over folds more careful.
-    """
-    by_subject = mean_accuracy(predictions)
-    by_fold = mean_accuracy(with_axes(predictions), unit=("repeat", "fold"))
-    n_folds = predictions["fold"].nunique()
     rows = []
-    for a, b in combinations(by_subject.columns, 2):
-        d_S = (by_subject[b] - by_subject[a]).to_numpy()
-        interval = bootstrap_interval(d_S, seed=seed)
-        t, p_folds = float("nan"), float("nan")
-        if n_folds > 1:
-            t, p_folds = corrected_t_test((by_fold[b] - by_fold[a]).to_numpy(), n_train=n_folds - 1, n_test=1)
-        rows.append(
-            {
-                "a": a,
-                "b": b,
-                "n_subjects": interval.n,
-                "difference": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "p": 1.0 if a in marked or b in marked else sign_flip_test(d_S, seed=seed),
-                "marked": a in marked or b in marked,
-                "effect_size": effect_size(d_S),
-                "t_folds": t,
-                "p_folds": p_folds,
-            }
-        )
-    columns = ["a", "b", "n_subjects", "difference", "low", "high", "p", "marked", "effect_size", "t_folds", "p_folds"]
-    table = pd.DataFrame(rows, columns=columns)
-    table.insert(columns.index("p") + 1, "p_holm", holm(table["p"].to_numpy(dtype=np.float64)))
-    return table
+    for row in learned_rows(predictions["modality"].unique()):
+        part = with_axes(predictions[predictions["modality"] == row])
+        often = int(part["y_true"].mean() > 0.5)
+        table = part[["subject_name", "repeat"]].assign(d=_right(part) - (part["y_true"].to_numpy() == often))
+        rows.append(_compared("chance", row, table, part, people, marked))
+    found = family(rows)
+    return found.assign(claim=found["claim"] & (found["difference"] > 0))
 
 
-def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    x = np.asarray(values, dtype=np.float64).ravel()
-    return x[~np.isnan(x)]
+def compare(
+    predictions: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    marked: Collection[str] = (),
+    people: int | None = None,
+) -> pd.DataFrame:
+    """These pairs of modality rows of one scenario and protocol as one family, paired over the trials that both rows tested.
+
+    A pair of which a row is not there, or of which one is scored per frame and the other per trial, is left out.
+    Columns: a, b, n_subjects, n_trials (tested by both), difference (b - a, mean over subjects), low, high (95 %,
+    inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked (one of the two is in `marked`: a row
+    with fits that did not learn, with which nothing is claimed; it counts with p = 1), same (both decide alike in every trial),
+    effect_size, detectable (the difference that would be claimed with a probability of 80 %), claim.
+    """
+    table, wanted = with_axes(predictions), list(pairs)
+    per_frame = table["frame"].notna() if "frame" in table else pd.Series(False, index=table.index)
+    kinds = (table[~per_frame], table[per_frame])
+    rows = [row for mine in kinds if len(mine) for row in _of_one_kind(mine, wanted, marked, people)]
+    return family(sorted(rows, key=lambda row: wanted.index((str(row["a"]), str(row["b"])))))
+
+
+def every_pair(predictions: pd.DataFrame) -> list[tuple[str, str]]:
+    """All pairs of the rows that are there."""
+    return list(combinations(predictions["modality"].unique().tolist(), 2))
+
+
+def _of_one_kind(
+    table: pd.DataFrame, pairs: list[tuple[str, str]], marked: Collection[str], people: int | None
+) -> list[dict[str, object]]:
+    there = set(table["modality"].unique())
+    unit = ["subject_name", "repeat", "fold", "seed", "sample_name"]
+    unit += ["frame"] if "frame" in table and table["frame"].notna().all() else []
+    wanted = [(a, b) for a, b in pairs if a in there and b in there]
+    used = {row for pair in wanted for row in pair}
+    mine = table[table["modality"].isin(used)]
+    right = mine[unit].assign(modality=mine["modality"].astype(str), right=_right(mine))
+    wide = right.set_index([*unit, "modality"])["right"].unstack("modality") if wanted else pd.DataFrame()
+    rows = []
+    for a, b in wanted:
+        both = (wide[b] - wide[a]).dropna().rename("d").reset_index()
+        rows.append(_compared(a, b, both, both, people, marked))
+    return rows
+
+
+def _compared(
+    a: str, b: str, table: pd.DataFrame, tested: pd.DataFrame, people: int | None, marked: Collection[str]
+) -> dict[str, object]:
+    """One comparison, from a table with a difference `d` of each prediction."""
+    n_train = training_people(tested, people) if len(table) else float("nan")
+    row = comparison(a, b, _by_person(table, "d"), n_train=n_train, marked=a in marked or b in marked)
+    return {**row, "n_trials": tested["sample_name"].nunique(), "same": bool(len(table)) and not table["d"].any()}
+
+
+def comparison(a: str, b: str, by_person: pd.DataFrame | pd.Series, *, n_train: float, marked: bool) -> dict[str, object]:
+    """One comparison of a family, from each person's difference (b - a) on each partition."""
+    found = estimate(by_person, n_train=n_train)
+    mean_S = by_person.mean(axis=1) if isinstance(by_person, pd.DataFrame) else by_person
+    return {
+        "a": a,
+        "b": b,
+        "n_subjects": found.n,
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "p": 1.0 if marked else found.p,
+        "marked": marked,
+        "effect_size": effect_size(mean_S.to_numpy()),
+        "estimate": found,
+    }
+
+
+def family(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Comparisons as a table with COLUMNS, corrected as one family. What cannot be tested counts as a test with p = 1."""
+    table = pd.DataFrame(
+        rows, columns=[*(c for c in COLUMNS if c not in ("p_holm", "tests", "detectable", "claim")), "estimate"]
+    )
+    p_M = table["p"].to_numpy(dtype=np.float64)
+    adjusted = holm(np.where(np.isnan(p_M), 1.0, p_M))
+    low, high = (table[end].to_numpy(dtype=np.float64) for end in ("low", "high"))
+    clear = (low > 0) | (high < 0)
+    return table.assign(
+        p_holm=np.where(np.isnan(p_M), np.nan, adjusted),
+        tests=len(table),
+        detectable=[found.detectable(len(table)) for found in table["estimate"]],
+        claim=clear & (adjusted < ALPHA) & ~table["marked"].to_numpy(dtype=bool),
+    )[COLUMNS]
+
+
+def _by_person(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Mean value of a person (row) on a partition (column)."""
+    return table.groupby(["subject_name", "repeat"], observed=True)[value].mean().unstack()
+
+
+def _right(predictions: pd.DataFrame) -> np.ndarray:
+    right = (predictions["p_pain"].to_numpy() > THRESHOLD) == (predictions["y_true"].to_numpy() == 1)
+    return right.astype(float)

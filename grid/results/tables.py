@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dataprep.outputs import drafted
-from grid.experiment.cells import CELL, PAPER_ROWS
+from grid.experiment.cells import CELL
+from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
 from grid.results.metrics import METRICS, score
-from grid.results.stats import bootstrap_interval, mean_accuracy
+from grid.results.stats import accuracy
 
 SCENARIOS = ("all87", "expressive67")
 SCORE_COLUMNS = [*CELL, "n_test", *METRICS]
@@ -70,10 +72,29 @@ def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def with_frame_mean(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with the row `frame:mean` after them: the mean probability of a trial's frames, where `frame` is there."""
+    frames = predictions[predictions["modality"] == "frame"]
+    if frames.empty:
+        return predictions
+    unit = [name for name in (*CELL, "subject_name", "sample_name") if name in frames]
+    means = frames.groupby(unit, observed=True, sort=False).agg(y_true=("y_true", "first"), p_pain=("p_pain", "mean"))
+    trials = means.reset_index().astype({"modality": str}).assign(modality=FRAME_MEAN)
+    trials["frame"] = pd.array([pd.NA] * len(trials), dtype="Int64")
+    both = pd.concat([predictions.astype({"modality": str}), trials[list(predictions.columns)]])
+    texts = [name for name in ("scenario", "protocol", "subject_name", "sample_name") if name in both]
+    if isinstance(predictions["modality"].dtype, pd.CategoricalDtype):
+        order = in_order(both["modality"].unique(), ROW_ORDER)
+        both["modality"] = pd.Categorical(both["modality"], categories=order)
+        both = both.astype(dict.fromkeys(texts, "category"))
+        return both.sort_values("modality", kind="stable", ignore_index=True)
+    return both.reset_index(drop=True)
+
+
 def sort_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows in canonical order of modality, then scenario, then protocol, fold, repeat and seed; the index is renumbered."""
     rank = {
-        "modality": {name: i for i, name in enumerate(in_order(table["modality"], PAPER_ROWS))},
+        "modality": {name: i for i, name in enumerate(in_order(table["modality"], ROW_ORDER))},
         "scenario": {name: i for i, name in enumerate(in_order(table["scenario"], SCENARIOS))},
     }
     by = [name for name in CELL if name in table]
@@ -92,50 +113,93 @@ def paper_table3() -> pd.DataFrame:
     return pd.read_csv(REFERENCE / "paper_table3.csv")
 
 
+def is_the_papers(facts: Mapping[str, Any], scored: pd.DataFrame, n_subjects: object) -> bool:
+    """True if a row may stand beside the paper's: its scenario is the paper's, and no fold and nobody is missing.
+
+    `scored` has a row per cell of the row that has scores; `facts` are those of the scenario in run.json.
+    """
+    if facts.get("not_the_papers") != "":
+        return False
+    cells = with_axes(scored)
+    by_run = cells.groupby(["repeat", "seed"])["fold"].nunique()
+    return len(by_run) > 0 and bool((by_run == facts.get("folds")).all()) and n_subjects == facts.get("subjects")
+
+
 def table2(
-    scores: pd.DataFrame, predictions: pd.DataFrame, learned: Mapping[tuple[str, ...], Mark] | None = None
+    scores: pd.DataFrame,
+    predictions: pd.DataFrame,
+    learned: Mapping[tuple[str, ...], Mark] | None = None,
+    scenarios: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """One row a (modality, scenario, protocol), in percent and percentage points.
 
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
     cells_wanted, n_subjects; for TABLE2_METRICS the METRIC_mean over the cells that define it and its METRIC_sd over folds,
-    METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`); accuracy_low and accuracy_high
-    (95 % bootstrap over subjects, whose accuracy is the mean over all their predictions); balanced (every fold tests as many
-    pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper, NaN where the paper has no such row) for
-    PAPER_METRICS; LEARNING_COLUMNS and `mark`, from the marks in `learned`.
+    METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`), METRIC_cells how many define it;
+    n_trials and n_pain (tested, and pain among them, however often each was predicted); accuracy_low and accuracy_high
+    (95 %, inference.py; `scenarios` are those of run.json); balanced (every
+    fold tests as many pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper, NaN where the numbers are
+    none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or not) and folds_in_all (of a
+    partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`.
     """
     key = ["modality", "scenario", "protocol"]
-    scores, predictions = with_axes(scores), with_axes(predictions)
+    scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions))
+    read = scores_table(predictions[predictions["modality"] == FRAME_MEAN])
+    scores = pd.concat([scores, read], ignore_index=True) if len(read) else scores
     tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
     rows = []
     for group, cells in scores.groupby(key, observed=True, sort=False):
         row: dict[str, object] = dict(zip(key, group, strict=True))
         scored = cells[cells["accuracy"].notna()]
+        facts = (scenarios or {}).get(str(group[1]), {})
+        row |= {"people": facts.get("subjects", np.nan), "folds_in_all": facts.get("folds", np.nan)}
         row |= {"folds": scored["fold"].nunique(), "folds_wanted": cells["fold"].nunique()}
         row |= {"repeats": cells["repeat"].nunique(), "seeds": cells["seed"].nunique()}
         row |= {"cells": len(scored), "cells_wanted": len(cells)}
         for metric in TABLE2_METRICS:
             row |= {f"{metric}_{what}": 100 * value for what, value in spread(cells, metric).items()}
+            row[f"{metric}_cells"] = int(cells[metric].notna().sum())
         part = tested.get(str_key(group))
         if part is not None:
-            interval = bootstrap_interval(100 * mean_accuracy(part).iloc[:, 0].to_numpy())
+            interval = accuracy(part, people=facts.get("subjects"))
+            trials = part.drop_duplicates("sample_name")["y_true"]
+            row |= {"n_trials": len(trials), "n_pain": int(trials.sum())}
             pain_K = part.groupby(["repeat", "fold"])["y_true"].mean()
-            row |= {"n_subjects": interval.n, "accuracy_low": interval.low, "accuracy_high": interval.high}
+            row |= {"n_subjects": interval.n, "accuracy_low": 100 * max(interval.low, 0.0)}
+            row |= {"accuracy_high": 100 * min(interval.high, 1.0)}
             row["balanced"] = bool((pain_K == 0.5).all())
-        paper = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
+        published = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
+        paper = published if is_the_papers(facts, scored, row.get("n_subjects")) else {}
         for metric in PAPER_METRICS:
-            published = float(paper.get(metric, np.nan))
-            row |= {f"paper_{metric}": published, f"difference_{metric}": row[f"{metric}_mean"] - published}  # type: ignore[operator]
-        mark = (learned or {}).get(str_key(group), Mark())
+            theirs = float(paper.get(metric, np.nan))
+            row |= {f"paper_{metric}": theirs, f"difference_{metric}": row[f"{metric}_mean"] - theirs}  # type: ignore[operator]
+        fitted = ("frame", *group[1:]) if str(group[0]) == FRAME_MEAN else group
+        mark = (learned or {}).get(str_key(fitted), Mark())
         row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
         rows.append({**row, "mark": mark.symbol})
-    columns = [*key, "folds", "folds_wanted", "repeats", "seeds", "cells", "cells_wanted", "n_subjects"]
-    columns += [f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd", "sd_repeats", "sd_seeds")]
+    columns = [
+        *key,
+        "folds",
+        "folds_wanted",
+        "repeats",
+        "seeds",
+        "cells",
+        "cells_wanted",
+        "n_subjects",
+        "people",
+        "n_trials",
+        "n_pain",
+    ]
+    columns.insert(columns.index("repeats"), "folds_in_all")
+    columns += [
+        f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd", "sd_repeats", "sd_seeds", "cells")
+    ]
     columns += ["accuracy_low", "accuracy_high", "balanced"]
     columns += [f"{what}_{metric}" for metric in PAPER_METRICS for what in ("paper", "difference")]
     columns += [*LEARNING_COLUMNS, "mark"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))
-    return table.assign(n_subjects=table["n_subjects"].fillna(0).astype(int), balanced=table["balanced"].eq(True))
+    counts = {name: table[name].fillna(0).astype(int) for name in ("n_subjects", "n_trials", "n_pain")}
+    return table.assign(**counts, balanced=table["balanced"].eq(True))
 
 
 def identity_check(table: pd.DataFrame) -> pd.DataFrame:

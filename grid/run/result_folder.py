@@ -15,6 +15,7 @@ from grid.results import files, provenance
 from grid.results.unchanged import mark_of, note, unchanged
 from grid.run import show
 from grid.run.notes import notes
+from grid.run.scenario_facts import scenario_facts
 from grid.run.session import Session
 from grid.store.versions import REPORTED_VERSIONS, code_version, version_of
 from grid.work import odd_recordings
@@ -42,14 +43,11 @@ def write(session: Session) -> pd.DataFrame:
 
 
 def summary(session: Session) -> str:
-    """One line: how many fits were computed, reused and failed."""
-    made = sum(session.made[n] for n in {f.stage.name for f in session.plan.fits.values()})
+    """One line: how many fits were computed, reused and failed, those of baselines apart."""
     prepared = session.made["features"] + session.made["signals"]
     seconds = time.monotonic() - session.clock
-    return (
-        f"{len(session.plan.cells)} cells; {made} fits computed, {len(session.plan.fits) - made - len(session.failed)} reused, "
-        f"{len(session.failed)} failed; {prepared} recordings prepared now; {seconds:.0f} s"
-    )
+    told = show.made_text(session.plan, session.made, session.failed)
+    return f"{told}; {prepared} recordings prepared now; {seconds:.0f} s"
 
 
 def facts(session: Session) -> dict[str, Any]:
@@ -59,17 +57,7 @@ def facts(session: Session) -> dict[str, Any]:
     stored = provenance.manifests(session.plan, s, session.store)
     makers = provenance.made_with(stored)
     mixed = provenance.mixed(makers)
-    scenarios = {}
-    for name in dict.fromkeys(c.scenario for c in session.plan.cells):
-        subjects, trials, frames = show.frames(e, s, name) or (0, 0, 0)
-        table = e.scenarios[name]
-        scenarios[name] = {
-            "subset": table.subset,
-            "skip_s": table.skip_s,
-            "subjects": subjects,
-            "trials": trials,
-            "frames": frames,
-        }
+    scenarios = {name: scenario_facts(e, s, name) for name in dict.fromkeys(c.scenario for c in session.plan.cells)}
     trunk = {"name": e.trunk.name, "random": e.trunk.random, "fingerprint": "", "provenance": "not used by these rows"}
     if s.trunk:
         trunk.update(fingerprint=s.trunk.fingerprint, provenance=s.trunk.load().provenance)

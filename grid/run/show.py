@@ -6,11 +6,14 @@ import json
 import statistics
 import sys
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
+from grid.experiment.families import BASELINE_METHODS, is_baseline
 from grid.experiment.scenarios import scenario_index, window
 from grid.plan.disk import free, needed, size
 from grid.plan.inventory import Inventory
@@ -56,13 +59,13 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
     lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds{partitions}")
     if len(seeds) > 1:
         lines.append(f"fit seeds   {', '.join(map(str, seeds))}")
-    done = sum(p.stage.key in stored["predict"] for p in plan.predicts.values())
-    possible = len(plan.cells) - len(plan.impossible)
-    rows = len({c.modality for c in plan.cells})
-    scenarios = len({c.scenario for c in plan.cells})
-    crossed = f"{rows} rows x {scenarios} scenarios x folds"
-    crossed += (f" x {len(repeats)} partitions" if partitions else "") + (f" x {len(seeds)} seeds" if len(seeds) > 1 else "")
-    lines.append(f"cells       {len(plan.cells)} ({crossed}): {done} done, {possible - done} to do")
+    more = (f" x {len(repeats)} partitions" if partitions else "") + (f" x {len(seeds)} seeds" if len(seeds) > 1 else "")
+    for what, mine in _apart(plan.cells).items():
+        done = sum(c in plan.predicts and plan.predicts[c].stage.key in stored["predict"] for c in mine)
+        possible = sum(c not in plan.impossible for c in mine)
+        rows, scenarios = (len({getattr(c, axis) for c in mine}) for axis in ("modality", "scenario"))
+        crossed = f"{rows} {'rows' if what == 'cells' else 'baselines'} x {scenarios} scenarios x folds{more}"
+        lines.append(f"{what:<12}{len(mine)} ({crossed}): {done} done, {possible - done} to do")
     if plan.searches:
         n_trials = sum(s.trials for s in plan.searches.values())
         lines.append(
@@ -94,12 +97,35 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
     if have is not None:
         short = "" if wanted <= have else ": TOO LITTLE; make room, or choose another --store"
         lines[-1] += f"; {size(have)} are free there{short}"
-    n_fits = len(plan.fits)
-    lines += [
-        "",
-        f"{n_fits} fits serve {possible} cells; estimated CPU time left {_span(total)} (divide by the processors you have)",
-    ]
+    lines += ["", f"{served_text(plan)}; estimated CPU time left {_span(total)} (divide by the processors you have)"]
     return "\n".join(lines)
+
+
+def _apart(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """The cells of learned rows as `cells`, those of baselines as `baselines`; no entry where there are none."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault("baselines" if is_baseline(cell.modality) else "cells", []).append(cell)
+    return dict(sorted(found.items(), reverse=True))
+
+
+def made_text(plan: Plan, made: Mapping[str, int], failed: Collection[str]) -> str:
+    """What was computed now and what was there: '160 cells; 180 fits computed, 0 reused, 0 failed', and so for baselines."""
+    parts = []
+    for what, mine in _apart(plan.cells).items():
+        fits = {key: fit for key, fit in plan.fits.items() if (fit.part.method in BASELINE_METHODS) == (what == "baselines")}
+        new, lost = sum(made[name] for name in {f.stage.name for f in fits.values()}), len(fits.keys() & set(failed))
+        told = f"{len(mine)} cells{' of baselines' if what == 'baselines' else ''}"
+        parts.append(f"{told}; {new} fits computed, {len(fits) - new - lost} reused, {lost} failed")
+    return "; ".join(parts)
+
+
+def served_text(plan: Plan) -> str:
+    """How many fits serve how many cells, the baselines' apart: '180 fits serve 160 cells; 160 of baselines serve 160'."""
+    cells = {what: sum(c not in plan.impossible for c in mine) for what, mine in _apart(plan.cells).items()}
+    baselines = sum(fit.part.method in BASELINE_METHODS for fit in plan.fits.values())
+    told = {"cells": f"{len(plan.fits) - baselines} fits", "baselines": f"{baselines} fits of baselines"}
+    return "; ".join(f"{told[what]} serve {n} cells" for what, n in cells.items())
 
 
 def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fits: list) -> float:
@@ -158,6 +184,8 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> 
             symbol = found[modality, name].symbol if (modality, name) in found else ""
             text = "".join([f"{100 * values['mean']:>10.1f}", *(f" ± {sd:4.1f}" for sd in sds), f" {symbol:<2}"])
             cells.append("-" if values["mean"] != values["mean"] else text)
+        if is_baseline(modality) and "baselines" not in lines:
+            lines.append("baselines")
         lines.append(f"{modality:<16}" + "".join(f"{c:>{wide}}" for c in cells))
     sentences = learned.sentences(found)
     if sentences:

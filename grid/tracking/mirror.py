@@ -18,11 +18,12 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from grid.experiment.cells import CELL, row
+from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import UNKNOWN, Mark, by_verdict
 from grid.results.metrics import METRICS
-from grid.results.stats import bootstrap_interval, mean_accuracy
-from grid.results.tables import paper_table2
+from grid.results.stats import accuracy
+from grid.results.tables import is_the_papers, paper_table2, scores_table, with_frame_mean
 from grid.store.artefacts import Store
 from grid.store.identity import digest
 from grid.tracking.runs import Runs
@@ -119,13 +120,15 @@ class Mirror:
         key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         values: dict[str, float] = {}
-        paper: dict[Any, float] = next((r.to_dict() for k, r in paper_table2().iterrows() if k == (modality, scenario)), {})
+        paper = self._paper(modality, scenario, mine)
         for metric in METRICS:
             values |= {f"{metric}_{what}": value for what, value in spread(mine, metric).items()}
             if metric in paper:
                 values[f"{metric}_paper"] = paper[metric] / 100
                 values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
         values |= self._interval(modality, scenario)
+        if modality == "frame":
+            values |= self._of_trials(scenario)
         scored = mine[mine.accuracy.notna()]
         values |= {f"{axis}s": float(scored[axis].nunique()) for axis in AXES} | {"cells": float(len(scored))}
         if self.apart:
@@ -138,6 +141,25 @@ class Mirror:
         tags |= tags_of_learning
         return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
 
+    def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:
+        """The paper's numbers of a row, in percent; nothing where they are no numbers of the same data, people and task."""
+        p = self.predictions
+        if p is None:
+            return {}
+        tested = p.loc[(p.modality == modality) & (p.scenario == scenario), "subject_name"].nunique()
+        facts = self.run.get("scenarios", {}).get(scenario, {})
+        published = paper_table2().to_dict("index").get((modality, scenario), {})
+        return published if is_the_papers(facts, cells[cells.accuracy.notna()], tested) else {}
+
+    def _of_trials(self, scenario: str) -> dict[str, float]:
+        """Of the row `frame`: accuracy of the mean probability of a trial's frames, as the report's row frame:mean has it."""
+        p = self.predictions
+        if p is None:
+            return {}
+        trials = with_frame_mean(p[(p.modality == "frame") & (p.scenario == scenario)])
+        trials = trials[trials.modality == FRAME_MEAN]
+        return {f"accuracy_frame_mean_{what}": v for what, v in spread(scores_table(trials), "accuracy").items()}
+
     def _interval(self, modality: str, scenario: str) -> dict[str, float]:
         """The 95 % interval of accuracy over subjects; nothing where the predictions are not in the folder."""
         if self.predictions is None:
@@ -145,7 +167,7 @@ class Mirror:
         mine = self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
         if mine.empty:
             return {}
-        interval = bootstrap_interval(mean_accuracy(mine).iloc[:, 0].to_numpy())
+        interval = accuracy(mine, people=self.run.get("scenarios", {}).get(scenario, {}).get("subjects"))
         return {"accuracy_low": interval.low, "accuracy_high": interval.high}
 
     def _child(self, cell: dict, parent: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from grid.experiment.cells import place
 from grid.results.axes import AXES
 from grid.results.learned import Mark
-from grid.results.stats import bootstrap_interval, mean_accuracy
+from grid.results.stats import accuracy
 
 if TYPE_CHECKING:
     from grid.tracking.mirror import Mirror
@@ -97,8 +97,11 @@ def _interval(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
     """95 % over subjects, of the accuracy."""
     if mirror.predictions is None:
         return ["Interval over subjects: not measured (no predictions are stored)."]
-    found = bootstrap_interval(mean_accuracy(_of(mirror.predictions, cell)).iloc[:, 0].to_numpy())
-    return [f"Accuracy, 95 % interval over {found.n} subjects (bootstrap): {found.low:.3f} to {found.high:.3f}."]
+    people = mirror.run.get("scenarios", {}).get(cell["scenario"], {}).get("subjects")
+    found = accuracy(_of(mirror.predictions, cell), people=people)
+    if not found.se > 0:
+        return [f"Accuracy, 95 % interval over {found.n} subjects: cannot be told, since their values do not differ."]
+    return [f"Accuracy, 95 % interval over {found.n} subjects (corrected t): {found.low:.3f} to {found.high:.3f}."]
 
 
 def _people(mirror: Mirror, cell: dict[str, Any]) -> str:

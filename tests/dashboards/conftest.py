@@ -72,7 +72,10 @@ def fake_run(**changes: Any) -> dict[str, Any]:
         },
         "protocol": "subject",
         "folds": 10,
-        "scenarios": {"all87": {"subset": "all", "skip_s": 0.0, "subjects": 87, "trials": 3480, "frames": 480240}},
+        "scenarios": {
+            "all87": {"subset": "all", "skip_s": 0.0, "subjects": 87, "folds": 10, "not_the_papers": ""},
+            "expressive67": {"subset": "expressive", "skip_s": 2.0, "subjects": 67, "folds": 10, "not_the_papers": ""},
+        },
         "trunk": {"name": "alexnet-fer-bn", "provenance": "file", "random": False, "fingerprint": "ab12"},
         "signals": {"normalise": "trial"},
         "versions": {"python": "3.11.7", "torch": "2.15.0"},

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from dashboards import compare
+from dashboards.claims import claims
 from dashboards.report import main, write_report
 from dashboards.results import read_results
 
@@ -74,9 +75,12 @@ def test_the_page_shows_both_grids(two: tuple[Path, Path], tmp_path: Path, capsy
 
 
 def test_a_learned_row_is_set_against_the_baselines(two: tuple[Path, Path]) -> None:
-    text = re.sub(r"\s+", " ", write_report(two[0]).read_text())
-    assert "Against the baselines (1)" in text  # eda with eda:argmax; ecg has none
-    assert "eda:argmax" in text[text.index("Against the baselines") : text.index("Numbers of every pair")]
+    results = read_results(two[0])
+    found = claims(results, results.panels[0])
+    assert [(pair["a"], pair["b"]) for pair in found["trivial"]] == [("eda:argmax", "eda")]  # ecg's rule was not run
+    assert [pair["b"] for pair in found["chance"]] == ["ecg", "eda"]
+    assert not any(pair["claim"] for pair in found["others"])
+    assert found["trivial"][0]["text"] in write_report(two[0]).read_text()
 
 
 def test_attention_is_drawn_on_the_clock_of_the_data(two: tuple[Path, Path]) -> None:

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from dashboards.report import main, write_report
+from dashboards.results import read_results
 from grid.experiment.cells import PAPER_ROWS
+from grid.results.tables import table2
 
 MakeFolder = Callable[..., Path]
 Predict = Callable[..., pd.DataFrame]
@@ -77,19 +79,62 @@ def test_full_grid_in_one_self_contained_page(make_folder: MakeFolder, predict: 
     assert (folder / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "figure3.svg").read_text()
     assert not (folder / "table2.csv").exists()  # the run writes it, with the other tables
+    results = read_results(folder)
+    table = table2(results.scores, results.predictions, results.marks, results.scenarios).set_index(["modality", "scenario"])
+    assert len(table) == 18  # the paper's sixteen, and frame:mean
+    assert table.loc[("frame:mean", "all87"), "n_trials"] == table.loc[("video", "all87"), "n_trials"] == 3480
+    assert table.loc[("frame:mean", "all87"), "accuracy_mean"] > table.loc[("frame", "all87"), "accuracy_mean"]
+    assert "160 of 160 cells" in page.text
+    assert "video was more accurate than frame:mean by" in page.text
     assert "Synthetic" not in page.text
     assert "random no" in page.text  # a plain yes or no for a truth value
-    assert "eda was more accurate than video by" in page.text
+    assert "eda+video was more accurate than video by" in page.text  # a pair that the experiment names
+    assert "eda was more accurate than video" not in page.text  # any other pair is a number
+    assert "eda was more accurate than always naming the more frequent class by" in page.text
+    assert "the baselines were not run" in page.text
     assert "expressive67 are also younger" in page.text
 
 
-def test_the_page_shows_the_numbers_of_the_predictions(make_folder: MakeFolder, predict: Predict) -> None:
+def test_the_page_shows_the_numbers_of_the_predictions(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
     predictions = predict(rows=("eda",), scenarios={"all87": FEW["all87"]}, folds=5)
     right = (predictions["p_pain"] > 0.5) == (predictions["y_true"] == 1)
     by_fold = 100 * right.groupby(predictions["fold"]).mean()
-    page = page_of(make_folder(predictions))
+    run = run_record(scenarios={"all87": {"subjects": 10, "folds": 5, "not_the_papers": ""}})
+    page = page_of(make_folder(predictions, run=run))
     assert f"{by_fold.mean():.2f} ± {by_fold.std():.2f}" in page.text
     assert f"{by_fold.mean() - 82.69:+.2f}".replace("-", "−") in page.text
+
+
+def test_a_part_of_a_grid_does_not_look_like_a_whole(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    predictions = predict(rows=("eda",), scenarios={"all87": FEW["all87"]}, folds=10)
+    run = run_record(scenarios={"all87": {"subjects": 10, "folds": 10, "subset_size": 87, "not_the_papers": ""}})
+    page = page_of(make_folder(predictions[predictions["fold"] < 2], run=run))
+    assert page.text.count("2 of 10 people tested, 2 of 10 folds; 87 in the paper") == 2
+    assert "82.69" not in page.text
+    assert "Table 3" not in page.text
+    assert "not all folds and people were tested" in page.text
+
+
+def test_every_row_stands_against_chance_and_against_its_trivial_rule(make_folder: MakeFolder, predict: Predict) -> None:
+    rows = ("ecg", "eda", "ecg+video", "eda+video")
+    people = {"all87": [f"p{i:02d}" for i in range(40)]}
+    predictions = predict(rows=(*rows, "majority", "eda:argmax"), scenarios=people)
+    rules = predictions["modality"].isin(["majority", "eda:argmax"])
+    predictions.loc[rules, "p_pain"] = np.random.default_rng(0).uniform(size=rules.sum())
+    twin = predictions[predictions["modality"] == "ecg"]
+    rest = predictions[predictions["modality"] != "ecg+video"]
+    text = page_of(make_folder(pd.concat([rest, twin.assign(modality="ecg+video")], ignore_index=True))).text
+    assert "4 modality rows" in text
+    assert "Beside them 2 baselines (20 of 20 cells)" in text
+    for row in rows:
+        assert f"{row} was more accurate than always naming the more frequent class by" in text
+        assert f"{row} was more accurate than {'eda:argmax' if 'eda' in row else 'majority'} by" in text
+    assert "majority was" not in text
+    assert "ecg+video decides as ecg does in every one of 1,600 trials: the added signal changed nothing" in text
 
 
 def test_the_same_folder_gives_the_same_page(make_folder: MakeFolder, predict: Predict) -> None:
@@ -222,8 +267,9 @@ def test_no_claim_where_rows_do_not_differ(make_folder: MakeFolder, predict: Pre
         modality="eda+ecg", p_pain=np.random.default_rng(3).permutation(one["p_pain"].to_numpy().reshape(-1, 2)).ravel()
     )
     text = page_of(make_folder(pd.concat([one, other], ignore_index=True))).text
-    assert "no difference can be claimed" in text
-    assert "was more accurate than" not in text
+    assert "eda+ecg against eda, not sure:" in text
+    assert "for this comparison alone the interval is" in text
+    assert "eda+ecg was more accurate than eda" not in text
 
 
 def test_a_folder_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:

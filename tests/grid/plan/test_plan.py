@@ -51,7 +51,8 @@ def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_in
     assert "all87: 87 subjects, 3,480 trials, 480,240 frames" in run.stdout
     assert "expressive67: 67 subjects, 2,680 trials, 235,840 frames" in run.stdout
     assert "160 (8 rows x 2 scenarios x folds): 0 done, 160 to do" in run.stdout
-    assert "180 fits serve 160 cells" in run.stdout
+    assert "180 fits serve 160 cells; " in run.stdout
+    assert "baselines   160 (8 baselines x 2 scenarios x folds): 0 done, 160 to do" in run.stdout
     assert not (tmp_path / "out" / "store").exists()
 
 
@@ -60,6 +61,8 @@ def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_in
     [
         (["--protocol", "loso"], "1386 fits serve 1232 cells"),
         (["--protocol", "holdout"], "18 fits serve 16 cells"),
+        (["--all", "--no-baselines"], "180 fits serve 160 cells; estimated"),
+        (["--all"], "180 fits serve 160 cells; 160 fits of baselines serve 160 cells; estimated"),
         (["--modalities", "eda+ecg+emg,eda", "--folds", "0-4"], "20 fits serve 20 cells"),
         (["--modalities", "video", "--scenarios", "all87", "--folds", "3"], "3 fits serve 1 cells"),
     ],

@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataprep.datasets import dataset as dataset_named
+from dataprep.datasets.biovid import SUBJECTS
+from dataprep.records import SampleIndex
 from grid.experiment.cells import PAPER_ROWS
+from grid.experiment.config import load
+from grid.plan.inventory import Inventory
 from grid.results.metrics import METRICS
 from grid.results.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
+from grid.run.scenario_facts import scenario_facts
 
 
 def predictions(modalities: tuple[str, ...], *, scenario: str = "all87", subjects: int = 6, folds: int = 3) -> pd.DataFrame:
@@ -19,6 +25,11 @@ def predictions(modalities: tuple[str, ...], *, scenario: str = "all87", subject
                 rows.append((modality, scenario, "subject", s % folds, f"s{s}", f"s{s}-{i}", frame, y, p))
     columns = ["modality", "scenario", "protocol", "fold", "subject_name", "sample_name", "frame", "y_true", "p_pain"]
     return pd.DataFrame(rows, columns=columns).astype({"frame": "Int64"})
+
+
+def papers(subjects: int, folds: int) -> dict[str, dict]:
+    """What run.json says of two scenarios that are the paper's."""
+    return {name: {"subjects": subjects, "folds": folds, "not_the_papers": ""} for name in ("all87", "expressive67")}
 
 
 def test_scores_have_the_columns_and_order_of_the_grid() -> None:
@@ -50,22 +61,55 @@ def test_a_trial_predicted_twice_is_refused() -> None:
 
 def test_table2_is_in_percent_with_spread_interval_and_the_papers_numbers() -> None:
     data = predictions(("eda",), subjects=6, folds=2)  # fold 0: no wrong trial; fold 1: one of four
-    row = table2(scores_table(data), data).loc[0]
+    row = table2(scores_table(data), data, scenarios=papers(6, 2)).loc[0]
     assert row["accuracy_mean"] == pytest.approx(87.5)
     assert row["accuracy_sd"] == pytest.approx(np.std([100, 75], ddof=1))
     assert row["sensitivity_mean"] == 100
     assert row["specificity_mean"] == 75
-    assert 75 <= row["accuracy_low"] < 87.5 < row["accuracy_high"] <= 100
+    assert 60 < row["accuracy_low"] < 75 < 87.5 < row["accuracy_high"] <= 100  # three people train with one another
     assert (row["folds"], row["n_subjects"]) == (2, 6)
     assert row["paper_accuracy"] == 82.69
     assert row["difference_accuracy"] == pytest.approx(87.5 - 82.69)
 
 
-def test_a_scenario_the_paper_does_not_know_has_no_reference() -> None:
-    data = predictions(("eda",), scenario="everybody")
-    row = table2(scores_table(data), data).loc[0]
+@pytest.mark.parametrize(
+    ("scenario", "facts"),
+    [
+        ("everybody", {"everybody": {"subjects": 6, "folds": 3, "not_the_papers": ""}}),
+        ("all87", {"all87": {"subjects": 6, "folds": 3, "not_the_papers": "the data are not BioVid Part A"}}),
+        ("all87", {"all87": {"subjects": 6, "folds": 10, "not_the_papers": ""}}),  # three of ten folds
+        ("all87", {"all87": {"subjects": 87, "folds": 3, "not_the_papers": ""}}),  # six of 87 people
+        ("all87", None),
+    ],
+)
+def test_the_papers_numbers_stand_only_where_they_belong(scenario: str, facts: dict | None) -> None:
+    data = predictions(("eda",), scenario=scenario)
+    row = table2(scores_table(data), data, scenarios=facts).loc[0]
     assert np.isnan(row["paper_accuracy"])
     assert np.isnan(row["difference_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("subjects", "classes", "changes", "reason"),
+    [
+        (SUBJECTS, (0, 4), {}, ""),
+        (SUBJECTS, (0, 1), {}, "the paper tells BL1 from PA4, this run BL1 from PA1"),
+        (SUBJECTS[:12], (0, 4), {}, "the paper has 87 people, these data 12 of them"),
+        (tuple(f"p{i}" for i in range(87)), (0, 4), {}, "the paper has 87 people, these data 0 of them"),
+        (SUBJECTS, (0, 4), {"all87": {"subset": "all", "skip_s": 1.0}}, "the paper drops 0 s of each trial, this run 1 s"),
+    ],
+)
+def test_a_run_says_whether_its_scenario_is_the_papers(
+    subjects: tuple[str, ...], classes: tuple[int, int], changes: dict, reason: str, tmp_path: Path
+) -> None:
+    ids = [f"{s}-{label}" for s in subjects for label in (0, 1)]
+    index = SampleIndex(tuple(ids), tuple(i.rpartition("-")[0] for i in ids), tuple(int(i[-1]) for i in ids))
+    survey = Inventory(dataset_named("biovid"), tmp_path, index, "", classes)
+    facts = scenario_facts(load("paper", scenarios=changes), survey, "all87")
+    assert facts["not_the_papers"] == reason
+    assert (facts["subjects"], facts["folds"], facts["subset_size"]) == (len(subjects), 10, 87)
+    (tmp_path / "synthetic.json").touch()
+    assert scenario_facts(load("paper"), survey, "all87")["not_the_papers"] == "the data are not BioVid Part A"
 
 
 def test_categorical_columns_give_the_same_table() -> None:
@@ -76,7 +120,7 @@ def test_categorical_columns_give_the_same_table() -> None:
 
 def test_identity_holds_for_balanced_folds_and_shows_where_the_paper_breaks_it() -> None:
     data = pd.concat([predictions(("video", "eda"), scenario=name) for name in ("all87", "expressive67")])
-    check = identity_check(table2(scores_table(data), data)).set_index(["modality", "scenario"])
+    check = identity_check(table2(scores_table(data), data, scenarios=papers(6, 3))).set_index(["modality", "scenario"])
     assert check["balanced"].all()
     assert check["holds"].all()
     assert round(check.loc[("video", "expressive67"), "paper_gap"], 2) in (7.26, 7.27)
@@ -94,7 +138,7 @@ def test_identity_shows_unbalanced_folds() -> None:
 
 def test_written_tables_can_be_read_again(tmp_path: Path) -> None:
     data = predictions(("eda", "my_row&co"))
-    table = table2(scores_table(data), data)
+    table = table2(scores_table(data), data, scenarios=papers(6, 3))
     csv, tex = write_table2(table, tmp_path)
     assert pd.read_csv(csv)["accuracy_mean"].tolist() == table["accuracy_mean"].round(2).tolist()
     text = tex.read_text()

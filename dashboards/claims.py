@@ -1,0 +1,108 @@
+"""What the comparisons of a panel allow one to claim, as tables and as sentences.
+
+Three families of tests are fixed before there are results (grid/results/stats.py), each corrected by itself. A claim needs an
+interval that leaves out zero and a corrected p below 0.05; of all other pairs of rows there are numbers and no claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dashboards.results import Panel, Results
+from grid.experiment import families
+from grid.results import stats
+
+FAMILIES = ("chance", "trivial", "named")
+Record = dict[str, Any]
+
+
+def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
+    """Family -> its comparisons, each with its sentence as `text`; and `others`: the pairs that nothing is claimed of."""
+    p = panel.predictions
+    what: dict[str, Any] = {"marked": results.marked(panel), "people": results.people(panel)}
+    named = [(a, b) for a, b in _named(results, panel) if a in panel.rows and b in panel.rows]
+    rules = [(families.trivial_rule(row), row) for row in families.learned_rows(panel.rows)]
+    tables = {
+        "chance": stats.against_chance(p, **what),
+        "trivial": stats.compare(p, rules, **what),
+        "named": stats.compare(p, named, **what),
+    }
+    known = {frozenset(pair) for pair in [*rules, *named]}
+    every = [pair for pair in stats.every_pair(p) if frozenset(pair) not in known]
+    found = {name: [{**row, "text": sentence(row)} for row in records(table)] for name, table in tables.items()}
+    others = records(stats.compare(p, every, **what))
+    return {**found, "others": [{**row, "claim": False, "p_holm": float("nan")} for row in others]}
+
+
+def _named(results: Results, panel: Panel) -> list[tuple[str, str]]:
+    """The pairs that the experiment names; in a folder that does not say them, those that add one recording."""
+    pairs = results.get("experiment", "claims", "pairs")
+    if isinstance(pairs, list):
+        return [(str(pair[0]), str(pair[1])) for pair in pairs]
+    return families.added_pairs(panel.rows)
+
+
+def records(table: pd.DataFrame) -> list[Record]:
+    """The rows of a table as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def sentence(pair: Mapping[str, Any]) -> str:
+    """One comparison: what is claimed, by how much, how sure; or that one cannot be sure, and of what one could be."""
+    a = "always naming the more frequent class" if pair["a"] == "chance" else str(pair["a"])
+    b, points = str(pair["b"]), 100 * pair["difference"]
+    if pair["n_subjects"] == 0:
+        return f"{a} and {b} tested no trial in common."
+    if pair["marked"]:
+        which = "its" if pair["a"] == "chance" else "one row's"
+        return f"{b} against {a}: nothing is claimed ({signed(points)} points): {which} sub-networks did not learn, or collapsed."
+    if pair["same"]:
+        if pair["a"] == "chance" or families.learned_rows([str(pair["a"])]) == []:
+            return f"{b} decides as {a} does in every trial."
+        return f"{b} decides as {a} does in every one of {pair['n_trials']:,} trials: the added signal changed nothing."
+    if pd.isna(pair["low"]):
+        return (
+            f"{b} against {a}: {signed(points)} points over {plural(pair['n_subjects'], 'subject')}; too few, or too much "
+            "alike, to say how sure that is."
+        )
+    low, high = (100 * pair[end] for end in ("low", "high"))
+    people = f"{plural(pair['n_subjects'], 'subject')}, {pair['n_trials']:,} trials"
+    allowed = f"after allowing for {plural(pair['tests'], 'comparison')} {p_text(pair['p_holm'])}"
+    if pair["claim"]:
+        better, worse = (b, a) if points > 0 else (a, b)
+        ends = sorted((abs(low), abs(high)))
+        return (
+            f"{better} was more accurate than {worse} by {abs(points):.1f} points (95\u00a0% interval {ends[0]:.1f} to "
+            f"{ends[1]:.1f}; {allowed}; {people})."
+        )
+    return (
+        f"{b} against {a}, not sure: {signed(points)} points; for this comparison alone the interval is {signed(low)} to "
+        f"{signed(high)}; {allowed}; {people}. A difference of {100 * pair['detectable']:.1f} points would be found with a "
+        "probability of 80\u00a0%."
+    )
+
+
+def p_text(p: float) -> str:
+    """A p value in a sentence."""
+    return "p is not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+
+
+def p_value(p: float | None) -> str:
+    """A p value for a table: four digits, and never zero."""
+    if p is None or pd.isna(p):
+        return "–"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, a true minus, and no sign for what rounds to zero."""
+    text = f"{value:+.{digits}f}"
+    return "–" if pd.isna(value) else text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def plural(count: int, word: str) -> str:
+    """A count with its word."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

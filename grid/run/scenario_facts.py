@@ -1,0 +1,56 @@
+"""What run.json says of each scenario, and whether it is the paper's: the same data, people, classes and window.
+
+`not_the_papers` says why it is not, and is empty where it is; a row of the scenario is set beside the paper's once all its folds
+have scores and everybody was tested (`grid/results/tables.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataprep.datasets.biovid import LOW_EXPRESSIVE, SUBJECTS
+from grid.experiment.config import Experiment
+from grid.experiment.scenarios import scenario_index, splits_of, window
+from grid.plan.inventory import Inventory
+
+PAPER_SCENARIOS = {"all87": (0.0, frozenset(SUBJECTS)), "expressive67": (2.0, frozenset(SUBJECTS) - LOW_EXPRESSIVE)}
+"""Seconds dropped at the start of a trial, and the people, of the paper's two scenarios."""
+
+
+def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> dict[str, Any]:
+    """What run.json says of a scenario: its subset and window, and how much of it these data hold.
+
+    `folds`: of one partition, in all; `subset_size`: how many people the data set's makers list, None where everybody is meant.
+    """
+    scenario = experiment.scenario(name)
+    facts: dict[str, Any] = {"subset": scenario.subset, "skip_s": scenario.skip_s, "subjects": 0, "trials": 0, "frames": 0}
+    facts |= {"folds": 0, "subset_size": None, "not_the_papers": "it cannot be made of these data"}
+    try:
+        index = scenario_index(inventory.dataset, inventory.index, scenario)
+        first, last = window(inventory.dataset, scenario)
+        folds = len({split.fold for split in splits_of(experiment, inventory.dataset, index)})
+    except ValueError:
+        return facts
+    people = set(index.subjects)
+    facts |= {"subjects": len(people), "trials": len(index), "frames": len(index) * (last - first), "folds": folds}
+    if name in PAPER_SCENARIOS and inventory.dataset.name in ("biovid", "synthetic"):
+        facts["subset_size"] = len(PAPER_SCENARIOS[name][1])
+    return facts | {"not_the_papers": _differs(inventory, name, people, scenario.skip_s)}
+
+
+def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -> str:
+    """Why the numbers of a scenario cannot be set beside the paper's; empty if they can."""
+    if inventory.dataset.name != "biovid" or (inventory.path / "synthetic.json").exists():
+        return "the data are not BioVid Part A"
+    if inventory.class_names != ["BL1", "PA4"]:
+        return (
+            f"the paper tells BL1 from PA4, this run {inventory.class_names[0]} from {'+'.join(inventory.class_names[1:])}"
+        )
+    if name not in PAPER_SCENARIOS:
+        return f"the paper has no scenario {name}"
+    papers_skip_s, papers_people = PAPER_SCENARIOS[name]
+    if skip_s != papers_skip_s:
+        return f"the paper drops {papers_skip_s:g} s of each trial, this run {skip_s:g} s"
+    if people != papers_people:
+        return f"the paper has {len(papers_people)} people, these data {len(people & papers_people)} of them"
+    return ""
