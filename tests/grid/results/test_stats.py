@@ -13,7 +13,7 @@ from grid.results.stats import against_chance, compare, effect_size, every_pair,
 from grid.results.tables import with_frame_mean
 from painmodels.methods import methods
 
-COMMITTED = Path(__file__).parents[1] / "benchmarks" / "coverage.csv"
+COMMITTED = Path(__file__).parents[2] / "benchmarks" / "coverage.csv"
 
 
 def predictions(accuracies: Mapping[str, np.ndarray], *, trials: int = 20, folds: int = 10) -> pd.DataFrame:
