@@ -87,8 +87,10 @@ class Trunk:
         if len(crops) == 0:
             return np.empty((0, self.feature_size), dtype=np.float16)
         with devices.precision(tf32=False), torch.inference_mode():
-            # frames out of the object store are read-only, which torch does not take: a batch is small, so copy it
-            pixels = torch.from_numpy(crops if crops.flags.writeable else crops.copy()).to(self._device)
+            # One layout in memory gives one rounding. Frames out of the object store are read-only, which torch does not
+            # take: a batch is small, so it is copied.
+            plain = np.ascontiguousarray(crops)
+            pixels = torch.from_numpy(plain if plain.flags.writeable else plain.copy()).to(self._device)
             batch = _BATCH[self.precision] if self._device.type == "cpu" else len(crops)
             features = torch.cat([self.features(part) for part in pixels.split(batch)])
             if not torch.isfinite(features.sum(dtype=torch.float32)):  # one that is not makes the sum so
