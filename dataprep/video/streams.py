@@ -139,6 +139,7 @@ def with_aperture(found: Opened, source: str | IO[bytes]) -> Opened:
     videos = [s.index for s in found.container.streams.video]
     context = found.stream.codec_context
     with open(source, "rb") if isinstance(source, str) else nullcontext(source) as file:
+        at = file.tell()  # FFmpeg reads a copy of a file at its own place, and goes on there
         aperture = apertures.of_file(
             file,
             format_name=found.container.format.name,
@@ -146,4 +147,5 @@ def with_aperture(found: Opened, source: str | IO[bytes]) -> Opened:
             nth=videos.index(found.stream.index),
             stored=(context.width, context.height),
         )
+        file.seek(at)
     return replace(found, aperture=aperture)
