@@ -99,6 +99,8 @@ def test_a_data_set_in_one_file(tiny_experiment: Path, tmp_path: Path) -> None:
         "-vv",
         "-p",
         "no:cacheprovider",
+        "-o",
+        f"pythonpath={checkout}",
         str(ROOT / "tests" / "dataprep" / "datasets" / "test_datasets.py"),
     )
     assert "[my-lab] PASSED" in contract

@@ -30,11 +30,11 @@ import grid.execute.ray_dispatcher
 from grid.execute import ray_tune
 from grid.launch import main
 
-class Broken(schedule.Worker):
+class Broken(ray_tune.Worker):
     def _set_up(self, *_):
         raise RuntimeError("CUDA error: initialization error")
 
-schedule.Worker = Broken
+ray_tune.Worker = Broken
 grid.execute.ray_dispatcher.STARTS = 2
 sys.exit(main(sys.argv[1:]))
 """
