@@ -1,6 +1,6 @@
 """What is to be prepared: a job for each video and for each subject's signals, with the keys of what it makes.
 
-Pure descriptions that travel to workers; grid/work/prepare.py does what they say.
+Pure descriptions that travel to workers; grid.work.prepare does what they say.
 """
 
 from __future__ import annotations

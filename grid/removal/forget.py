@@ -200,18 +200,18 @@ def _command(asked: list[Path] | None, subject: str) -> int:
     if not outs:
         raise InputError("there is no result folder in runs/: name one with --out DIR")
     groups: dict[Place, list[Path]] = {}
-    censuses = 0
+    checked_folders = 0
     for out in outs:
         if not (out / "store").exists() and (out / "check.json").is_file():
             files = command.forget(out, subject)
             print(f"{out}: a data check by dataprep.check; {len(files)} files removed")
-            censuses += 1
+            checked_folders += 1
             continue
         if not (out / "store").exists():
             raise InputError(f"{out} is no result folder: it has no store")
         root = Store(out / "store").root
         groups.setdefault(root if isinstance(root, Remote) else root.resolve(), []).append(out)
-    unknown, kinds, knew = [], set(), bool(censuses)
+    unknown, kinds, knew = [], set(), bool(checked_folders)
     for root, mine in groups.items():
         try:
             gone = forget(mine, subject)
