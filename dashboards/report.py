@@ -93,6 +93,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         odd=_listed(results.odd, ["part", "reason"]),
         provenance=_provenance(results),
         stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
+        departures=results.get("departures") or [],
         experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
         alpha=ALPHA,
     )

@@ -171,7 +171,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
         os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     changes: dict[str, Any] = {}
     if options.trunk or options.random_trunk:
-        named = {"name": options.trunk, "weights": ""} if options.trunk else {}
+        named = {"name": options.trunk, "weights": "", "scaling": ""} if options.trunk else {}
         changes["trunk"] = {"random": options.random_trunk, **named}
     if options.detector:
         changes["faces"] = {"detector": options.detector}

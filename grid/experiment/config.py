@@ -1,5 +1,6 @@
 """One experiment is one TOML file, read here and nowhere else. The command line selects; it does not configure.
 
+`base = "paper"` in a file: what the file does not say is as in that experiment, key by key.
 Every table is checked against the dataclass or model that uses it: an unknown key is an error with a suggestion, so that a
 misspelt hyperparameter never silently leaves its default in place.
 """
@@ -153,24 +154,17 @@ def names() -> tuple[str, ...]:
 
 def load(name_or_file: str, **changes: Any) -> Experiment:
     """The experiment of that name or file. `changes` replaces tables, as {"trunk": {...}}. Raises ConfigError."""
-    path = EXPERIMENTS / f"{name_or_file}.toml"
-    if not path.exists():
-        path = Path(name_or_file)
-        if not path.is_file():
-            near = suggestion(name_or_file, names())
-            raise ConfigError(f"--experiment {name_or_file!r}: neither a file nor one of {', '.join(names())}{near}")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    path, table = _read(name_or_file, "--experiment")
+    if "base" in table:
+        _, base = _read(table.pop("base"), f"{path}: base", beside=path.parent)
+        if "base" in base:
+            raise ConfigError(f"{path}: base: found an experiment that has a base itself, expected one that has none")
+        table = _merged(base, table)
     if "seed" in table:
         raise ConfigError(
             f"{path}: found the key 'seed', expected what it was split into: [protocol] seed (which subjects are held out "
             "together), [fit] seeds (initial weights), [trunk] seed (of a random trunk)"
         )
-    trunk = table.get("trunk")
-    if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
-        trunk["weights"] = str(path.parent.resolve() / trunk["weights"])  # a path in the file is relative to the file
     for key, values in changes.items():
         table[key] = {**table.get(key, {}), **values}
     try:
@@ -181,6 +175,41 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return experiment
+
+
+def _read(name_or_file: str, where: str, *, beside: Path | None = None) -> tuple[Path, dict[str, Any]]:
+    """The file of an experiment and what it holds; a path to weights in it is relative to the file."""
+    path = EXPERIMENTS / f"{name_or_file}.toml"
+    if not path.exists():
+        path = (beside or Path()) / name_or_file
+        if not path.is_file():
+            near = suggestion(name_or_file, names())
+            raise ConfigError(f"{where} {name_or_file!r}: neither a file nor one of {', '.join(names())}{near}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    trunk = table.get("trunk")
+    if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
+        trunk["weights"] = str(path.parent.resolve() / trunk["weights"])
+    return path, table
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `own` in place of its own, table by table. Where `own` chooses another network for a role, the
+    base's settings and search space of that role, which are those of its own network, are left out."""
+    base = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
+    for role in registry.ROLES:
+        chosen = own.get(role, {}).get("network", base.get(role, {}).get("network"))
+        if chosen != base.get(role, {}).get("network"):
+            base.pop(role)
+            base.get("search", {}).pop(role, None)
+    return _laid_over(base, own)
+
+
+def _laid_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    return {**base, **{key: _laid_over(base[key], value) if key in both else value for key, value in own.items()}}
 
 
 def _check(experiment: Experiment) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from grid.experiment.cells import SIGNALS
+from grid.experiment.departures import departures
 from grid.results import files, provenance
 from grid.results.unchanged import mark_of, note, unchanged
 from grid.run import show
@@ -63,6 +64,7 @@ def facts(session: Session) -> dict[str, Any]:
         trunk.update(fingerprint=s.trunk.fingerprint, provenance=s.trunk.load().provenance)
     return {
         "experiment": e.facts(),
+        "departures": departures(e),
         "command": session.command,
         "protocol": e.protocol.name,
         "folds": len({c.fold for c in session.plan.cells}),

@@ -152,8 +152,8 @@ class Session:
 
     def _head(self) -> dict[str, Any]:
         """The trunk's own FC-7, from which the spatial network starts."""
-        t = self.experiment.trunk
-        return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None)
+        t, fold = self.experiment.trunk, self.experiment.spatial.get("fc7") != "frozen-bn"
+        return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None, fold=fold)
 
     def _prepare(self, executor: Executor, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""

@@ -89,13 +89,18 @@ def fer_bn() -> AlexNet:
     return AlexNet(classes=7, groups=2, norm=True)
 
 
-def folded_head(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """FC-7 as one linear layer, (4096, 4096) and (4096,), from a whole network's state: its BatchNorm is folded in.
+def head(state: dict[str, torch.Tensor], *, fold: bool) -> dict[str, torch.Tensor]:
+    """FC-7 as one linear layer, (4096, 4096) and (4096,), from a whole network's state, and its BatchNorm if it has one.
 
-    The start of the trained head when the network is pre-trained ("all layers frozen but FC-7 and FC-8").
+    The start of the trained head when the network is pre-trained ("all layers frozen but FC-7 and FC-8"). `fold`: the BatchNorm
+    is put into the layer's weights; else its scale, shift, means and variances, (4096,) each, are `bn7.NAME`.
     """
     weight, bias = state["fc7.weight"].flatten(1), state["fc7.bias"]
-    if "bn7.weight" in state:
-        scale = state["bn7.weight"] / torch.sqrt(state["bn7.running_var"] + 1e-5)
-        weight, bias = weight * scale[:, None], (bias - state["bn7.running_mean"]) * scale + state["bn7.bias"]
-    return {"fc7.weight": weight, "fc7.bias": bias}
+    if "bn7.weight" not in state:
+        return {"fc7.weight": weight, "fc7.bias": bias}
+    if not fold:
+        norm = {f"bn7.{name}": state[f"bn7.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
+        return {"fc7.weight": weight, "fc7.bias": bias, **norm}
+    scale = state["bn7.weight"] / torch.sqrt(state["bn7.running_var"] + 1e-5)
+    bias = (bias - state["bn7.running_mean"]) * scale + state["bn7.bias"]
+    return {"fc7.weight": weight * scale[:, None], "fc7.bias": bias}

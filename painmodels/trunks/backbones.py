@@ -31,8 +31,9 @@ class Backbone:
     in words after which layer; `head` names the modules after it, which a trunk does without. `scalings` are the accepted
     input kinds (see `spatial.SCALINGS`), the default first.
     `parameters` counts the trainable values of the whole network. `source` says where weights are published;
-    `shipped` is the file that comes with the project. `fc7(state)` takes the pre-trained start of the trained head,
-    `fc7.weight` (4096, feature_size) and `fc7.bias` (4096,), out of the state of the whole network.
+    `shipped` is the file that comes with the project. `fc7(state, fold=…)` takes the pre-trained start of the trained head,
+    `fc7.weight` (4096, feature_size) and `fc7.bias` (4096,), out of the state of the whole network; a BatchNorm after it is put
+    into these weights (`fold`) or given as `bn7.NAME`.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Backbone:
     scalings: tuple[str, ...]
     source: str
     shipped: Path | None = None
-    fc7: Callable[[State], State] | None = None
+    fc7: Callable[..., State] | None = None
 
 
 def _torchvision(name: str) -> nn.Module:
@@ -57,6 +58,11 @@ def _torchvision(name: str) -> nn.Module:
 def _vgg16(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     h = network.avgpool(network.features(x)).flatten(1)  # type: ignore[operator]
     return functional.relu(network.classifier[0](h))  # type: ignore[index,operator]
+
+
+def _vgg16_head(state: State, *, fold: bool) -> State:
+    """There is no BatchNorm to fold."""
+    return {"fc7.weight": state["classifier.3.weight"], "fc7.bias": state["classifier.3.bias"]}
 
 
 def _resnet50(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -93,7 +99,7 @@ _ENTRIES = (
         head=("fc7", "bn7", "fc8"),
         scalings=("unit", "caffe"),
         source="no weights are published for the exact network of Table 1",
-        fc7=alexnet.folded_head,
+        fc7=alexnet.head,
     ),
     Backbone(
         name="alexnet-fer-bn",
@@ -109,7 +115,7 @@ _ENTRIES = (
             f"the page of Albanie and Vedaldi, {_ALBANIE}/pytorch-models.html (alexnet_face_fer_bn_dag.pth), or "
             f"{_ALBANIE}/mcn-models.html (alexnet-face-fer-bn.mat)"
         ),
-        fc7=alexnet.folded_head,
+        fc7=alexnet.head,
     ),
     Backbone(
         name="vgg16",
@@ -121,7 +127,7 @@ _ENTRIES = (
         head=("classifier.3", "classifier.6"),
         scalings=("imagenet",),
         source=f"{_PYTORCH}/vgg16-397923af.pth",
-        fc7=lambda state: {"fc7.weight": state["classifier.3.weight"], "fc7.bias": state["classifier.3.bias"]},
+        fc7=_vgg16_head,
     ),
     Backbone(
         name="resnet50",

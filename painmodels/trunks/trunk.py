@@ -218,15 +218,17 @@ def trunk_fingerprint(
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
-def head_start(name: str, *, weights: Path | None = None) -> dict[str, np.ndarray]:
+def head_start(name: str, *, weights: Path | None = None, fold: bool = True) -> dict[str, np.ndarray]:
     """The pre-trained FC-7 that continues the trunk, as `initial` weights of the `fc7` head; empty if it has none.
 
-    `fc7.weight` (4096, feature_size), `fc7.bias` (4096,), float32, BatchNorm folded in. Raises WeightsMissing.
+    `fc7.weight` (4096, feature_size), `fc7.bias` (4096,), float32, BatchNorm folded in; without `fold` its four arrays, too,
+    as `bn7.NAME`. Raises WeightsMissing.
     """
     take = backbone(name).fc7
     if take is None:
         return {}
-    return {key: value.numpy() for key, value in take(read_weights(name, find_weights(name, weights))).items()}
+    state = read_weights(name, find_weights(name, weights))
+    return {key: value.numpy() for key, value in take(state, fold=fold).items()}
 
 
 def _he(module: nn.Module) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from grid.experiment import config
 from grid.experiment.cells import PAPER_ROWS
+from grid.experiment.departures import departures
+from painmodels.registry import ROLES
 
 
 def test_the_paper_experiment_carries_the_published_values() -> None:
@@ -23,6 +25,44 @@ def test_the_paper_experiment_carries_the_published_values() -> None:
     assert paper["attention"]["activation"] == "tanh"
     assert paper["signals"]["normalise"] == "trial"
     assert paper["scenarios"]["expressive67"] == {"subset": "expressive", "skip_s": 2.0}
+
+
+def test_the_literal_experiment_departs_from_the_text_nowhere_and_the_paper_says_where_it_does() -> None:
+    paper, literal = config.load("paper"), config.load("paper-literal")
+    assert [d["key"] for d in departures(literal) if d["departs"]] == []
+    departs = {d["key"] for d in departures(paper) if d["departs"]}
+    assert {"[trunk] scaling", "[faces] detector", "[spatial] fc7", "[physiological] clip_norm"} <= departs
+    text = (config.EXPERIMENTS / "paper.toml").read_text()
+    for key in departs:  # each is marked where a reader of the file meets it
+        table, setting = key.split("] ")
+        section = text.split(f"\n{table}]")[1].split("\n[")[0]
+        line = next(line for line in section.splitlines() if line.startswith(f"{setting} "))
+        assert "# departs: " in line, key
+    assert departures(config.load("paper", trunk={"random": True}))  # a run of any kind is told
+    for role in ROLES:  # all else is as in the paper experiment
+        changed = {"clip_norm": 0.0} | ({"fc7": "frozen-bn"} if role == "spatial" else {})
+        assert literal.facts()[role] == paper.facts()[role] | changed
+
+
+def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "base = 'paper'\nname = 'mine'\n[temporal]\nhidden = 32\n[physiological]\nnetwork = 'lstm'\nepochs = 100\n"
+    )
+    mine, paper = config.load(str(file)).facts(), config.load("paper").facts()
+    assert mine["temporal"] == paper["temporal"] | {"hidden": 32}
+    assert mine["physiological"] == paper["physiological"] | {"epochs": 100}
+    assert mine["search"] == paper["search"]
+    file.write_text(
+        "base = 'paper'\nname = 'mine'\n[temporal]\nnetwork = 'tcn'\n"
+    )  # the paper's LSTM settings are not those of a TCN
+    assert config.load(str(file)).facts()["temporal"]["network"] == "tcn"
+    (tmp_path / "two.toml").write_text("base = 'mine.toml'\nname = 'two'\n")
+    with pytest.raises(config.ConfigError, match=r"two.toml: base: found an experiment that has a base itself"):
+        config.load(str(tmp_path / "two.toml"))
+    file.write_text("base = 'papr'\nname = 'mine'\n")
+    with pytest.raises(config.ConfigError, match=r"base 'papr': neither a file nor one of .*: did you mean 'paper'"):
+        config.load(str(file))
 
 
 @pytest.mark.parametrize("name", config.names())

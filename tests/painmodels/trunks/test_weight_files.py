@@ -15,6 +15,8 @@ import scipy.io
 import torch
 from torch import nn
 
+from painmodels.registry import network as subnetwork
+from painmodels.training.loop import fit, outputs
 from painmodels.trunks.trunk import BACKBONES, head_start, load_trunk, scaled, trunk_fingerprint
 from painmodels.weights import import_weights, main, read_weights
 
@@ -151,6 +153,18 @@ def test_the_imported_trunk_is_the_network_up_to_fc6(
         fc7 = network[: list(dict(network.named_children())).index("fc8")](x)
     ours = np.maximum(fc6.numpy() @ start["fc7.weight"].T + start["fc7.bias"], 0)
     np.testing.assert_allclose(ours, fc7.numpy(), rtol=1e-4, atol=1e-4)
+    # or with the BatchNorm behind it, which training leaves as it is
+    spatial = subnetwork("spatial", "fc7")
+    frames = fc6.numpy()[:, None]
+    labels = np.arange(len(frames)) % 2
+    for epochs in (0, 1):
+        settings = spatial.settings(fc7="frozen-bn", epochs=epochs, lr=1e-3)
+        fitted = fit(spatial, settings, [frames], labels, seed=0, initial=head_start(NAME, fold=False))
+        same = {k: np.array_equal(fitted.weights[k], v) for k, v in head_start(NAME, fold=False).items()}
+        assert same == {k: k.startswith("bn7") or epochs == 0 for k in same}
+        if epochs == 0:
+            features = outputs(spatial, settings, fitted.weights, [frames], what="features")
+            np.testing.assert_allclose(features[:, 0], fc7.numpy(), rtol=2e-3, atol=2e-3)
 
 
 def test_the_weights_decide_the_fingerprint(tmp_path: Path) -> None:
