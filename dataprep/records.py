@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class Trial:
 
     `video` and `signals` are absolute paths or URIs (dataprep/storage.py), or None where
      the data set holds no such recording for the trial.
-    `start_s` is where the trial begins in the signal file (0 where a file holds just one trial).
+    `start_s` is where the trial begins in the signal file (0 where a file holds just one trial). `columns`: what else the
+    data set's table says of it, as it is written there (sex, age, session, order, temperature …).
     """
 
     trial_id: str
@@ -47,6 +48,7 @@ class Trial:
     video: str | None = None
     signals: str | None = None
     start_s: float = 0.0
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class DataSet:
                            raises InputError if the folder as a whole cannot be read
     `read_signals(trial)`  channel -> (values at the native rate from the trial's start on, rate in Hz); raises
                            RecordingError for what is wrong with the file, OSError where it cannot be reached
+    `explain(trial, channel)`  where in the file a value stands that is no number; empty where that is not known
+    `description`          of a data set that a table describes: what `read_signals` depends on, as JSON types. With the name,
+                           `dataprep.datasets.dataset` makes the reader of it again, in another process or of a stored model
     """
 
     name: str
@@ -97,6 +102,8 @@ class DataSet:
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     layout: str = ""
     version: int = 1
+    explain: Callable[[Trial, str], str] = lambda trial, channel: ""
+    description: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
     """
     about, record = read_json(run / "run.json"), the_cell(run, cell)
-    experiment, reader = about["experiment"], dataset(about["data"]["name"])
+    experiment, reader = about["experiment"], dataset(about["data"]["name"], about["data"].get("description"))
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     roles = {fit["key"]: fit["role"] for fit in record["fits"]}
@@ -78,6 +78,7 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "experiment": experiment["name"],
         "synthetic": about["data"]["synthetic"],
         "reader": reader.name,
+        "reader_description": dict(reader.description),
         "clock_hz": reader.clock_hz,
         "n_steps": reader.n_steps,
         "classes": experiment["task"]["classes"] or about["data"]["class_names"],
@@ -158,7 +159,14 @@ def _command(options: argparse.Namespace) -> int:
     model.save(options.to)
     write_wheel(options.to)
     if options.onnx:
-        write_onnx(model, options.to, rates_hz={**dataset(model.about["reader"]).rates_hz, **given_rates(options.rate)})
+        write_onnx(
+            model,
+            options.to,
+            rates_hz={
+                **dataset(model.about["reader"], model.about.get("reader_description")).rates_hz,
+                **given_rates(options.rate),
+            },
+        )
     for path in sorted(options.to.iterdir()):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -16,7 +16,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from dataprep import file_names
 from dataprep.check import overview, recordings
 from dataprep.check.recordings import Finding, TrialFacts
 from dataprep.datasets import dataset as dataset_named
-from dataprep.datasets import recognise
+from dataprep.datasets import opened
 from dataprep.faces import FaceSettings
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder, drafted
@@ -81,7 +81,7 @@ def _measure(trials: Sequence[Any], dataset: DataSet, settings: FaceSettings, *,
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("Reading trials", total=len(trials))
-        for place, facts in spread(partial(_work, dataset.name, settings), trials, jobs=jobs):
+        for place, facts in spread(partial(_work, (dataset.name, dataset.description), settings), trials, jobs=jobs):
             if isinstance(facts, ProcessDied):
                 files = {part: str(getattr(trials[place], part)) for part in PARTS if getattr(trials[place], part)}
                 died = [
@@ -102,8 +102,8 @@ def _measure(trials: Sequence[Any], dataset: DataSet, settings: FaceSettings, *,
     return [out[place] for place in sorted(out)]
 
 
-def _work(dataset: str, settings: FaceSettings, trial: Any) -> TrialFacts:
-    return recordings.measure(trial, dataset_named(dataset), settings)
+def _work(dataset: tuple[str, Mapping[str, Any]], settings: FaceSettings, trial: Any) -> TrialFacts:
+    return recordings.measure(trial, dataset_named(*dataset), settings)
 
 
 def _verdict(measured: Sequence[TrialFacts], findings: Sequence[Finding], dataset: DataSet) -> int:
@@ -260,7 +260,7 @@ def _command(options: argparse.Namespace) -> int:
     path = place(options.path)
     if options.out:
         check_folder("--out", options.out, inputs=[path if isinstance(path, Path) else None])
-    dataset = dataset_named(options.dataset) if options.dataset else recognise(path)
+    dataset = opened(path, options.dataset)
     settings = FaceSettings(detector=options.detector, decoder=options.decoder, stream=options.stream)
     found = take(path, dataset, settings, jobs=options.jobs, all_classes=options.all_classes)
     files = write(found, dataset, options.out) if options.out else []

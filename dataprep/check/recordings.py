@@ -21,6 +21,7 @@ import numpy as np
 
 from dataprep import faces, file_names, storage
 from dataprep.check import oddities
+from dataprep.manifest.table import NAMES as TABLES
 from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals.files import NoValueError, on_clock
 from dataprep.storage import place
@@ -254,11 +255,18 @@ def _duplicates(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str)
 
 def _unreferenced(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
     """Files in the folders of the trials, with names of that kind, that no trial and no defect refers to."""
-    endings = tuple({place(f).name[len(t.trial_id) :].casefold() for f, t in files.items()})
+    endings = tuple({_ending(place(f).name, t.trial_id) for f, t in files.items()})
     found = []
     for file in present:
         folder = place(file).parent
-        if file not in files and file not in named and str(folder) not in named and file.casefold().endswith(endings):
+        if place(file).name in TABLES or not file.casefold().endswith(endings):
+            continue
+        if file not in files and file not in named and str(folder) not in named:
             reason = f"{file}: no usable row of the index names this file"
             found.append(Finding("", folder.name, part, "orphan", False, file, reason))
     return found
+
+
+def _ending(name: str, trial_id: str) -> str:
+    """What follows the trial's id in the name of its file; where that is another name, what follows the last dot."""
+    return (name[len(trial_id) :] if name.startswith(trial_id) else name[name.rfind(".") :]).casefold()

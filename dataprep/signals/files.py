@@ -146,7 +146,8 @@ def _channel(read: Mapping[str, tuple[np.ndarray, float]], channel: str, trial: 
     try:
         column_T = to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps)
     except RecordingError as e:
-        raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}") from e
+        where = "" if np.isfinite(values).all() else dataset.explain(trial, channel)
+        raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}{where and f'; {where}'}") from e
     if len(values) > 1 and np.min(values) == np.max(values):
         seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
         raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")

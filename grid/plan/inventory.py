@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dataprep.datasets import dataset as dataset_named
-from dataprep.datasets import recognise
+from dataprep.datasets import opened
 from dataprep.exclusions import Exclusion, excluded
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from dataprep.storage import Place
@@ -87,7 +86,7 @@ def read_inventory(
     """
     if not path.exists():
         raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
-    reader = dataset_named(dataset) if dataset else recognise(path)
+    reader = opened(path, dataset)
     trials, found = reader.read_trials(path)
     classes = task_classes(experiment, reader)
     of_classes = sorted((t for t in trials if t.class_id in classes), key=lambda t: (t.subject, t.trial_id))
@@ -108,9 +107,10 @@ def read_inventory(
         for part, file in (("video", t.video), ("signals", t.signals)):
             if part in parts and file and file not in marks:
                 defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
-    content = digest(
-        [[t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals)), t.start_s] for t in of_classes]
-    )
+    facts = [
+        [t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals)), t.start_s] for t in of_classes
+    ]
+    content = digest([facts, dict(reader.description)] if reader.description else facts)
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
     out = Inventory(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])

@@ -103,14 +103,15 @@ class VideoJob:
 
 @dataclass(frozen=True)
 class SignalsJob:
-    """All trials of one subject that have signals. `dataset` is the name of the reader, `channels` are those to prepare.
+    """All trials of one subject that have signals. `dataset` is the name of the reader and, of one that a table describes, its
+    description; `channels` are those to prepare.
 
     `keys`: trial id -> what its signals are made of, whichever channels and other trials are prepared beside them.
     """
 
     subject: str
     trials: tuple[Trial, ...]
-    dataset: str
+    dataset: tuple[str, Mapping[str, Any]] = field(hash=False)
     channels: tuple[str, ...]
     keys: Mapping[str, str] = field(hash=False)
     stage: Stage
@@ -129,12 +130,14 @@ def video_job(trial: Trial, mark: str, *, settings: faces.FaceSettings, trunk: T
 
 def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str], dataset: DataSet) -> SignalsJob:
     """The job for a subject's trials, on the channels of `dataset`; `marks` are the content hashes of their signal files."""
-    reader = {"dataset": dataset.name, "reader_version": dataset.version}
+    reader: dict[str, Any] = {"dataset": dataset.name, "reader_version": dataset.version}
+    if dataset.description:
+        reader["description"] = dict(dataset.description)
     read = {**reader, "clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
     keys = {t.trial_id: digest([SIGNALS_VERSION, read, t.start_s, marks[t.signals or ""]]) for t in trials}
     params = {**read, "channels": list(dataset.channels), "trials": [[t.trial_id, keys[t.trial_id]] for t in trials]}
     stage = Stage("signals", SIGNALS_VERSION, params)
-    return SignalsJob(subject, trials, dataset.name, dataset.channels, keys, stage)
+    return SignalsJob(subject, trials, (dataset.name, dataset.description), dataset.channels, keys, stage)
 
 
 def quarantine(job: VideoJob) -> Stage:

@@ -73,6 +73,7 @@ def facts(session: Session) -> dict[str, Any]:
         "data": {
             "name": s.dataset.name,
             "title": s.dataset.title,
+            "description": dict(s.dataset.description),
             "path": str(s.path),
             "fingerprint": s.fingerprint,
             "subjects": len(set(s.index.subjects)),

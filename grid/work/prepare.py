@@ -85,7 +85,7 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
 
     started = time.monotonic()
     odd = OddSignals()
-    reader = replace(dataset_named(job.dataset), channels=job.channels)
+    reader = replace(dataset_named(*job.dataset), channels=job.channels)
     x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=odd)
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
     facts["quarantined"], facts["odd"] = {d.trial_id: d.reason for d in defects}, odd.found

@@ -20,7 +20,7 @@ import torch
 from dataprep import faces
 from dataprep.datasets import dataset
 from dataprep.faces import FaceSettings
-from dataprep.records import InputError, RecordingError, Trial
+from dataprep.records import DataSet, InputError, RecordingError, Trial
 from dataprep.signals.files import on_clock
 from dataprep.video.decode import Video
 from painmodels.training.loop import one_thread
@@ -102,19 +102,23 @@ class Predictor:
         )
         return np.concatenate(chunks)[: track.n_frames]
 
+    @property
+    def _reader(self) -> DataSet:
+        return dataset(self.about["reader"], self.about.get("reader_description"), whole=True)
+
     def native_signals(self, path: File) -> Mapping[str, tuple[np.ndarray, float]]:
         """Channel -> samples of the whole recording and their rate in Hz. Raises RecordingError."""
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(2, "no such file; expected signals", str(path))
         trial = Trial(path.stem, "unknown", 0, "unknown", signals=str(path.absolute()))
-        return dataset(self.about["reader"]).read_signals(trial)
+        return self._reader.read_signals(trial)
 
     def signals(self, path: File) -> np.ndarray:
         """Signals of a recording's first window on the clock, unscaled, float32 (n_steps, C). Raises RecordingError."""
         read = self.native_signals(path)
         trial = Trial("x", "unknown", 0, "unknown", signals=str(Path(path).absolute()))
-        x_TC = on_clock(read, trial, replace(dataset(self.about["reader"]), channels=self.channels))
+        x_TC = on_clock(read, trial, replace(self._reader, channels=self.channels))
         for channel in self.channels:
             values, rate_hz = read[channel]
             reason = why_no_samples(
