@@ -25,6 +25,7 @@ import jinja2
 import numpy as np
 
 from dataprep.faults import guarded
+from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from painmodels.use.model import load
 from painmodels.use.over_time import over_time
@@ -211,16 +212,21 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: serve until Ctrl-C. Gives 2 for a model that cannot be read, 130 when interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dashboards.demonstrator",
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("dashboards.demonstrator"),
         description="Serve a web page on 127.0.0.1 that predicts with an exported model.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a model written by painmodels.export")
-    parser.add_argument("--port", type=int, default=PORT, help="port (default %(default)s; 0: any free port)")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
-    options = parser.parse_args(arguments)
+    p.add_argument("model", type=Path, metavar="MODEL", help="a model written by painmodels.export")
+    p.add_argument("--port", type=int, default=PORT, help="port (default %(default)s; 0: any free port)")
+    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: serve until Ctrl-C. Gives 2 for a model that cannot be read, 130 when interrupted."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _serve(options))
 
 

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+from dataprep.program import program
 from grid.monitor import prometheus
 
 DASHBOARDS = Path(__file__).parent / "grafana"
@@ -85,14 +86,19 @@ def _yaml(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=program("dashboards.live"), description="Live dashboards of a running grid.")
+    p.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
+    p.add_argument("--port", type=int, default=prometheus.PORT, help="port of the run's figures (default %(default)s)")
+    p.add_argument("--prometheus-port", type=int, default=9090, help="port of Prometheus (default %(default)s)")
+    p.add_argument("--grafana-port", type=int, default=3000, help="port of Grafana (default %(default)s)")
+    return p
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line: start all servers, print their addresses, stop them with Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m dashboards.live", description="Live dashboards of a running grid.")
-    parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--port", type=int, default=prometheus.PORT, help="port of the run's figures (default %(default)s)")
-    parser.add_argument("--prometheus-port", type=int, default=9090, help="port of Prometheus (default %(default)s)")
-    parser.add_argument("--grafana-port", type=int, default=3000, help="port of Grafana (default %(default)s)")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)
         return 2

@@ -23,6 +23,7 @@ from dashboards import claims, compare, figures, published, searches, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
+from dataprep.program import program
 from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES
 from grid.results.inference import ALPHA, estimate, training_people
@@ -261,12 +262,17 @@ def _slug(text: str) -> str:
     return re.sub(r"\W+", "-", text, flags=re.ASCII).strip("-").lower() or "panel"
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=program("dashboards.report"), description="Write the report of a result folder.")
+    p.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
+    p.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder")
+    return p
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns 0, or 2 where the folder is no result folder."""
-    parser = argparse.ArgumentParser(prog="python -m dashboards.report", description="Write the report of a result folder.")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a result folder, as grid.launch writes it")
-    parser.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     return guarded(lambda: _command(options))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
+from dataprep.program import program
 from dataprep.records import RecordingError
 from dataprep.storage import Place
 from dataprep.video import decode, face_tracking, retinaface
@@ -103,22 +104,26 @@ def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) ->
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 all clips are usable, 1 some are not, 2 none is."""
-    parser = argparse.ArgumentParser(prog="python -m dataprep.faces", description="Show the faces found in video clips.")
-    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=program("dataprep.faces"), description="Show the faces found in video clips.")
+    p.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    p.add_argument(
         "--out", type=Path, required=True, metavar="SHEET.png", help="the contact sheet to write, one row per clip"
     )
-    parser.add_argument("--every", type=int, metavar="N", help="show every Nth frame (default: ten over the clip)")
-    parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
-    parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
-    parser.add_argument(
-        "--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos"
-    )
-    chosen = parser.parse_args(arguments)
+    p.add_argument("--every", type=int, metavar="N", help="show every Nth frame (default: ten over the clip)")
+    p.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
+    p.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
+    p.add_argument("--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 all clips are usable, 1 some are not, 2 none is."""
+    p = parser()
+    chosen = p.parse_args(arguments)
     if chosen.every is not None and chosen.every < 1:
-        parser.error(f"--every: found {chosen.every}, expected at least 1")
+        p.error(f"--every: found {chosen.every}, expected at least 1")
     return guarded(lambda: _command(chosen))
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataprep.faults import BUG, MACHINE, exit_code, guarded
 from dataprep.outputs import shown
+from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.storage import Place, place
 
@@ -36,7 +37,7 @@ PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent / "protocols").g
 def parser() -> argparse.ArgumentParser:
     """The command line. Its names are a contract with users' scripts."""
     p = argparse.ArgumentParser(
-        prog="python -m grid.launch",
+        prog=program("grid.launch"),
         description="Train and compare every cell of the grid: modality rows x scenarios x folds (x partitions x seeds).",
         epilog="examples:\n"
         "  python -m grid.launch --all                                    synthetic data, minutes on a laptop\n"
@@ -241,7 +242,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         raise InputError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
     earlier = Earlier.beyond(out, session.plan.cells)
     earlier.check(earlier.joined(session, surveyed))
-    session.command = redact("python -m grid.launch " + shlex.join(options.arguments))
+    session.command = redact(f"{program('grid.launch')} " + shlex.join(options.arguments))
     session.run(address=options.address, in_process=options.in_process, strict=options.strict)
     whole = earlier.joined(session, surveyed)
     if not session.failures:

@@ -21,6 +21,7 @@ from safetensors.torch import load
 from dataprep.datasets import dataset
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder
+from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.storage import pointed
 from painmodels.registry import ROLES
@@ -121,23 +122,28 @@ def _trunk(about: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, An
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Gives 0, or 2 after printing what is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m painmodels.export", description="Export the model of a cell from a result folder."
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("painmodels.export"), description="Export the model of a cell from a result folder."
     )
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a result folder of grid.launch")
-    parser.add_argument("--cell", required=True, metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
-    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the folder to write")
-    parser.add_argument("--onnx", action="store_true", help="write ONNX files too")
-    parser.add_argument(
+    p.add_argument("--run", type=Path, required=True, metavar="DIR", help="a result folder of grid.launch")
+    p.add_argument("--cell", required=True, metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
+    p.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the folder to write")
+    p.add_argument("--onnx", action="store_true", help="write ONNX files too")
+    p.add_argument(
         "--rate",
         action="append",
         default=[],
         metavar="CHANNEL=HZ",
         help="sampling rate for signals.onnx, if it differs from the training data",
     )
-    options = parser.parse_args(arguments)
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, or 2 after printing what is wrong."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _command(options))
 
 

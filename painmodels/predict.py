@@ -32,6 +32,7 @@ import numpy as np
 
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
+from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from dataprep.video.decode import open_video
 from painmodels.export import any_from_run
@@ -109,7 +110,7 @@ def write_events(found: Sequence[Event], out: TextIO) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m painmodels.predict", description="Predict with a trained row of the grid.")
+    p = argparse.ArgumentParser(prog=program("painmodels.predict"), description="Predict with a trained row of the grid.")
     p.add_argument("--run", type=Path, metavar="DIR", help="a result folder of grid.launch, with --cell")
     p.add_argument("--list", action="store_true", help="list the cells of --run, one per line, with their status")
     p.add_argument(

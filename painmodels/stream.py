@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from dataprep.faults import guarded
+from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
 from dataprep.video.decode import open_video
@@ -39,29 +40,30 @@ from painmodels.use.sources import Frames, Source, is_running, lsl_source, pipe_
 __all__ = ["Estimate", "Stream", "main", "replay"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Gives 0, or 2 after printing what is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m painmodels.stream",
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("painmodels.stream"),
         description="Predict live input, or a file as if it were live. No output may guide the care of a person.",
         epilog="Signals are scaled over the window that ends now, as a recording of that length would be. With video an estimate "
         "comes up to 0.84 s after its window's end (0.5 s more while the face is lost): a face is followed between detections.",
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a model written by painmodels.export")
-    parser.add_argument("--video", metavar="SOURCE", help="a file, camera, camera:1, rtsp://…, or - for the standard input")
-    parser.add_argument("--signals", metavar="SOURCE", help="a file, lsl:NAME, or - for the standard input")
-    parser.add_argument(
-        "--rate", action="append", default=[], metavar="CHANNEL=HZ", help="sampling rate of the standard input"
-    )
-    parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between estimates (default 1)")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
-    parser.add_argument(
+    p.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="a model written by painmodels.export")
+    p.add_argument("--video", metavar="SOURCE", help="a file, camera, camera:1, rtsp://…, or - for the standard input")
+    p.add_argument("--signals", metavar="SOURCE", help="a file, lsl:NAME, or - for the standard input")
+    p.add_argument("--rate", action="append", default=[], metavar="CHANNEL=HZ", help="sampling rate of the standard input")
+    p.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between estimates (default 1)")
+    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …, auto")
+    p.add_argument(
         "--compare", action="store_true", help="for files: also print the value that the same window of the file has"
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object per line: time_s, p_pain (or null), reason"
-    )
-    options = parser.parse_args(arguments)
+    p.add_argument("--json", action="store_true", help="print one JSON object per line: time_s, p_pain (or null), reason")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, or 2 after printing what is wrong."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _command(options))
 
 

@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from dataprep.faults import guarded
 from dataprep.home import home
 from dataprep.outputs import check_output, drafted
+from dataprep.program import program
 from dataprep.records import InputError
 from painmodels.trunks.backbones import BACKBONES, State, backbone, expected_shapes
 from painmodels.trunks.matconvnet import read_mat
@@ -164,17 +165,22 @@ def _checked(name: str, path: Path, state: Mapping[str, torch.Tensor]) -> State:
     return {key: found[key].to(torch.float32).contiguous() for key in shapes}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Gives 0, or 1 after printing what is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m painmodels.weights", description="Import published weight files of the trunks."
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("painmodels.weights"), description="Import published weight files of the trunks."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = p.add_subparsers(dest="command", required=True)
     importing = commands.add_parser("import", help="check a published weight file and copy it to the cache")
     importing.add_argument("file", type=Path, help="a .pth, .mat or .safetensors file")
     importing.add_argument("--as", dest="name", required=True, choices=list(BACKBONES), help="the backbone it belongs to")
     importing.add_argument("--out", type=Path, help="file to write instead of the default cache")
-    options = parser.parse_args(arguments)
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, or 1 after printing what is wrong."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _command(options))
 
 

@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("dataprep", "painmodels", "grid", "dashboards")
+PACKAGES = ("dataprep", "painmodels", "grid", "dashboards", "pain_grid")
 
 
 def section(title: str) -> str:

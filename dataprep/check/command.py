@@ -34,6 +34,7 @@ from dataprep.faces import FaceSettings
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder, drafted
 from dataprep.processes import ProcessDied, spread
+from dataprep.program import program
 from dataprep.records import DataSet
 from dataprep.storage import Place, place
 from dataprep.video.decode import DECODERS
@@ -227,32 +228,36 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str] 
         table.writerows(rows)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dataprep.check", description="Check the recordings of a data set before training."
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("dataprep.check"), description="Check the recordings of a data set before training."
     )
-    parser.add_argument("path", metavar="PATH", help="the folder of the data set, or s3://BUCKET/PREFIX")
-    parser.add_argument("--dataset", metavar="NAME", help="its reader; default: recognised by its files")
-    parser.add_argument("--all-classes", action="store_true", help="read the trials of every class")
-    parser.add_argument("--json", action="store_true", help="print the data check as JSON")
-    parser.add_argument(
+    p.add_argument("path", metavar="PATH", help="the folder of the data set, or s3://BUCKET/PREFIX")
+    p.add_argument("--dataset", metavar="NAME", help="its reader; default: recognised by its files")
+    p.add_argument("--all-classes", action="store_true", help="read the trials of every class")
+    p.add_argument("--json", action="store_true", help="print the data check as JSON")
+    p.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
         help="write tables, a plot of signals, and faces.png, which shows faces with subject names: personal data",
     )
-    parser.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
-    parser.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
-    parser.add_argument(
-        "--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos"
-    )
-    parser.add_argument(
+    p.add_argument("--detector", choices=list(DETECTORS), default=FaceSettings.detector)
+    p.add_argument("--decoder", choices=list(DECODERS), default=FaceSettings.decoder)
+    p.add_argument("--stream", type=int, default=-1, metavar="N", help="number of the stream, for files with several videos")
+    p.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="number of processes; default: one per core"
     )
-    options = parser.parse_args(arguments)
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    p = parser()
+    options = p.parse_args(arguments)
     if options.jobs < 1:
-        parser.error(f"--jobs: found {options.jobs}, expected at least 1")
+        p.error(f"--jobs: found {options.jobs}, expected at least 1")
     return guarded(lambda: _command(options))
 
 

@@ -1,5 +1,7 @@
 """The command `python -m dataprep.synthetic`."""
 
+import sys
+
 from dataprep.synthetic.dataset import main
 
-main()
+sys.exit(main())

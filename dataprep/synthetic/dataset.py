@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from dataprep.datasets.biovid import CLASSES, COLUMNS, INDEX, LOW_EXPRESSIVE, SUBJECTS
+from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.synthetic import face, physiology
 
@@ -222,20 +223,26 @@ def _write_recording(r: Recording, folder: Path) -> None:
     face.write_video(_video_file(folder, r), frames, rng=rng)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of this module."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     about = "Write a made-up data set in BioVid's layout."
-    parser = argparse.ArgumentParser(prog="python -m dataprep.synthetic", description=about)
-    parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write; must be new or empty")
-    parser.add_argument("--subjects", type=int, default=20, help="number of subjects, 1 to 87 (default %(default)s)")
-    parser.add_argument("--trials", type=int, default=2, help="trials per class and subject (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--signal", choices=tuple(SIGNALS), default="all", help="which channel carries the label")
-    parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the frames (default 640x480)")
-    parser.add_argument("--classes", nargs="+", choices=tuple(IDS), default=["BL1", "PA4"])
-    parser.add_argument("--signals-only", dest="videos", action="store_false", help="write no videos")
-    parser.add_argument("--jobs", type=int, default=None, help="number of processes (default: one per core)")
-    options = vars(parser.parse_args(arguments))
+    p = argparse.ArgumentParser(prog=program("dataprep.synthetic"), description=about)
+    p.add_argument("out", type=Path, metavar="OUT", help="the folder to write; must be new or empty")
+    p.add_argument("--subjects", type=int, default=20, help="number of subjects, 1 to 87 (default %(default)s)")
+    p.add_argument("--trials", type=int, default=2, help="trials per class and subject (default %(default)s)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--signal", choices=tuple(SIGNALS), default="all", help="which channel carries the label")
+    p.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the frames (default 640x480)")
+    p.add_argument("--classes", nargs="+", choices=tuple(IDS), default=["BL1", "PA4"])
+    p.add_argument("--signals-only", dest="videos", action="store_false", help="write no videos")
+    p.add_argument("--jobs", type=int, default=None, help="number of processes (default: one per core)")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    p = parser()
+    options = vars(p.parse_args(arguments))
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # here: workers need no terminal
 
@@ -244,7 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             task = bar.add_task(f"Writing {options['out']}", total=None)
             write_synthetic(**options, progress=lambda done, total: bar.update(task, completed=done, total=total))
     except ValueError as e:
-        parser.error(str(e))
+        p.error(str(e))
+    return 0
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dataprep.program import program
 from dataprep.records import InputError
 from grid.monitor import status
 
@@ -70,12 +71,17 @@ def serve(out: Path, port: int) -> int:
     return server.server_port
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=program("grid.monitor"), description="Serve the figures of a run for Prometheus.")
+    p.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
+    p.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
+    return p
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line: serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m grid.monitor", description="Serve the figures of a run for Prometheus.")
-    parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)
         return 2

@@ -28,6 +28,7 @@ from typing import Any
 
 from dataprep.check import command
 from dataprep.faults import MACHINE, exit_code, guarded
+from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.storage import Place, Remote, remove_tree, write_whole
 from grid.removal.residue import residue
@@ -180,16 +181,21 @@ def _in_order(manifests: dict[Name, dict[str, Any]], mine: set[Name]) -> list[Na
     return sorted(mine, key=lambda n: (bool(_subjects(manifests[n])), -deep(n), n))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Gives 0, 1 if something could not be removed, or 2 after saying what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m grid.store", description="The artefact store.")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=program("grid.store"), description="The artefact store.")
+    commands = p.add_subparsers(dest="command", required=True)
     forgetting = commands.add_parser("forget", help="remove everything derived from a subject's recordings")
     forgetting.add_argument("subject", help="the subject as the data set names it, such as 071309_w_21")
     forgetting.add_argument(
         "--out", type=Path, action="append", metavar="DIR", help="a result folder, or one of dataprep.check; may be repeated"
     )
-    options = parser.parse_args(arguments)
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Gives 0, 1 if something could not be removed, or 2 after saying what is wrong."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _command(options.out, options.subject), kept="the same command goes on from here")
 
 

@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 from dataprep.faults import guarded
+from dataprep.program import program
 from grid.tracking.connection import UNREACHABLE, UNUSABLE, MlflowException, check_database, is_file, local_uri
 from grid.tracking.mirror import Mirror, compare_page
 from grid.tracking.mirrors import note_mirror
@@ -93,18 +94,21 @@ def told(count: dict[str, int]) -> str:
     return said + (f", {count['models']} models registered" if count["models"] else "")
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("grid.tracking"), description="Copy a result folder to MLflow, or show it there."
+    )
+    p.add_argument("command", choices=["sync", "ui"], help="sync: create or complete its runs; ui: show them in a browser")
+    p.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
+    p.add_argument("--tracking-uri", help="sync: an MLflow server or database; default: the folder's own mlflow.db")
+    p.add_argument("--port", type=int, default=5000, help="ui: port on 127.0.0.1 (default 5000)")
+    return p
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line: `sync DIR` and `ui DIR`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m grid.tracking", description="Copy a result folder to MLflow, or show it there."
-    )
-    parser.add_argument(
-        "command", choices=["sync", "ui"], help="sync: create or complete its runs; ui: show them in a browser"
-    )
-    parser.add_argument("dir", type=Path, help="a result folder (the --out of grid.launch)")
-    parser.add_argument("--tracking-uri", help="sync: an MLflow server or database; default: the folder's own mlflow.db")
-    parser.add_argument("--port", type=int, default=5000, help="ui: port on 127.0.0.1 (default 5000)")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     missing = [name for name in ("cells.json", "run.json", "scores.csv") if not (options.dir / name).exists()]
     if missing:
         print(f"error: {options.dir} is no result folder: it has no {', '.join(missing)}", file=sys.stderr)

@@ -21,7 +21,7 @@ from typing import Any
 from dataprep.records import InputError
 
 NAME = "pain-grid"
-PACKAGES = ("dataprep", "painmodels", "grid", "dashboards")
+PACKAGES = ("dataprep", "painmodels", "grid", "dashboards", "pain_grid")
 LEFT_OUT = {"__pycache__", "pictures"}
 USED = (
     "av",
@@ -46,6 +46,7 @@ def write_wheel(folder: Path) -> Path:
     content = {f"{p.relative_to(root)}": p.read_bytes() for root, p in _files()}
     content[f"{info}/METADATA"] = about.as_string().encode("utf-8")
     content[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: pain-grid\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    content[f"{info}/entry_points.txt"] = b"[console_scripts]\npain-grid = pain_grid.commands:main\n"
     record = f"{info}/RECORD"
     lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in content.items()]
     content[record] = "\n".join([*lines, f"{record},,", ""]).encode()

@@ -159,7 +159,7 @@ def test_a_pickle_given_as_weights_is_refused(tmp_path: Path, suffix: str, capsy
 def test_no_code_reads_pickles() -> None:
     reading = re.compile(r"pickle\.loads?\(|read_pickle|allow_pickle=True|joblib|torch\.load\((?!.*weights_only=True)")
     found = []
-    for package in ("dataprep", "painmodels", "grid", "dashboards"):
+    for package in ("dataprep", "painmodels", "grid", "dashboards", "pain_grid"):
         for path in (ROOT / package).rglob("*.py"):
             found += [f"{path}: {line}" for line in path.read_text().splitlines() if reading.search(line)]
     assert found == []
