@@ -79,8 +79,8 @@ def script(shell: str) -> str:
             start = f"complete -c pain-grid -n '__fish_seen_subcommand_from {command.name}'"
             for option, about in words.options.items():
                 name = f"-l {option[2:]}" if option.startswith("--") else f"-s {option[1:]}"
-                values = f" -x -a '{' '.join(words.choices[option])}'" if option in words.choices else ""
-                lines.append(f"{start} {name} -d {shlex.quote(about)}{values}")
+                chosen = f" -x -a '{' '.join(words.choices[option])}'" if option in words.choices else ""
+                lines.append(f"{start} {name} -d {shlex.quote(about)}{chosen}")
             if words.first:
                 lines.append(f"{start} -a '{' '.join(words.first)}'")
         return "\n".join(lines) + "\n"
