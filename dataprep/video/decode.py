@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from dataprep.records import InputError, RecordingError
 from dataprep.storage import Place, Remote, fetched, place
-from dataprep.video.decoders import DECODERS, Source, blamed
+from dataprep.video.decoders import DECODERS, Source, blamed, not_here
 from dataprep.video.frames import Box, Frame
 from dataprep.video.streams import opened, with_aperture
 
@@ -49,6 +49,8 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) ->
     path = place(path)
     if decoder not in DECODERS:
         raise InputError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
+    if reason := not_here(decoder):
+        raise InputError(f"the decoder {decoder}: {reason}")
     if not path.is_file():
         if path.exists():
             raise RecordingError(f"{path}: found a folder or a device, expected a video file")

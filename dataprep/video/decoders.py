@@ -15,7 +15,6 @@ from typing import IO, Any
 
 import av
 import cv2  # noqa: F401  (before decord: its zlib would serve libpng in OpenCV, and fail)
-import decord
 import numpy as np
 
 from dataprep.records import RecordingError
@@ -26,6 +25,10 @@ from dataprep.video.orientation import UPRIGHT, Orientation, of_matrix, same_sha
 from dataprep.video.streams import Opened
 from dataprep.video.times import Clock, is_raw, stores_times
 
+try:
+    import decord
+except ImportError:  # it has builds for x86-64 alone
+    decord = None
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
 
 
@@ -140,6 +143,13 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
     except (decord.DECORDError, RuntimeError, AssertionError, StopIteration) as error:
         reason = (str(error).splitlines() or ["end of file"])[-1]
         raise RecordingError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
+
+
+def not_here(decoder: str) -> str:
+    """Why a known decoder cannot be used on this machine; empty if it can."""
+    if decoder == "decord" and decord is None:
+        return "decord is not installed here (it has builds for x86-64 alone), expected 'pyav'"
+    return ""
 
 
 def _misread(opened: Opened) -> str | None:

@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from dataprep.faces import FaceSettings
 from dataprep.records import InputError
 from dataprep.video.decode import DECODERS
+from dataprep.video.decoders import not_here
 from dataprep.video.retinaface import DETECTORS
 from grid.experiment.cells import Scenario, row, suggestion
 from grid.experiment.config_tables import (
@@ -238,6 +239,8 @@ def _check(experiment: Experiment) -> None:
     ):
         if name not in known:
             raise InputError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
+    if reason := not_here(settings.decoder):
+        raise InputError(f"faces.decoder: {reason}")
     if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
         raise InputError(
             f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataprep import faces
 from dataprep.records import DataSet, Trial
 from grid.store.identity import Stage, digest
+from grid.store.versions import version_of
 from painmodels.trunks import bfloat16
 from painmodels.trunks.backbones import backbone
 from painmodels.trunks.trunk import Shared, Trunk, load_trunk, trunk_fingerprint, trunk_from_shared
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FEATURES_VERSION = 2
 SIGNALS_VERSION = 5
 QUARANTINE_VERSION = 1
-DECODER_VERSIONS = {"pyav": version("av"), "decord": version("decord")}
+DECODER_VERSIONS = {"pyav": version_of("av"), "decord": version_of("decord")}
 CROP_SETTINGS = ("crop", "margin")
 """Fields of FaceSettings that decide how the face is cut out; all others decide where it is."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -150,6 +152,31 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_decoder_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'ffmpeg'.*pyav, decord"):
         open_video(tmp_path / "a.mp4", decoder="ffmpeg")
+
+
+def test_without_decord_the_default_decoder_works_and_decord_is_refused_by_name(tmp_path: Path) -> None:
+    from dataprep.synthetic.dataset import write_synthetic
+
+    write_synthetic(tmp_path / "data", subjects=1, trials=1, size=(160, 120), classes=("BL1",))
+    clip = next((tmp_path / "data").rglob("*.mp4"))
+    code = f"""
+import sys
+sys.modules["decord"] = None  # an import then fails, as on ARM
+from dataprep.records import InputError
+from dataprep.video.decode import open_video
+from grid.experiment import config
+assert len(list(open_video({str(clip)!r}).frames)) == 138
+config.load("demo")
+for refused in (lambda: open_video({str(clip)!r}, decoder="decord"), lambda: config.load("demo", faces={{"decoder": "decord"}})):
+    try:
+        refused()
+    except InputError as error:
+        assert "not installed here" in str(error) and "expected 'pyav'" in str(error)
+    else:
+        raise AssertionError
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("clip", ["asl/brother.mkv", "misc/pyfeat_no_face.mp4", "misc/pyfeat_face_noface.mov"])
