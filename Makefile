@@ -14,7 +14,7 @@ help:
 .venv/.complete: pyproject.toml constraints.txt
 	@echo "installing the pinned dependencies into .venv (about 6 GB, some minutes)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[grid,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: .venv/.complete

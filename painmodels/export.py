@@ -10,6 +10,7 @@ describes.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -160,6 +161,8 @@ def given_rates(given: Sequence[str]) -> dict[str, float]:
 
 
 def _command(options: argparse.Namespace) -> int:
+    if options.onnx and not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript")):
+        raise InputError("--onnx: onnx and onnxscript are not installed: pip install onnx onnxscript")
     check_folder("--to", options.to, inputs=[options.run], mark="model.json")
     model = from_run(options.run, options.cell)
     model.save(options.to)

@@ -2,6 +2,9 @@
 
     pip install 'MODEL/pain_grid-0.1.0-py3-none-any.whl[predict]'
 
+It holds the whole package, and asks for what a model in use needs (`USED`), with the extra `predict` for plots and for trunks of
+torchvision, and with the extra `grid` for all else.
+
 A wheel is a zip file of the packages as they are, with their metadata (the binary distribution format of PyPA); nothing is built.
 """
 
@@ -36,6 +39,7 @@ USED = (
     "torch",
 )
 """What a model in use needs."""
+PREDICT = ("matplotlib", "torchvision")
 
 
 def write_wheel(folder: Path) -> Path:
@@ -82,24 +86,38 @@ def _files() -> list[tuple[Path, Path]]:
 
 def metadata() -> Message:
     """Name, version and requirements: of pyproject.toml where the packages lie beside it, else of what is installed."""
-    project = _root("painmodels").parent / "pyproject.toml"
-    if not project.is_file():
-        try:
-            return distribution(NAME).metadata  # type: ignore[return-value]
-        except PackageNotFoundError:
-            raise InputError(f"{NAME}: is neither installed nor beside {project}") from None
-    table: dict[str, Any] = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    table = _project()
     about = Message()
     about["Metadata-Version"] = "2.1"
     about["Name"], about["Version"], about["Summary"] = table["name"], table["version"], table["description"]
     about["Requires-Python"] = table["requires-python"]
-    for requirement in table["dependencies"]:
-        about["Requires-Dist"] = requirement
-    for extra, requirements in table["optional-dependencies"].items():
+    every = {re.split(r"[^\w.-]", requirement)[0]: requirement for requirement in table["dependencies"]}
+    for name in USED:
+        about["Requires-Dist"] = every[name]
+    rest = [name for name in every if name not in USED]
+    for extra, names in (("predict", PREDICT), ("grid", rest)):
         about["Provides-Extra"] = extra
-        for requirement in requirements:
-            about["Requires-Dist"] = f'{requirement}; extra == "{extra}"'
+        for name in names:
+            about["Requires-Dist"] = f'{every[name]}; extra == "{extra}"'
     return about
+
+
+def _project() -> dict[str, Any]:
+    """The table [project] of pyproject.toml, or what an installed package says of the same. Raises InputError without either."""
+    file = _root("painmodels").parent / "pyproject.toml"
+    if file.is_file():
+        table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        return table
+    try:
+        about = distribution(NAME).metadata
+    except PackageNotFoundError:
+        raise InputError(f"{NAME}: is neither installed nor beside {file}") from None
+    needed = [requirement for requirement in about.get_all("Requires-Dist") or [] if "extra ==" not in requirement]
+    if "grid" in (about.get_all("Provides-Extra") or []):  # installed from the wheel of a model
+        rest = [r for r in about.get_all("Requires-Dist") or [] if 'extra == "grid"' in r]
+        needed += [r.rpartition(";")[0].strip() for r in rest]
+    names = {"name": "Name", "version": "Version", "description": "Summary", "requires-python": "Requires-Python"}
+    return {key: about[name] for key, name in names.items()} | {"dependencies": needed}
 
 
 def needs() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,10 +10,8 @@ import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
-import pytest
-
 from painmodels.export import main as export
-from painmodels.use.wheel import write_wheel
+from painmodels.use.wheel import PREDICT, USED, write_wheel
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())["project"]
 
@@ -56,7 +55,7 @@ def test_a_model_is_used_from_its_own_folder_without_ray_mlflow_and_optuna(
     (wheel,) = to.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    allowed = closure([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["predict"]])
+    allowed = closure([*USED, *PREDICT])
     assert not allowed & {"ray", "mlflow", "optuna", "pandas", "scikit-learn"}
     refused = sorted(
         module
@@ -96,6 +95,28 @@ def test_the_wheel_is_what_pip_takes_and_the_same_each_time(tmp_path: Path) -> N
     assert ray == ['Requires-Dist: ray[default,tune]>=2.60; extra == "grid"']
 
 
-@pytest.mark.parametrize("name", ["predict", "lsl", "grid"])
-def test_extras_are_there(name: str) -> None:
-    assert PROJECT["optional-dependencies"][name]
+def test_an_installed_model_can_be_exported_again_with_the_same_wheel(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(tmp_path / "t")]
+    wheel = write_wheel(tmp_path)
+    subprocess.run([*pip, str(wheel)], check=True)
+    (tmp_path / "again").mkdir()
+    again = tmp_path / "again"
+    code = f"from pathlib import Path; from painmodels.use.wheel import write_wheel; write_wheel(Path({str(again)!r}))"
+    python, installed = [sys.executable, "-P", "-c", code], {"PYTHONPATH": str(tmp_path / "t")}
+    run = subprocess.run(python, env=installed, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert needs_of(wheel) == needs_of(again / wheel.name)
+
+
+def needs_of(wheel: Path) -> list[str]:
+    """What a wheel asks for."""
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
+    return [line for line in text.splitlines() if line.startswith("Requires-Dist")]
+
+
+def test_the_listed_packages_are_in_the_base_and_few_extras_beside_it() -> None:
+    base = {re.split(r"[^\w-]", requirement)[0] for requirement in PROJECT["dependencies"]}
+    listed = {"ray", "mlflow", "optuna", "torch", "torchvision", "retina-face", "decord", "numpy", "pandas", "pyarrow"}
+    assert listed <= base
+    assert set(PROJECT["optional-dependencies"]) == {"dev", "docs", "formats", "lsl", "onnx", "postgresql"}
