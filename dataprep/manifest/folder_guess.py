@@ -1,0 +1,143 @@
+"""Guesses what the files of a folder are: which belong to one trial, to whom, and under which condition. Writes manifest.csv."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataprep.file_names import is_shadow
+from dataprep.manifest.formats import NOT_TEXT
+from dataprep.manifest.layout import SETTINGS
+from dataprep.outputs import drafted
+from dataprep.records import InputError
+
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv")
+TEXTS = (".csv", ".tsv", ".txt", ".asc")
+PERSON = re.compile(
+    r"^(s|p|sub|subj|subject|vp|id|participant|proband|person|pat|patient)[-_ ]?\d+$|^\d{2,6}_[mwf]_\d{1,3}$", re.I
+)
+CALM = re.compile(r"^(bl\d*|base.*|rest.*|no|none|no_?pain|neutral|control|calm|relax.*|ruhe|0)$", re.I)
+STRONG = re.compile(
+    r"(pain|pa\d|stress|heat|cold|hot|high|low|mild|medium|moderate|severe|strong|level|stim|task|electric|schmerz)", re.I
+)
+TAIL = re.compile(r"[_\- ]?(bio|biosignals?|signals?|physio|video|face|cam(era)?|raw)$", re.I)
+LEVELS = ("no", "none", "low", "mild", "light", "medium", "moderate", "high", "strong", "severe")
+
+
+def recordings(folder: Path) -> dict[str, dict[str, str]]:
+    """Stem -> part ('video' or 'signals') -> path from the folder on, of all files that may be recordings."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    endings = {**dict.fromkeys(VIDEOS, "video"), **dict.fromkeys((*TEXTS, *NOT_TEXT), "signals")}
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if (
+            any(map(is_shadow, inner.parts))
+            or not path.is_file()
+            or path.name in ("manifest.csv", "manifest.parquet", SETTINGS)
+        ):
+            continue
+        part = endings.get(path.suffix.lower())
+        if part and not re.match(r"(readme|license|participants|notes?|index)\b", path.stem, re.I):
+            found[TAIL.sub("", path.stem) if len(inner.parts) == 1 else TAIL.sub("", inner.with_suffix("").as_posix())][
+                part
+            ] = inner.as_posix()
+    return _joined(found)
+
+
+def _joined(found: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Videos and signals in folders of their own, as in video/p1/a.mp4 and signals/p1/a.csv, are joined by what follows."""
+    parts = {part for files in found.values() for part in files}
+    if len(parts) < 2 or any(len(files) > 1 for files in found.values()):
+        return dict(found)
+    joined: dict[str, dict[str, str]] = defaultdict(dict)
+    for stem, files in found.items():
+        joined[stem.partition("/")[2] or stem] |= files
+    return dict(joined) if any(len(files) > 1 for files in joined.values()) else dict(found)
+
+
+def draft_manifest(folder: Path, path: Path) -> list[str]:
+    """Write manifest.csv; gives a sentence for each guess. Raises InputError if there are no recordings."""
+    found = recordings(folder)
+    if not found:
+        raise InputError(
+            f"{folder}: found no recordings, expected files such as *{', *'.join((*TEXTS[:2], '.mp4', *NOT_TEXT))}"
+        )
+    words = {stem: _words(stem) for stem in found}
+    at_person = _place(words, _people)
+    at_label = _place(words, lambda column: 0.0 if column == _column(words, at_person) else _labels(column))
+    said = []
+    columns = [
+        "trial",
+        "subject",
+        "label",
+        *[p for p in ("video", "signals") if any(p in files for files in found.values())],
+    ]
+    rows = []
+    for stem, files in found.items():
+        subject = words[stem][at_person] if at_person is not None else stem
+        label = words[stem][at_label] if at_label is not None else ""
+        rows.append([stem.replace("/", "-"), subject, label, *[files.get(part, "") for part in columns[3:]]])
+    if at_person is None:
+        said.append("subject: no part of the names looks like a person's; each recording is taken for a person of its own")
+    else:
+        said.append(f"subject: part {at_person + 1} of the names, such as {rows[0][1]!r}")
+    if at_label is None:
+        said.append("label: no part of the names looks like a condition. FILL IN the column label, then run this once more")
+    else:
+        said.append(f"label: part {at_label + 1} of the names, such as {rows[0][2]!r}")
+    with drafted(path) as draft, open(draft, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([columns, *rows])
+    return said
+
+
+def label_order(labels: Sequence[str]) -> list[str]:
+    """Labels from no pain to the most, as far as their words and numbers say."""
+
+    def rank(label: str) -> tuple[int, int, list[tuple[int, float, str]]]:
+        level = next((n for n, word in enumerate(LEVELS) if word in label.lower()), 0)
+        natural = [(0, float(p), "") if p.isdigit() else (1, 0.0, p.lower()) for p in re.split(r"(\d+)", label) if p]
+        return (0 if CALM.match(label) else 1, level, natural)
+
+    return sorted(set(labels), key=rank)
+
+
+def _words(stem: str) -> list[str]:
+    """The parts of a name: folders, and what stands between the signs of a file's name."""
+    *folders, name = stem.split("/")
+    return [*folders, *(w for w in re.split(r"[_\-. ]+", name) if w)]
+
+
+def _column(words: dict[str, list[str]], place: int | None) -> list[str]:
+    return [] if place is None else [w[place] for w in words.values()]
+
+
+def _place(words: dict[str, list[str]], score: object) -> int | None:
+    """The part of the names with the highest score above 0."""
+    shortest = min(map(len, words.values()))
+    scores = {n: score(_column(words, n)) for n in range(shortest)}  # type: ignore[operator]
+    best = max(scores, key=lambda n: scores[n], default=None)
+    return best if best is not None and scores[best] > 0 else None
+
+
+def _people(column: list[str]) -> float:
+    """How much a part looks like the names of people: many values, several recordings each, and named like people."""
+    values = set(column)
+    named = sum(bool(PERSON.match(v)) for v in values) / len(values)
+    if len(values) < 2 or (
+        named < 0.5 and (len(values) == len(column) or all(STRONG.search(v) or CALM.match(v) for v in values))
+    ):
+        return 0.0
+    return named + 0.1 * any(c.isdigit() for v in values for c in v) + 0.01
+
+
+def _labels(column: list[str]) -> float:
+    """How much a part looks like conditions: few values with letters, named like conditions."""
+    values = set(column)
+    if not 2 <= len(values) <= 12 or len(values) == len(column) or all(PERSON.match(v) for v in values):
+        return 0.0
+    named = sum(bool(STRONG.search(v) or CALM.match(v)) for v in values) / len(values)
+    lettered = sum(any(c.isalpha() for c in v) for v in values) / len(values)
+    return named + 0.2 * lettered if named or lettered == 1.0 else 0.0
