@@ -160,6 +160,7 @@ def test_the_check_reads_a_manifest_and_says_what_a_wrong_file_holds(tmp_path, c
     assert "p3.csv: channel 'eda': " in said
     assert "row 3, column 'eda': found 'x'" in said
 
+
 def test_a_file_that_needs_an_absent_reader_is_said_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "edfio", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
