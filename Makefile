@@ -1,12 +1,13 @@
 # make demo   the whole grid on synthetic data, in minutes
 # make test   linters, types, import rules, all tests
+# make docs   the documentation site, into docs/site
 # make quick  the tests that are neither slow nor start a Ray
 # Needs Python 3.11, git and make; everything else goes into .venv.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test quick check bench chaos cluster audit clean
+.PHONY: help demo test quick check docs bench chaos cluster audit clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -14,7 +15,7 @@ help:
 .venv/.complete: pyproject.toml constraints.txt
 	@echo "installing the pinned dependencies into .venv (about 6 GB, some minutes)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 demo: .venv/.complete
@@ -27,11 +28,14 @@ check: .venv/.complete
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-test: check
+test: check docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: .venv/.complete
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster'
+
+docs: .venv/.complete
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 bench: .venv/.complete
 	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done
