@@ -14,6 +14,8 @@ import pandas as pd
 from dashboards.results import Panel, Results
 from grid.experiment import families
 from grid.results import stats
+from painmodels.tasks import PAIN, Task
+from painmodels.tasks.task import Metric
 
 FAMILIES = ("chance", "trivial", "named")
 Record = dict[str, Any]
@@ -22,7 +24,7 @@ Record = dict[str, Any]
 def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
     """Family -> its comparisons, each with its sentence as `text`; and `others`: the pairs that nothing is claimed of."""
     p = panel.predictions
-    what: dict[str, Any] = {"marked": results.marked(panel), "people": results.people(panel)}
+    what: dict[str, Any] = {"marked": results.marked(panel), "people": results.people(panel), "task": panel.task}
     named = [(a, b) for a, b in _named(results, panel) if a in panel.rows and b in panel.rows]
     rules = [(families.trivial_rule(row), row) for row in families.learned_rows(panel.rows)]
     tables = {
@@ -32,7 +34,7 @@ def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
     }
     known = {frozenset(pair) for pair in [*rules, *named]}
     every = [pair for pair in stats.every_pair(p) if frozenset(pair) not in known]
-    found = {name: [{**row, "text": sentence(row)} for row in records(table)] for name, table in tables.items()}
+    found = {name: [{**row, "text": sentence(row, panel.task)} for row in records(table)] for name, table in tables.items()}
     others = records(stats.compare(p, every, **what))
     return {**found, "others": [{**row, "claim": False, "p_holm": float("nan")} for row in others]}
 
@@ -50,39 +52,49 @@ def records(table: pd.DataFrame) -> list[Record]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def sentence(pair: Mapping[str, Any]) -> str:
+def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
     """One comparison: what is claimed, by how much, how sure; or that one cannot be sure, and of what one could be."""
-    a = "always naming the more frequent class" if pair["a"] == "chance" else str(pair["a"])
-    b, points = str(pair["b"]), 100 * pair["difference"]
+    main = task.main
+    scale, steps = main.scale, main.steps
+
+    def told(value: float) -> str:
+        return signed(value, main.digits)
+
+    a = task.guess if pair["a"] == "chance" else str(pair["a"])
+    b, points = str(pair["b"]), scale * pair["difference"]
     if pair["n_subjects"] == 0:
         return f"{a} and {b} tested no trial in common."
     if pair["marked"]:
         which = "its" if pair["a"] == "chance" else "one row's"
-        return f"{b} against {a}: nothing is claimed ({signed(points)} points): {which} sub-networks did not learn, or collapsed."
+        return f"{b} against {a}: nothing is claimed ({told(points)} {steps}): {which} sub-networks did not learn, or collapsed."
     if pair["same"]:
         if pair["a"] == "chance" or families.learned_rows([str(pair["a"])]) == []:
             return f"{b} decides as {a} does in every trial."
         return f"{b} decides as {a} does in every one of {pair['n_trials']:,} trials: the added signal changed nothing."
     if pd.isna(pair["low"]):
         return (
-            f"{b} against {a}: {signed(points)} points over {plural(pair['n_subjects'], 'subject')}; too few, or too much "
+            f"{b} against {a}: {told(points)} {steps} over {plural(pair['n_subjects'], 'subject')}; too few, or too much "
             "alike, to say how sure that is."
         )
-    low, high = (100 * pair[end] for end in ("low", "high"))
+    low, high = (scale * pair[end] for end in ("low", "high"))
     people = f"{plural(pair['n_subjects'], 'subject')}, {pair['n_trials']:,} trials"
     allowed = f"after allowing for {plural(pair['tests'], 'comparison')} {p_text(pair['p_holm'])}"
     if pair["claim"]:
         better, worse = (b, a) if points > 0 else (a, b)
         ends = sorted((abs(low), abs(high)))
         return (
-            f"{better} was more accurate than {worse} by {abs(points):.1f} points (95\u00a0% interval {ends[0]:.1f} to "
-            f"{ends[1]:.1f}; {allowed}; {people})."
+            f"{better} {_better(main)} {worse} by {abs(points):.{main.digits}f} {steps} (95\u00a0% interval "
+            f"{ends[0]:.{main.digits}f} to {ends[1]:.{main.digits}f}; {allowed}; {people})."
         )
     return (
-        f"{b} against {a}, not sure: {signed(points)} points; for this comparison alone the interval is {signed(low)} to "
-        f"{signed(high)}; {allowed}; {people}. A difference of {100 * pair['detectable']:.1f} points would be found with a "
-        "probability of 80\u00a0%."
+        f"{b} against {a}, not sure: {told(points)} {steps}; for this comparison alone the interval is {told(low)} to "
+        f"{told(high)}; {allowed}; {people}. A difference of {scale * pair['detectable']:.{main.digits}f} {steps} "
+        "would be found with a probability of 80\u00a0%."
     )
+
+
+def _better(main: Metric) -> str:
+    return "was more accurate than" if main.name == "accuracy" else f"had the better {main.title} than"
 
 
 def p_text(p: float) -> str:

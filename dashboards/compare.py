@@ -15,8 +15,9 @@ import pandas as pd
 from dashboards.claims import plural, records, signed
 from dashboards.results import Panel, Results
 from grid.results.inference import training_people
-from grid.results.metrics import THRESHOLD
 from grid.results.stats import comparison, family
+from painmodels.tasks import PAIN
+from painmodels.tasks.task import Metric
 
 DIFFERS = (
     ("protocol", ("protocol",)),
@@ -34,7 +35,8 @@ UNSAID: Mapping[str, Any] = {"seed of partitions": 0, "partitions": 1, "fit seed
 
 def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
     """What differs between the grids, and a table a scenario. `heads`: the two columns; `leak`: whether they measure it."""
-    values = [(what, _value(mine, what, at), _value(other, what, at)) for what, at in DIFFERS]
+    values = [("task", mine.task.kind, other.task.kind)]
+    values += [(what, _value(mine, what, at), _value(other, what, at)) for what, at in DIFFERS]
     differences = [(what, here, there) for what, here, there in values if here != there]
     protocols = (str(mine.get("protocol")), str(other.get("protocol")))
     leak = set(protocols) == {"subject", "sample"}
@@ -42,11 +44,17 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
     panels = []
     for a in mine.panels:
         for b in other.panels:
-            if a.scenario == b.scenario:
+            if a.scenario == b.scenario and a.task.metrics == b.task.metrics:
                 sign = -1 if leak and protocols[0] == "sample" else 1
                 marked = mine.marked(a) | other.marked(b)
                 panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked, people=mine.people(a))})
-    return {"heads": heads, "differences": differences, "leak": leak, "panels": [p for p in panels if p["rows"]]}
+    return {
+        "heads": heads,
+        "differences": differences,
+        "leak": leak,
+        "main": mine.task.main,
+        "panels": [p for p in panels if p["rows"]],
+    }
 
 
 def _value(results: Results, what: str, at: tuple[str, ...]) -> str:
@@ -66,11 +74,12 @@ def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str], people: int | None
 
     With a row of `marked`, whose sub-networks did not all learn, nothing is claimed: it counts with p = 1.
     """
-    shared = [m for m in a.rows if m in b.rows]
+    shared, main = [m for m in a.rows if m in b.rows], a.task.main
+    scale = main.sign * main.scale
     n_train = min(training_people(panel.predictions, people) for panel in (a, b))
     rows = []
     for modality in shared:
-        d = sign * 100 * (_right(b.of_row(modality)) - _right(a.of_row(modality))).dropna()  # over the trials of both
+        d = sign * scale * (_merit(b, modality) - _merit(a, modality)).dropna()  # over the trials of both
         by_person = d.groupby(level="subject_name").mean()
         row = comparison("", modality, by_person, n_train=n_train, marked=modality in marked)
         rows.append({**row, "n_trials": len(d), "same": not d.any()})
@@ -78,31 +87,33 @@ def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str], people: int | None
         family(rows).rename(columns={"b": "modality", "n_subjects": "n", "effect_size": "d"})
     )
     for row in found:
-        means = [100 * p.scores.loc[p.scores["modality"].astype(str) == row["modality"], "accuracy"].mean() for p in (a, b)]
+        of_row = [p.scores["modality"].astype(str) == row["modality"] for p in (a, b)]
+        means = [main.scale * p.scores.loc[mine, main.name].mean() for p, mine in zip((a, b), of_row, strict=True)]
         row |= {"mine": means[0], "other": means[1]}
     return found
 
 
-def _right(predictions: pd.DataFrame) -> pd.Series:
-    """How often each trial (or frame) was decided rightly, over all partitions and fit seeds."""
+def _merit(panel: Panel, modality: str) -> pd.Series:
+    """The main metric of each trial (or frame), accuracy: how often it was decided rightly, over all partitions and fit seeds."""
+    predictions = panel.of_row(modality)
     unit = [*("subject_name", "sample_name"), *(["frame"] if predictions["frame"].notna().all() else [])]
-    right = (predictions["p_pain"] > THRESHOLD) == (predictions["y_true"] == 1)
-    return right.astype(float).groupby([predictions[name].astype(str) for name in unit]).mean()
+    merit = pd.Series(panel.task.merit(*panel.task.of(predictions)), index=predictions.index)
+    return merit.groupby([predictions[name].astype(str) for name in unit]).mean()
 
 
-def sentence(panel: Mapping[str, Any], *, leak: bool) -> str:
+def sentence(panel: Mapping[str, Any], main: Metric = PAIN.main, *, leak: bool) -> str:
     """The finding in plain words; nothing is claimed where the interval covers zero."""
     claimed = [row for row in panel["rows"] if row["claim"]]
     what = "The leak" if leak else "The difference (other grid minus this one)"
     if not claimed:
         return f"{panel['title']}: no difference can be claimed ({plural(len(panel['rows']), 'row')} compared)."
-    told = ", ".join(f"{row['modality']} {signed(row['difference'])} points" for row in claimed)
+    told = ", ".join(f"{row['modality']} {signed(row['difference'], main.digits)} {main.steps}" for row in claimed)
     return f"{panel['title']}: {what} can be claimed for {len(claimed)} of {plural(len(panel['rows']), 'row')}: {told}."
 
 
 def attention_series(results: Results) -> dict[str, dict[str, pd.DataFrame]]:
     """Panel title -> class name -> mean attention over folds by second (columns second, mean, low, high over folds)."""
-    table, names = results.attention, results.class_names
+    table = results.attention
     rate_hz = results.get("data", "clock_hz")
     out: dict[str, dict[str, pd.DataFrame]] = {}
     for panel in results.panels:
@@ -113,6 +124,6 @@ def attention_series(results: Results) -> dict[str, dict[str, pd.DataFrame]]:
         for value in sorted(mine["y_true"].unique()):
             part = mine[mine["y_true"] == value]
             course = part.groupby("step")["weight"].agg(mean="mean", low="min", high="max").reset_index()
-            by_class[names[int(value)]] = course.assign(second=course["step"] / float(rate_hz))
+            by_class[results.task.name_of(value)] = course.assign(second=course["step"] / float(rate_hz))
         out[panel.title] = by_class
     return out

@@ -21,8 +21,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from grid.results.axes import AXES, with_axes
-from grid.results.metrics import auroc
 from grid.results.tables import in_order
+from painmodels.tasks import PAIN, Task
+from painmodels.tasks.binary import auroc
+from painmodels.tasks.task import Metric
 
 SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 INK, RULE = "#121314", "#c9cacb"  # these and the colours of SERIES are replaced in the page by the theme's own
@@ -63,14 +65,20 @@ def to_svg(fig: Figure, name: str) -> str:
     return text.replace(INK, "currentColor").replace(RULE, "var(--rule)")
 
 
-def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float]) -> Figure:
-    """Figure 3: mean accuracy with its SD over folds, a line a modality row, with the paper's value as a hollow diamond.
+def means_figure(
+    table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float], main: Metric
+) -> Figure:
+    """Figure 3: the mean of the main metric (accuracy) with its SD over folds, a line a modality row, with the paper's value as
+    a hollow diamond.
 
     A mark (grid/results/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
 
-    `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is each series' majority share (0 to 1).
+    `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is what the best constant
+    guess has in each series.
     """
     rows = in_order(table["modality"].astype(str), ())
+    ends = (main.scale * main.low, main.scale * main.high)
+    has_paper = "paper_accuracy" in table and bool(table["paper_accuracy"].notna().any())
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(4.9, 0.75 + 0.22 * len(rows) * max(len(series), 2))
         offsets = (np.arange(len(series)) - (len(series) - 1) / 2) * min(0.36, 0.8 / len(series))
@@ -78,24 +86,27 @@ def accuracy_figure(table: pd.DataFrame, series: Sequence[tuple[str, str, str]],
             colour, marker = SERIES[i % len(SERIES)]
             mine = table[(table["scenario"] == scenario) & (table["protocol"] == protocol)]
             y = np.array([rows.index(str(name)) for name in mine["modality"]]) + dy
-            mean, spread = mine["accuracy_mean"], mine["accuracy_sd"].fillna(0)
-            within = [np.minimum(spread, mean), np.minimum(spread, 100 - mean)]  # no accuracy is above 100 %
+            mean, spread = mine[f"{main.name}_mean"], mine[f"{main.name}_sd"].fillna(0)
+            within = [np.minimum(spread, mean - ends[0]), np.minimum(spread, ends[1] - mean)]  # no accuracy is above 100 %
             style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
             ax.errorbar(mean, y, xerr=within, label=title, **style)
             for x, at, mark in zip(mean, y, mine["mark"] if "mark" in mine else [""] * len(mine), strict=True):
                 if mark:
                     ax.annotate(mark, (x, at), xytext=(5, 1), textcoords="offset points", color=colour, fontsize=8)
-            ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
-        for share in sorted({round(100 * c, 1) for c in chance}):
+            if has_paper:
+                ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
+        for share in sorted({round(main.scale * c, main.digits) for c in chance}):
             ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))
         extra = [Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="chance")]
-        if table["paper_accuracy"].notna().any():
+        if has_paper:
             extra.append(Line2D([], [], color=INK, marker="D", mfc="none", ls="", ms=5.5, label="paper"))
         handles = [*ax.get_legend_handles_labels()[0], *extra]
         fig.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.4, columnspacing=1.2)
-        drawn = [table["accuracy_mean"] - table["accuracy_sd"].fillna(0), table["paper_accuracy"]]
-        lowest = min(100 * min(chance), *(x.min() for x in drawn if x.notna().any()))
-        ax.set(xlim=(max(0, 10 * np.floor((lowest - 2) / 10)), 101.5), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy (%)")
+        drawn = [table[f"{main.name}_mean"] - table[f"{main.name}_sd"].fillna(0)]
+        drawn += [table["paper_accuracy"]] if has_paper else []
+        lowest = min(main.scale * min(chance), *(x.min() for x in drawn if x.notna().any()))
+        limits: Any = (max(0, 10 * np.floor((lowest - 2) / 10)), 101.5) if main.unit == "%" else (0, None)
+        ax.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5), xlabel=_label(main))
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color=RULE, lw=0.5)
@@ -110,7 +121,7 @@ def save_figure3(fig: Figure, folder: Path) -> None:
             fig.savefig(folder / f"figure3.{suffix}", facecolor="white", **options)
 
 
-def roc_band(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float, float] | None:
+def roc_band(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[np.ndarray, np.ndarray, float, float] | None:
     """ROC of one row averaged over folds at the false alarm rates FPR: mean and SD of the hit rate, mean and SD of AUROC.
 
     Each fold of each partition and fit seed counts once; those that test one class only are left out, None if none is left.
@@ -118,7 +129,7 @@ def roc_band(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float, 
     """
     hits, areas = [], []
     for _, part in with_axes(predictions).groupby(list(AXES)):
-        y_N, p_N = part["y_true"].to_numpy(), part["p_pain"].to_numpy()
+        y_N, p_N = part["y_true"].to_numpy(), part[task.columns[0]].to_numpy()
         if y_N.min() == y_N.max():
             continue
         order = np.argsort(-p_N, kind="stable")
@@ -132,13 +143,13 @@ def roc_band(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float, 
     return np.mean(hits, axis=0), np.std(hits, axis=0, ddof=ddof), float(np.mean(areas)), float(np.std(areas, ddof=ddof))
 
 
-def roc_figure(row: str, series: Mapping[str, pd.DataFrame]) -> Figure:
+def roc_figure(row: str, series: Mapping[str, pd.DataFrame], task: Task = PAIN) -> Figure:
     """ROC of one modality row: `series` is title -> its predictions. The band is one SD over folds."""
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(2.1, 2.25)
         ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
         for i, part in enumerate(series.values()):
-            band = roc_band(part)
+            band = roc_band(part, task)
             if band is None:
                 continue
             mean, sd, area, area_sd = band
@@ -151,49 +162,57 @@ def roc_figure(row: str, series: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def calibration(predictions: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """Ten equal bins of the predicted probability: mean predicted, share of pain, n; and the expected calibration error."""
-    p_N, y_N = predictions["p_pain"].to_numpy(), predictions["y_true"].to_numpy()
-    bins = np.minimum((p_N * N_BINS).astype(int), N_BINS - 1)
+def calibration(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[pd.DataFrame, float]:
+    """Ten equal bins of what is expected, the probability of pain: mean expected, mean of what was true (the share of pain), n;
+    and the expected calibration error."""
+    y_N, p_NC = task.of(predictions)
+    p_N, (low, high) = task.expected(p_NC), task.expects.span
+    bins = np.clip(((p_N - low) / (high - low) * N_BINS).astype(int), 0, N_BINS - 1)
     table = pd.DataFrame({"bin": bins, "predicted": p_N, "observed": y_N, "n": 1})
     table = table.groupby("bin").agg({"predicted": "mean", "observed": "mean", "n": "sum"})
     return table, float((table["n"] / len(p_N) * (table["predicted"] - table["observed"]).abs()).sum())
 
 
-def calibration_figure(row: str, series: Mapping[str, pd.DataFrame]) -> Figure:
+def calibration_figure(row: str, series: Mapping[str, pd.DataFrame], task: Task = PAIN) -> Figure:
     """Calibration of one modality row, folds pooled. The area of a mark grows with the number of predictions in its bin."""
+    (low, high), digits = task.expects.span, 3 if task.expects.span == (0.0, 1.0) else 2
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(2.1, 2.25)
-        ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
+        ax.plot([low, high], [low, high], color=RULE, lw=0.8)
         for i, part in enumerate(series.values()):
-            table, error = calibration(part)
+            table, error = calibration(part, task)
             colour, marker = SERIES[i % len(SERIES)]
             ax.plot(table["predicted"], table["observed"], color=colour, lw=0.9, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
             ax.scatter(
                 table["predicted"], table["observed"], s=6 + 90 * table["n"] / len(part), color=colour, marker=marker, lw=0
             )
-            ax.text(0.98, 0.04 + 0.1 * i, f"ECE {error:.3f}", color=colour, ha="right", fontsize=7.5)
-        labels: Any = {"xlabel": "predicted probability of pain", "ylabel": "observed share of pain"}
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=row, aspect="equal", **labels)
-        _unit_ticks(ax)
+            place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 7.5}
+            ax.text(0.98, 0.06 + 0.1 * i, f"ECE {error:.{digits}f}", color=colour, **place)
+        labels: Any = {"xlabel": task.expects.predicted, "ylabel": task.expects.observed}
+        margin = 0.02 * (high - low)
+        limits = (low - margin, high + margin)
+        ax.set(xlim=limits, ylim=limits, title=row, aspect="equal", **labels)
+        if (low, high) == (0.0, 1.0):
+            _unit_ticks(ax)
     return fig
 
 
-def subject_figure(by_subject: pd.DataFrame) -> Figure:
-    """A strip a modality row and a column a subject, sorted by mean accuracy; `by_subject` holds fractions, NaN left blank."""
-    order = by_subject.mean(axis=1).sort_values(kind="stable").index
-    values = 100 * by_subject.loc[order].to_numpy(dtype=float).T
+def subject_figure(by_subject: pd.DataFrame, main: Metric = PAIN.main) -> Figure:
+    """A strip a modality row and a column a subject, the best last; `by_subject` holds the main metric, NaN left blank."""
+    order = (main.sign * by_subject.mean(axis=1)).sort_values(kind="stable").index
+    values = main.scale * by_subject.loc[order].to_numpy(dtype=float).T
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(4.9, 1.0 + 0.2 * len(values))
-        mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap="cividis", vmin=40, vmax=100, lw=0)
+        scale: Any = {"vmin": 40, "vmax": 100} if main.unit == "%" else {"vmin": 0}
+        mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap="cividis", lw=0, **scale)
         ax.set_yticks(np.arange(len(values)) + 0.5, [str(name) for name in by_subject.columns])
         ax.invert_yaxis()
         ax.set_xlabel(f"{len(order)} subjects, from the least to the best recognised on average")
         ax.set_xticks([])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        bar = fig.colorbar(mesh, ax=ax, extend="min", fraction=0.04, pad=0.02)
-        bar.set_label("accuracy (%)")
+        bar = fig.colorbar(mesh, ax=ax, extend="min" if main.unit == "%" else "neither", fraction=0.04, pad=0.02)
+        bar.set_label(_label(main))
         bar.outline.set_visible(False)
     return fig
 
@@ -234,6 +253,10 @@ def attention_figure(title: str, by_class: Mapping[str, pd.DataFrame]) -> Figure
             ax.yaxis.set_minor_formatter(NullFormatter())
         ax.legend(loc="best")
     return fig
+
+
+def _label(main: Metric) -> str:
+    return f"{main.title} ({main.unit})" if main.unit else main.title
 
 
 def _axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:

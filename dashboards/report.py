@@ -28,7 +28,6 @@ from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES
 from grid.results.inference import ALPHA, estimate, training_people
 from grid.results.learned import KEY, SYMBOLS
-from grid.results.metrics import confusion
 from grid.results.tables import identity_check, in_order, table2
 
 SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
@@ -49,7 +48,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     """
     results = read_results(folder)
     beside = None if other is None else compare.side_by_side(results, read_results(other))
-    table = table2(results.scores, results.predictions, results.marks, results.scenarios)
+    table = table2(results.scores, results.predictions, results.marks, results.scenarios, task=results.task)
     page = folder / "report.html"
     if results.panels:
         figures.save_figure3(_figure3(results, table), folder)
@@ -66,7 +65,8 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     environment.filters |= {"plural": claims.plural, "p_value": claims.p_value}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
     people = _people(results)
-    identity = identity_check(table)
+    sections, main = results.task.sections, results.task.main
+    identity = identity_check(table) if "identity" in sections else table[:0]
     panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
@@ -74,19 +74,23 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         banners=wording.banners(results),
         summary=wording.summary(results),
         inference=wording.inference(results),
-        classes=results.class_names,
+        classes=results.task.names,
+        main=main,
+        headline=wording.headline(results.task),
+        shown=[m for m in results.task.metrics if m.in_table],
+        task=results.task,
         panels=panels,
         figure3=_svg(_figure3(results, table), "figure3") if results.panels else None,
-        table3=published.table3(results, table),
-        roc=_multiples(results, figures.roc_figure, "roc"),
-        calibration=_multiples(results, figures.calibration_figure, "calibration"),
+        table3=published.table3(results, table) if "paper" in sections else None,
+        roc=_multiples(results, figures.roc_figure, "roc") if "roc" in sections else [],
+        calibration=_multiples(results, figures.calibration_figure, "calibration") if "calibration" in sections else [],
         curves=_curves(results),
         mark_key=KEY,
         learning=_learning(results),
         attention=_attention(results),
         search=searches.section(searches.read_searches(results.folder)),
         beside=beside,
-        beside_sentences=[compare.sentence(p, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
+        beside_sentences=[compare.sentence(p, main, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
         series=[panel.title for panel in results.panels],
         age_sentences=_age_sentences(results.panels, people),
         failures=_listed(results.failures, ["status", "reason"]),
@@ -129,10 +133,10 @@ def _panel(
         },
         "not_the_papers": results.scenarios.get(panel.scenario, {}).get("not_the_papers"),
         "size": wording.size_text(results.scenarios.get(panel.scenario, {}), panel),
-        "paper": bool(table.loc[mine, "paper_accuracy"].notna().any()),
+        "paper": "paper_accuracy" in table and bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chance": panel.chance,
-        "confusions": [(row, _confusion(panel.of_row(row))) for row in panel.rows],
-        "heat": _svg(figures.subject_figure(panel.by_subject), f"subjects-{_slug(panel.title)}"),
+        "confusions": [(row, _confusion(panel, row)) for row in panel.rows] if "confusion" in panel.task.sections else [],
+        "heat": _svg(figures.subject_figure(panel.by_subject, panel.task.main), f"subjects-{_slug(panel.title)}"),
         "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
         "groups": _groups(panel, people, training_people(panel.predictions, results.people(panel))),
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
@@ -147,10 +151,10 @@ def _panel(
     }
 
 
-def _confusion(predictions: pd.DataFrame) -> list[list[tuple[int, float]]]:
-    """Counts and shares of the true class: [[true negatives, false positives], [false negatives, true positives]]."""
-    tn, fp, fn, tp = confusion(predictions["y_true"].to_numpy(), predictions["p_pain"].to_numpy())
-    return [[(n, n / max(sum(pair), 1)) for n in pair] for pair in ((tn, fp), (fn, tp))]
+def _confusion(panel: Panel, row: str) -> list[list[tuple[int, float]]]:
+    """Counts and shares of the true class, a line a true class and a column a called one."""
+    table_KK = panel.task.confusion(*panel.task.of(panel.of_row(row))).tolist()
+    return [[(n, n / max(sum(line), 1)) for n in line] for line in table_KK]
 
 
 def _people(results: Results) -> pd.DataFrame:
@@ -161,14 +165,14 @@ def _people(results: Results) -> pd.DataFrame:
 
 
 def _groups(panel: Panel, people: pd.DataFrame, n_train: float) -> dict[str, Any] | None:
-    """Accuracy (percent) by sex and age with a 95 % interval; None where no subject's name tells them."""
+    """The main metric, as it is shown, by sex and age with a 95 % interval; None where no subject's name tells them."""
     known = people.reindex([name for name in panel.by_subject.index if name in people.index])
     members = [(label, known.query(rule).index) for label, rule in GROUPS] if len(known) else []
     members = [(label, names) for label, names in members if len(names)]
     if not members:
         return None
     rows = [
-        (row, [estimate(100 * panel.by_subject.loc[names, row], n_train=n_train) for _, names in members])
+        (row, [estimate(panel.task.main.scale * panel.by_subject.loc[names, row], n_train=n_train) for _, names in members])
         for row in panel.rows
     ]
     unknown = len(panel.by_subject) - len(known)
@@ -183,7 +187,7 @@ def _age_sentences(panels: Sequence[Panel], people: pd.DataFrame) -> list[str]:
 
 def _figure3(results: Results, table: pd.DataFrame) -> Any:
     series = [(panel.scenario, panel.protocol, panel.title) for panel in results.panels]
-    return figures.accuracy_figure(table, series, [panel.chance for panel in results.panels])
+    return figures.means_figure(table, series, [panel.chance for panel in results.panels], results.task.main)
 
 
 def _multiples(results: Results, draw: Any, name: str) -> list[Markup]:
@@ -192,7 +196,7 @@ def _multiples(results: Results, draw: Any, name: str) -> list[Markup]:
     found = []
     for i, row in enumerate(rows):
         series = {panel.title: panel.of_row(row) for panel in results.panels}
-        found.append(_svg(draw(row, series), f"{name}-{i}"))
+        found.append(_svg(draw(row, series, results.task), f"{name}-{i}"))
     return found
 
 

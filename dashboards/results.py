@@ -9,7 +9,7 @@ Metrics are computed again from the predictions, so that the report shows what w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +23,11 @@ from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
-from grid.results.metrics import METRICS
-from grid.results.stats import mean_accuracy
-from grid.results.tables import SCENARIOS, SCORE_COLUMNS, in_order, scores_table, with_frame_mean
+from grid.results.stats import mean_by
+from grid.results.tables import SCENARIOS, in_order, prediction_columns, score_columns, scores_table, with_frame_mean
+from painmodels.tasks import Task, task_of_run
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
-PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
 FAILURE_COLUMNS = [*CELL, "status", "reason"]
 QUARANTINE_COLUMNS = ["trial_id", "subject", "part", "file", "reason"]
 
@@ -45,11 +44,12 @@ class Panel:
     title: str
     predictions: pd.DataFrame
     scores: pd.DataFrame
+    task: Task
 
     @cached_property
     def by_subject(self) -> pd.DataFrame:
-        """Accuracy, a subject a row and a modality row a column."""
-        return mean_accuracy(self.predictions)
+        """The main metric (accuracy), a subject a row and a modality row a column."""
+        return mean_by(self.predictions, task=self.task)
 
     @property
     def rows(self) -> list[str]:
@@ -58,9 +58,9 @@ class Panel:
 
     @property
     def chance(self) -> float:
-        """Accuracy of always naming the more frequent class, a fraction."""
-        share = float(self.predictions["y_true"].mean())
-        return max(share, 1 - share)
+        """The main metric of the best constant guess: the accuracy of always naming the more frequent class, a fraction."""
+        y_N = self.predictions["y_true"].to_numpy()
+        return float(self.task.merit(y_N, np.tile(self.task.constant(y_N), (len(y_N), 1))).mean())
 
     def of_row(self, modality: str) -> pd.DataFrame:
         """The predictions of one modality row."""
@@ -73,6 +73,7 @@ class Results:
 
     folder: Path
     run: Mapping[str, Any]
+    task: Task
     predictions: pd.DataFrame
     scores: pd.DataFrame
     failures: pd.DataFrame
@@ -114,12 +115,6 @@ class Results:
         found = self.get("scenarios", panel.scenario, "subjects")
         return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
 
-    @property
-    def class_names(self) -> tuple[str, str]:
-        """What label 0 and label 1 are called (run.json, data.class_names: a list of two), no pain and pain by default."""
-        names = self.get("data", "class_names")
-        return (str(names[0]), str(names[1])) if isinstance(names, list) and len(names) == 2 else ("no pain", "pain")
-
 
 def read_results(folder: Path) -> Results:
     """Read and check a result folder. Raises InputError, naming the file, for a folder that is none."""
@@ -129,16 +124,22 @@ def read_results(folder: Path) -> Results:
     if missing:
         raise InputError(f"{folder}: no result folder, {', '.join(missing)} not found; expected {', '.join(REQUIRED)}")
     run = _read_json(folder / "run.json")
-    predictions = _predictions(folder / "predictions.parquet")
-    written = _table(folder / "scores.csv", SCORE_COLUMNS)
+    try:
+        task = task_of_run(run)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder / 'run.json'}: {error}") from error
+    predictions = _predictions(folder / "predictions.parquet", task)
+    numbers = [metric.name for metric in task.metrics]
+    written = _table(folder / "scores.csv", score_columns(task), numbers=numbers)
     try:
         wanted = [(*map(str, cell[:3]), *map(int, cell[3:])) for cell in written[CELL].itertuples(index=False)]
-        scores = scores_table(predictions, cells=wanted)
+        scores = scores_table(predictions, cells=wanted, task=task)
     except ValueError as error:
         raise InputError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
     return Results(
         folder=folder,
         run=run,
+        task=task,
         predictions=predictions,
         scores=scores,
         failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
@@ -147,23 +148,24 @@ def read_results(folder: Path) -> Results:
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
         learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
-        disagreements=_disagreements(scores, written),
-        panels=_panels(with_frame_mean(predictions), scores),
+        disagreements=_disagreements(scores, written, numbers),
+        panels=_panels(with_frame_mean(predictions, task), scores, task),
     )
 
 
-def _predictions(path: Path) -> pd.DataFrame:
+def _predictions(path: Path, task: Task) -> pd.DataFrame:
     """The predictions in canonical row order, names as categories (a full grid has 720,000 rows)."""
     table = _axes(_parquet(path))
-    _check_columns(path, table, PREDICTION_COLUMNS)
-    table = table[PREDICTION_COLUMNS].astype({**dict.fromkeys(AXES, int), "p_pain": float})
+    columns = prediction_columns(task)
+    _check_columns(path, table, columns)
+    table = table[columns].astype({**dict.fromkeys(AXES, int), **dict.fromkeys(task.columns, float)})
     table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
     order = in_order(table["modality"].cat.categories, ROW_ORDER)
     table["modality"] = table["modality"].cat.reorder_categories(order)
     return table.sort_values("modality", kind="stable", ignore_index=True)
 
 
-def _panels(predictions: pd.DataFrame, scores: pd.DataFrame) -> tuple[Panel, ...]:
+def _panels(predictions: pd.DataFrame, scores: pd.DataFrame, task: Task) -> tuple[Panel, ...]:
     protocols = list(dict.fromkeys(scores["protocol"].astype(str)))
     panels = []
     for scenario in in_order(scores["scenario"].astype(str), SCENARIOS):
@@ -172,13 +174,13 @@ def _panels(predictions: pd.DataFrame, scores: pd.DataFrame) -> tuple[Panel, ...
             if len(mine):
                 title = scenario if len(protocols) == 1 else f"{scenario}, protocol {protocol}"
                 cells = scores[(scores["scenario"] == scenario) & (scores["protocol"] == protocol)]
-                panels.append(Panel(scenario, protocol, title, mine, cells))
+                panels.append(Panel(scenario, protocol, title, mine, cells, task))
     return tuple(panels)
 
 
-def _disagreements(scores: pd.DataFrame, written: pd.DataFrame) -> int:
+def _disagreements(scores: pd.DataFrame, written: pd.DataFrame, metrics: list[str]) -> int:
     both = scores.merge(written, on=CELL, suffixes=("", "_written"), how="left")
-    ours, theirs = (both[[f"{m}{end}" for m in METRICS]].to_numpy(dtype=float) for end in ("", "_written"))
+    ours, theirs = (both[[f"{m}{end}" for m in metrics]].to_numpy(dtype=float) for end in ("", "_written"))
     return int((~np.isclose(ours, theirs, atol=1e-4, equal_nan=True)).any(axis=1).sum())
 
 
@@ -192,12 +194,12 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return run
 
 
-def _table(path: Path, columns: list[str], *, optional: bool = False) -> pd.DataFrame:
+def _table(path: Path, columns: list[str], *, optional: bool = False, numbers: Sequence[str] = ()) -> pd.DataFrame:
     if (optional and not path.is_file()) or path.stat().st_size == 0:
         return pd.DataFrame(columns=columns)
-    text = {name: str for name in columns if name not in (*METRICS, *AXES, "n_test")}
+    text = {name: str for name in columns if name not in (*numbers, *AXES, "n_test")}
     try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in METRICS})
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in numbers})
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a CSV table: {error}") from error
     table = _axes(table)

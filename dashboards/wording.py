@@ -15,6 +15,8 @@ from dashboards.results import Panel, Results
 from grid.experiment.families import learned_rows
 from grid.protocols import ONE_PARTITION
 from grid.results.learned import SYMBOLS, WHY_ECG
+from grid.results.tables import PAPER_METRICS
+from painmodels.tasks import Task
 
 NOT_RECORDED = "not recorded"
 SYNTHETIC = "The recordings were made by a program. These numbers test the software and say nothing about pain."
@@ -37,7 +39,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     scores = results.scores
     protocols = set(scores["protocol"].astype(str)) | {str(results.get("protocol"))}
     uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
-    empty = int(scores["accuracy"].isna().sum())
+    empty = int(scores[results.task.main.name].isna().sum())
     synthetic = results.get("data", "synthetic")
     cases = (
         (synthetic is True, "Synthetic data", SYNTHETIC),
@@ -85,7 +87,7 @@ def learning_text(results: Results) -> str:
 
 def summary(results: Results) -> str:
     """One or two sentences about the run."""
-    scores, (negative, positive) = results.scores, results.class_names
+    scores, task = results.scores, results.task
     title = results.get("data", "title") or results.get("data", "name") or "a data set whose name is not recorded"
     counts = [
         f"{number(results.get('data', what))} {what}"
@@ -94,7 +96,7 @@ def summary(results: Results) -> str:
     ]
     is_rule = ~scores["modality"].isin(learned_rows(scores["modality"].unique()))
     baselines, scores = scores[is_rule], scores[~is_rule] if not is_rule.all() else scores
-    done = int(scores["accuracy"].notna().sum())
+    done = int(scores[task.main.name].notna().sum())
     sizes = [
         plural(scores[axis].nunique(), word)
         for axis, word in (("modality", "modality row"), ("scenario", "scenario"), ("fold", "fold"))
@@ -102,16 +104,29 @@ def summary(results: Results) -> str:
     for axis, word in (("repeat", "partition"), ("seed", "fit seed")):
         if scores[axis].nunique() > 1:
             sizes[2] += f", {plural(scores[axis].nunique(), word)}"
-    text = f"Networks were trained to tell {negative} from {positive} on {title}"
+    text = f"Networks were trained to {_learnt(task)} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
     if len(baselines) and not is_rule.all():
-        there = f"{int(baselines['accuracy'].notna().sum())} of {plural(len(baselines), 'cell')}"
+        there = f"{int(baselines[task.main.name].notna().sum())} of {plural(len(baselines), 'cell')}"
         text += f" Beside them {plural(baselines['modality'].nunique(), 'baseline')} ({there})."
     parts = [f"{p.title} {size_text(results.scenarios.get(p.scenario, {}), p)}" for p in results.panels]
     text += f" Tested: {'; '.join(parts)}." if any(" of " in part for part in parts) else ""
     seconds = results.get("seconds")
     return text + (f" The run took {duration(seconds)}." if isinstance(seconds, int | float) else "")
+
+
+def _learnt(task: Task) -> str:
+    names = task.names
+    return f"tell {names[0]} from {names[1]}" if task.n_classes == 2 else f"tell {task.words} ({', '.join(names)})"
+
+
+def headline(task: Task) -> str:
+    """The metrics of Table 2 in words; of the paper's task those of the paper."""
+    names = PAPER_METRICS if "paper" in task.sections else [m.name for m in task.metrics if m.in_table]
+    titles = [m.title for m in task.metrics if m.name in names]
+    text = f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
+    return text[:1].upper() + text[1:]
 
 
 def inference(results: Results) -> str:

@@ -108,11 +108,14 @@ class DataSet:
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """A table with a row per trial: trial id, subject, label (0 = no pain). Rows keep the order of the data set."""
+    """A table with a row per trial: trial id, subject, label. Rows keep the order of the data set.
+
+    A label is what is learnt of the trial: the place of its class (0 = no pain), or a number (painmodels/tasks).
+    """
 
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[Any, ...]
 
     @classmethod
     def of(cls, trials: Iterable[Trial], *, classes: Sequence[int]) -> SampleIndex:

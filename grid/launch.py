@@ -271,7 +271,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     out = session.out
     problem, report_kinds = write_report(out, options.compare)
     mirrored, mirror_kinds = mirror(out, options.tracking_uri)
-    print(f"\n{show.outcome_text(scores, pd.read_csv(out / 'learning.csv'))}\n")
+    print(f"\n{show.outcome_text(scores, pd.read_csv(out / 'learning.csv'), session.inventory.learns)}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
     if session.plan.impossible:

@@ -12,13 +12,14 @@ import importlib
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from dataprep.records import InputError
+from painmodels.tasks import Task, unnamed
 
 NETWORKS = "painmodels.networks"
 ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
@@ -28,9 +29,10 @@ ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 class Training:
     """How a sub-network is trained; the settings of each network extend it. Defaults are common ground, not the paper's.
 
-    `classes` is set by the experiment's task, for all sub-networks alike. `clip_norm`: before each step the gradient is scaled
-    down to this norm (of all of the network's weights together) where it is larger; 0: never. `tf32` lets a GPU round the
-    factors of products to ten bits, which is faster; off, products are float32 as on a CPU.
+    `classes` (0: the target is a number) and `task` (empty: what so many classes mean, `binary` or `multiclass`) are set by the
+    experiment's task, for all sub-networks alike; a network's last layer has `outputs` values. `clip_norm`: before each step
+    the gradient is scaled down to this norm (of all of the network's weights together) where it is larger; 0: never. `tf32`
+    lets a GPU round the factors of products to ten bits, which is faster; off, products are float32 as on a CPU.
     """
 
     epochs: int
@@ -42,17 +44,41 @@ class Training:
     classes: int = 2
     clip_norm: float = 1.0
     tf32: bool = False
+    task: str = ""
+
+    unsaid: ClassVar[Mapping[str, Any]] = {"task": ""}
 
     def __post_init__(self) -> None:
         if not 0 <= self.clip_norm < math.inf:
             raise InputError(f"clip_norm: found {self.clip_norm}, expected a finite number of at least 0 (0: no clipping)")
+
+    @property
+    def learns(self) -> Task:
+        """The task that it is trained on; the names of its classes are not known here."""
+        return unnamed(self.task, self.classes)
+
+    @property
+    def outputs(self) -> int:
+        """How many values the network gives: for most tasks a logit per class."""
+        return self.learns.n_outputs
+
+    @property
+    def softmax(self) -> bool:
+        """Whether these are logits of classes, whose softmax gives probabilities."""
+        return self.learns.softmax
+
+
+def said(settings: Any) -> dict[str, Any]:
+    """Settings as plain values: their identity. What is `unsaid` is left out where it has that value, as before it was there."""
+    left_out = getattr(settings, "unsaid", {})
+    return {name: value for name, value in asdict(settings).items() if name not in left_out or value != left_out[name]}
 
 
 @dataclass(frozen=True)
 class SubNetwork:
     """One entry: `build(settings, input_sizes)` makes the module; `input_sizes` are the last dimensions of its inputs.
 
-    The module's inputs are the outputs of the sub-networks that feed it. Calling it gives logits, (B, classes);
+    The module's inputs are the outputs of the sub-networks that feed it. Calling it gives logits, (B, outputs);
     `features(*inputs)` gives what the next sub-network takes, computed frozen and in eval mode.
     `per_frame`: trained on single frames, each carrying its trial's label, instead of on whole trials.
     `sequences`: a fusion that is fed with the streams step by step, (B, T, H) each, instead of with their summaries (B, H):

@@ -33,7 +33,7 @@ from grid.experiment.config_tables import (
     Space,
     Synthetic,
     Table,
-    Task,
+    TaskTable,
     Trunk,
 )
 from grid.experiment.families import FRAME_MEAN, added_pairs, is_baseline
@@ -41,6 +41,7 @@ from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
 from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Part
+from painmodels.tasks import Task, kind_of, task
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -64,7 +65,7 @@ class Experiment(Table):
     faces: dict[str, Any] = Field(default_factory=dict)
     trunk: Trunk
     signals: Signals = Signals()
-    task: Task = Task()
+    task: TaskTable = TaskTable()
     spatial: dict[str, Any] = Field(default_factory=dict)
     temporal: dict[str, Any] = Field(default_factory=dict)
     attention: dict[str, Any] = Field(default_factory=dict)
@@ -85,15 +86,19 @@ class Experiment(Table):
         """The sub-network chosen for a role and its settings."""
         table = dict(getattr(self, role))
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
-        if "classes" in table:
-            raise ConfigError(f"[{role}]: found 'classes', expected it in [task] alone, as names of the data set's classes")
-        settings = settings_of(chosen.settings, table, f"[{role}]")
-        return chosen, replace(settings, classes=self.classes)
+        return chosen, self._told(settings_of(chosen.settings, table, f"[{role}]"))
 
     @property
-    def classes(self) -> int:
-        """How many classes are told apart."""
-        return len(self.task.classes) or 2
+    def learns(self) -> Task:
+        """The task; where the file names no classes, those of the data set are not known here."""
+        return task(self.task.kind, self.task.classes or ("no pain", "pain"))
+
+    def _told(self, settings: Any) -> Any:
+        """Settings that know the task, except those of an estimator that can do one task alone."""
+        known = {f.name for f in fields(settings)}
+        task = self.learns
+        kind = "" if task.kind == kind_of("", task.n_classes) else task.kind
+        return replace(settings, **{k: v for k, v in (("classes", task.n_classes), ("task", kind)) if k in known})
 
     def trained(self, name: str, part: Part) -> tuple[registry.SubNetwork | Estimator, Any]:
         """What is trained for a part of the method `name`, and its settings."""
@@ -102,8 +107,7 @@ class Experiment(Table):
         table, where = self.methods.get(name, {}), f"[methods.{name}]"
         if isinstance(table.get(part.role), dict):
             table, where = table[part.role], f"[methods.{name}.{part.role}]"
-        settings = settings_of(part.trained.settings, table, where)
-        return part.trained, settings if isinstance(part.trained, Estimator) else replace(settings, classes=self.classes)
+        return part.trained, self._told(settings_of(part.trained.settings, table, where))
 
     def space(self, name: str, part: Part) -> Space:
         """What is searched for a part of a method, `normalise` (of signals) among it; empty without a search."""
@@ -121,9 +125,10 @@ class Experiment(Table):
         out = self.model_dump(mode="json")
         out["faces"] = asdict(self.face_settings)
         out["claims"] = {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
+        out["task"]["kind"] = self.learns.kind
         for role in registry.ROLES:
             chosen, settings = self.network(role)
-            out[role] = {"network": chosen.name, **asdict(settings)}
+            out[role] = {"network": chosen.name, **registry.said(settings)}
         return out
 
 
@@ -136,10 +141,16 @@ _DEFAULT_NETWORK = {
 }
 
 
+OF_THE_TASK = ("classes", "task")
+"""Settings that no table but [task] may hold."""
+
+
 def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
     """An instance of the dataclass `kind` from a TOML table. Raises ConfigError for unknown keys and wrong types."""
-    known = [f.name for f in fields(kind)]
+    known = [f.name for f in fields(kind) if f.name not in OF_THE_TASK]
     for key in table:
+        if key in OF_THE_TASK:
+            raise ConfigError(f"{where}: found {key!r}, expected it in [task] alone, which all methods are told")
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{suggestion(key, known)}; there are: {', '.join(known)}")
     try:
@@ -228,9 +239,11 @@ def _check(experiment: Experiment) -> None:
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
-    classes = experiment.task.classes
-    if len(classes) == 1 or len(set(classes)) != len(classes):
-        raise InputError(f"task.classes: found {list(classes)}, expected at least two different names, or none")
+    learns, metric = experiment.learns, experiment.search.metric
+    if experiment.search.trials and metric not in learns.searched:
+        raise InputError(
+            f"search.metric: found {metric!r}, expected one of {', '.join(learns.searched)} for the task {learns.kind}"
+        )
     settings = experiment.face_settings
     for key, name, known in (
         ("protocol.name", experiment.protocol.name, list(protocols())),
@@ -251,7 +264,7 @@ def _check(experiment: Experiment) -> None:
         raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
     for role in registry.ROLES:
         network, chosen = experiment.network(role)
-        own = {f.name: getattr(chosen, f.name) for f in fields(network.settings)}
+        own = {f.name: getattr(chosen, f.name) for f in fields(network.settings) if f.name not in OF_THE_TASK}
         if role == "physiological":
             own["normalise"] = experiment.signals.normalise
         _check_space(getattr(experiment.search, role), own, f"search.{role}", f"the {network.name} network")
@@ -259,7 +272,7 @@ def _check(experiment: Experiment) -> None:
         words = method(name).on[:1]
         for part in method(name).parts(words, lambda role: experiment.network(role)[0]):
             trained, settings = experiment.trained(name, part)
-            own = {f.name: getattr(settings, f.name) for f in fields(trained.settings)}
+            own = {f.name: getattr(settings, f.name) for f in fields(trained.settings) if f.name not in OF_THE_TASK}
             if "signals" in part.recordings and not isinstance(trained, Estimator):
                 own["normalise"] = experiment.signals.normalise
             _check_space(experiment.search.methods.get(name, {}), own, f"search.methods.{name}", f"the method {name}")

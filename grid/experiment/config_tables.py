@@ -81,9 +81,13 @@ class Signals(Table):
     normalise: Literal["trial", "subject", "train"] = "trial"
 
 
-class Task(Table):
-    """What is told apart: names of the data set's classes, no pain first; empty: its own two (BioVid: BL1 and PA4)."""
+class TaskTable(Table):
+    """What is learnt of a trial. `kind`: a file of painmodels/tasks/; empty: binary of two classes, multiclass of more.
 
+    `classes`: names of the data set's classes in order, no pain first; empty: its own two (BioVid: BL1 and PA4).
+    """
+
+    kind: str = ""
     classes: tuple[str, ...] = ()
 
 
@@ -129,7 +133,7 @@ class Search(Table):
     trials: int = Field(0, ge=0)
     scope: Literal["fold", "scenario"] = "fold"
     inner_folds: int = Field(3, ge=2)
-    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+    metric: str = "balanced_accuracy"
     halving: int = Field(3, ge=2)
     prune: bool = True
     spatial: Space = {}

@@ -21,6 +21,7 @@ from grid.plan import preparation
 from grid.plan.specs import Inputs
 from grid.store.content_hashes import fingerprints
 from grid.store.identity import digest
+from painmodels.tasks import Task, task
 from painmodels.weights import WeightsMissing
 
 
@@ -28,8 +29,8 @@ from painmodels.weights import WeightsMissing
 class Inventory:
     """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
 
-    `classes` are the ids of the task's classes in the order of their labels. `defects` are recordings known to be unusable,
-    `excluded` those left out by hand.
+    `classes` are the ids of the task's classes in the order of their labels; `learns` is the task on their names. `defects` are
+    recordings known to be unusable, `excluded` those left out by hand.
     `dataset` has the channels alone that these rows use, in the data set's order; trials are in the order of subjects and ids,
     however the data set lists them. `fingerprint` is of all recordings of the task's classes, whatever the rows use of them.
     """
@@ -39,6 +40,7 @@ class Inventory:
     index: SampleIndex
     fingerprint: str
     classes: tuple[int, ...]
+    learns: Task
     defects: list[Defect] = field(default_factory=list)
     excluded: list[Defect] = field(default_factory=list)
     videos: list[preparation.VideoJob] = field(default_factory=list)
@@ -47,14 +49,9 @@ class Inventory:
     missing: str = ""
 
     @property
-    def class_labels(self) -> dict[str, int]:
-        """Trial id -> label of its class."""
+    def targets(self) -> dict[str, float]:
+        """Trial id -> what is learnt of it: in a task of classes the label of its class."""
         return dict(zip(self.index.trial_ids, self.index.labels, strict=True))
-
-    @property
-    def class_names(self) -> list[str]:
-        """What the classes are called, in the order of their labels."""
-        return [self.dataset.classes[c] for c in self.classes]
 
     def inputs(self, broken: Iterable[Defect] = ()) -> Inputs:
         """The usable recordings, those of `broken` and those left out by hand apart. A signal is judged by its own channel."""
@@ -93,7 +90,9 @@ def read_inventory(
     if not of_classes:
         wanted = " or ".join(reader.classes[c] for c in classes)
         raise InputError(f"{path}: found {len(trials)} trials, none of class {wanted}")
-    index = SampleIndex.of(of_classes, classes=classes)
+    learns = task(experiment.task.kind, tuple(reader.classes[c] for c in classes))
+    places = SampleIndex.of(of_classes, classes=classes)
+    index = replace(places, labels=tuple(learns.target(place) for place in places.labels))
     asked = [row(name) for name in rows]
     parts = {part for r in asked for part in r.parts}
     used = {SIGNALS[signal] for r in asked for signal in r.signals}
@@ -113,7 +112,8 @@ def read_inventory(
     content = digest([facts, dict(reader.description)] if reader.description else facts)
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
-    out = Inventory(reader, path, index, content, classes, defects, [d for d in by_hand if d.trial_id in of_these])
+    left_out = [d for d in by_hand if d.trial_id in of_these]
+    out = Inventory(reader, path, index, content, classes, learns, defects, left_out)
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)

@@ -11,7 +11,7 @@ from grid.experiment.config import Experiment
 from grid.plan.specs import PartSpec
 from painmodels.methods import PAPER, method
 from painmodels.methods.graph import Estimator, Part, kinds, needs
-from painmodels.registry import SubNetwork
+from painmodels.registry import SubNetwork, said
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Node:
             return {
                 "baseline": self.method,
                 "baseline_version": self.trained.version,
-                "settings": asdict(settings),
+                "settings": said(settings),
                 "sees": list(self.words),
                 "steps": list(steps) if self.words else [],
                 "clock_hz": dataset.clock_hz,
@@ -75,7 +75,7 @@ class Node:
             "role": self.part.role,
             "network": self.trained.name,
             "network_version": self.trained.version,
-            "settings": asdict(settings),
+            "settings": said(settings),
             "signals": list(self.signals),
             "steps": list(steps),
             "normalise": normalise,

@@ -42,7 +42,7 @@ class Planner:
         winner: Callable[[Stage], dict[str, Any] | None] = lambda stage: None,
     ) -> None:
         self.experiment, self.dataset, self.inputs, self.winner = experiment, dataset, inputs, winner
-        self.plan, self.sets = Plan(), TrainTestSets(inputs)
+        self.plan, self.sets, self.learns = Plan(), TrainTestSets(inputs), experiment.learns
         self._graphs: dict[str, tuple[Node, ...]] = {}
         self._train_sets: dict[tuple[str, tuple[str, ...]], TrainSet] = {}
         self._chosen: dict[tuple[Node, str], tuple[Any, str, str]] = {}
@@ -93,10 +93,10 @@ class Planner:
         for signal in row.signals:
             if SIGNALS[signal] not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
-        if told := [n for n in self._nodes(row) if n.settings.classes != self.experiment.classes]:
-            n_classes = told[0].settings.classes
+        if any(n.settings.classes != self.learns.n_classes for n in self._nodes(row)):
+            this = f"{self.learns.kind} ({', '.join(self.learns.names)})"
             return self._refuse(
-                cell, f"the method {row.method} tells {n_classes} classes apart, not {self.experiment.classes}"
+                cell, f"the method {row.method} tells two classes apart and does no other task; this one is {this}"
             )
         try:
             self._train_set(context, row.needs)
@@ -119,7 +119,7 @@ class Planner:
         test = self._test_set(context, row.needs)
         params = self._predict_params.setdefault(row.name, Params({"modality": row.name}))
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
-        self.plan.predicts[cell] = Predict(stage, fit, test, cell)
+        self.plan.predicts[cell] = Predict(stage, fit, test, cell, self.learns.stored)
 
     def _nodes(self, row: Row) -> tuple[Node, ...]:
         """The parts of a row's method on what the row sees; the last one gives the predictions."""
@@ -220,6 +220,7 @@ class Planner:
             space=space,
             inner=tuple(inner),
             options=options,
+            learns=self.learns,
             scenario=context.scenario,
             fold=context.split.fold,
             repeat=context.split.repeat,
@@ -237,7 +238,7 @@ class Planner:
         """The usable training trials, made once per fold and need. Raises ValueError if there cannot be a fit."""
         ident = (context.tag, needs)
         if ident not in self._train_sets:
-            self._train_sets[ident] = self.sets.train(context.split, needs, classes=self.experiment.classes)
+            self._train_sets[ident] = self.sets.train(context.split, needs, task=self.learns)
         return self._train_sets[ident]
 
     def _test_set(self, context: Context, needs: tuple[str, ...]) -> TestSet:

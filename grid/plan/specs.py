@@ -17,6 +17,7 @@ from grid.experiment.config_tables import Space
 from grid.store.identity import Stage
 from painmodels import registry
 from painmodels.methods.graph import KINDS, Estimator, Input, kinds
+from painmodels.tasks import Task
 from painmodels.training.packed_loop import PACKABLE, layout
 
 FIT_VERSION = 1
@@ -29,7 +30,7 @@ class TrainSet:
 
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[Any, ...]
     key: str
 
 
@@ -135,12 +136,13 @@ def fits_of(fit: Fit) -> list[Fit]:
 
 @dataclass(frozen=True)
 class Predict:
-    """Probabilities of pain of the held-out trials by a fitted sub-network."""
+    """What a fitted part says of the held-out trials, kept as the array `stored` (painmodels/tasks/task.py)."""
 
     stage: Stage
     fit: Fit
     test: TestSet
     cell: Cell
+    stored: str
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class Search:
     space: Space
     inner: tuple[InnerFold, ...]
     options: SearchOptions
+    learns: Task
     scenario: str
     fold: int
     repeat: int = 0

@@ -7,15 +7,17 @@ all trials: what is equal is shared, and a key is hashed from text that was writ
 from __future__ import annotations
 
 from itertools import compress
+from typing import Any
 
 import numpy as np
 
 from grid.plan.specs import Inputs, TestSet, TrainSet
 from grid.protocols import FoldSplit
 from grid.store.identity import Column, digest_columns
+from painmodels.tasks import Task
 
 Parts = tuple[str, ...]
-Trials = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...], int]
+Trials = tuple[tuple[str, ...], tuple[str, ...], tuple[Any, ...], int]
 """Ids, subjects, labels, and how many labels differ."""
 
 
@@ -30,7 +32,7 @@ class TrainTestSets:
         self._trials: dict[bytes, Trials] = {}
         self._last: tuple[FoldSplit | None, np.ndarray] = (None, np.zeros(0, dtype=bool))
 
-    def train(self, split: FoldSplit, parts: Parts, *, classes: int) -> TrainSet:
+    def train(self, split: FoldSplit, parts: Parts, *, task: Task) -> TrainSet:
         """The usable training trials, in the order of the data set. Raises ValueError if there cannot be a fit."""
         sources, usable = self._of(parts)
         if self._last[0] is not split:  # rows ask for the sides of one fold after another
@@ -39,11 +41,11 @@ class TrainTestSets:
             self._last = (split, np.frombuffer(trains, dtype=bool))
         chosen_N = self._last[1] & usable
         ids, subjects, labels, different = self._rows(chosen_N)
-        if different < classes:
+        if different < task.fewest:
             missing = [part for part in parts if not self.inputs.keys[part]]
             if missing:
                 raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
-            raise ValueError(f"the {len(ids)} usable training trials are not of every class")
+            raise ValueError(f"the {len(ids)} usable training trials are not {task.lacking}")
         framed = np.zeros(len(chosen_N) + 2, dtype=bool)
         framed[1:-1] = chosen_N
         edges = np.flatnonzero(framed[1:] != framed[:-1]).tolist()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,31 @@ from dataprep.outputs import drafted, shown
 from dataprep.records import Defect
 from grid.experiment.cells import CELL, SIGNALS, Cell
 from grid.plan.specs import Fit, Plan, Search, fits_of
-from grid.results import learned, multiclass, tables
+from grid.results import learned, tables
 from grid.results.axes import AXES
 from grid.store.artefacts import Store
 from painmodels.methods import PAPER
+from painmodels.registry import said
+from painmodels.tasks import Task
 
-PREDICTION_COLUMNS = [*CELL, "subject_name", "sample_name", "frame", "y_true", "p_pain"]
 
-
-def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
+def predictions(plan: Plan, store: Store, targets: Mapping[str, float], task: Task) -> pd.DataFrame:
     """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start).
 
-    `labels` are those of the classes; the first is no pain, every other one is pain (`y_true` 1).
+    `targets` are what was to be learnt of each trial; `y_true` and the columns of a prediction are as the task says.
     """
     parts = []
     for cell in plan.cells:
         predict = plan.predicts.get(cell)
         if predict is None or not store.has(predict.stage):
             continue
-        p = store.arrays(predict.stage)["p_pain"]
-        per_trial = p.shape[1] if p.ndim == 2 else 1
+        p = store.arrays(predict.stage)[task.stored]
+        per_frame = p.ndim > (1 if len(task.columns) == 1 else 2)
+        per_trial = p.shape[1] if per_frame else 1
         first = predict.fit.steps[0]
-        frames = np.tile(np.arange(first, first + per_trial), len(p)) if p.ndim == 2 else [pd.NA] * len(p)
+        frames = np.tile(np.arange(first, first + per_trial), len(p)) if per_frame else [pd.NA] * len(p)
         ids = np.repeat(predict.test.trial_ids, per_trial)
+        read_NC = task.read(p)
         parts.append(
             pd.DataFrame(
                 {
@@ -48,16 +50,22 @@ def predictions(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataF
                     "subject_name": np.repeat(predict.test.subjects, per_trial),
                     "sample_name": ids,
                     "frame": pd.array(frames, dtype="Int64"),
-                    "y_true": np.repeat([int(labels[t] > 0) for t in predict.test.trial_ids], per_trial),
-                    "p_pain": p.reshape(-1),
+                    "y_true": np.repeat([task.truth(targets[t]) for t in predict.test.trial_ids], per_trial),
+                    **{name: read_NC[:, c] for c, name in enumerate(task.columns)},
                 }
             )
         )
+    columns = tables.prediction_columns(task)
     if not parts:
-        return pd.DataFrame(columns=PREDICTION_COLUMNS).astype(
-            {"fold": int, "repeat": int, "seed": int, "frame": "Int64", "y_true": int, "p_pain": float}
-        )
-    return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
+        kinds: dict[str, Any] = {
+            "fold": int,
+            "repeat": int,
+            "seed": int,
+            "frame": "Int64",
+            "y_true": int if task.n_classes else float,
+        }
+        return pd.DataFrame(columns=columns).astype({**kinds, **dict.fromkeys(task.columns, float)})
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def statuses(
@@ -87,7 +95,8 @@ def write(
     *,
     plan: Plan,
     store: Store,
-    labels: Mapping[str, int],
+    targets: Mapping[str, float],
+    task: Task,
     failed: Mapping[str, str],
     defects: list[Defect],
     odd: list[Defect],
@@ -95,10 +104,10 @@ def write(
     run: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Write every table of the result folder; returns scores.csv's table."""
-    table = predictions(plan, store, labels)
+    table = predictions(plan, store, targets, task)
     state = statuses(plan, store, failed, earlier)
     learning = learned.learning_table(plan, store)
-    scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells])
+    scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells], task=task)
     scores = tables.with_learning(scores, learning)
     problems = [(*astuple(c), *s) for c, s in state.items() if s[0] != "done"]
     problems += [
@@ -111,14 +120,10 @@ def write(
     write_quarantine(out, defects)
     write_quarantine(out, odd, name="odd.csv")
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
-    _replace(out / "attention.parquet", lambda p: attention(plan, store, labels).to_parquet(p, index=False))
+    _replace(out / "attention.parquet", lambda p: attention(plan, store, targets, task).to_parquet(p, index=False))
     _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
-    tables.write_table2(tables.table2(scores, table, learned.marks(learning), run["scenarios"]), out)
-    if any(getattr(f.settings, "classes", 2) > 2 for f in plan.fits.values()):
-        names = run["experiment"]["task"]["classes"]
-        every = multiclass.predictions(plan, store, labels, names=names)
-        _replace(out / "class_predictions.parquet", lambda p: every.to_parquet(p, index=False))
-        _replace(out / "class_scores.csv", lambda p: multiclass.scores_table(every, names=names).to_csv(p, index=False))
+    summary = tables.table2(scores, table, learned.marks(learning), run["scenarios"], task=task)
+    tables.write_table2(summary, out, task=task)
     write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
     write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))
@@ -173,7 +178,7 @@ def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, A
 
 
 def _fit_record(fit: Fit) -> dict[str, Any]:
-    settings = {"network": fit.part.network, **asdict(fit.settings)}
+    settings = {"network": fit.part.network, **said(fit.settings)}
     return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
 
 
@@ -189,8 +194,8 @@ def _curves(plan: Plan, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFrame:
-    """Mean attention by class: a row per cell that ends in the attention, class and step (counted from the trial's start).
+def attention(plan: Plan, store: Store, targets: Mapping[str, float], task: Task) -> pd.DataFrame:
+    """Mean attention by what was true: a row per cell that ends in the attention, `y_true` and step (from the trial's start).
 
     `weight` is times the number of steps: 1 is what a blind mean would give each of them.
     """
@@ -201,11 +206,11 @@ def attention(plan: Plan, store: Store, labels: Mapping[str, int]) -> pd.DataFra
         weights_NT = store.arrays(predict.stage).get("attention")
         if weights_NT is None:  # made before attention was kept
             continue
-        y_N = np.array([labels[t] for t in predict.test.trial_ids])
+        y_N = np.array([task.truth(targets[t]) for t in predict.test.trial_ids])
         for value in np.unique(y_N):
             mean_T = weights_NT[y_N == value].mean(axis=0) * weights_NT.shape[1]
             steps = np.arange(len(mean_T)) + predict.fit.steps[0]
-            rows.append(pd.DataFrame({**vars(cell), "y_true": int(value > 0), "step": steps, "weight": mean_T}))
+            rows.append(pd.DataFrame({**vars(cell), "y_true": value, "step": steps, "weight": mean_T}))
     columns = [*CELL, "y_true", "step", "weight"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 

@@ -1,5 +1,8 @@
 """Statistics over subjects: trials of one person are no independent evidence, so they are collapsed to a mean first.
 
+What is averaged is the task's main metric, of pain or no pain the accuracy (painmodels/tasks). A difference between rows is
+that of the metric, with the sign that makes better positive.
+
 Legend: S subjects, R partitions, M tests. Accuracies are fractions. Nothing is drawn at random. How sure a mean over people is:
 inference.py beside this file. Several predictions of a trial, on other partitions or from other fit seeds, are no further
 evidence about people either.
@@ -20,7 +23,7 @@ import pandas as pd
 from grid.experiment.families import learned_rows
 from grid.results.axes import with_axes
 from grid.results.inference import ALPHA, Estimate, estimate, training_people
-from grid.results.metrics import THRESHOLD
+from painmodels.tasks import PAIN, Task
 
 COLUMNS = [
     *("a", "b", "n_subjects", "n_trials", "difference", "low", "high", "p", "p_holm", "tests", "marked", "same"),
@@ -29,30 +32,30 @@ COLUMNS = [
 """Of every table of comparisons: see `compare`."""
 
 
-def mean_accuracy(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_name") -> pd.DataFrame:
-    """Accuracy of each `unit` (rows) in each modality row (columns, first seen first); NaN where there is none.
+def mean_by(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_name", task: Task = PAIN) -> pd.DataFrame:
+    """The main metric of each `unit` (rows) in each modality row (columns, first seen first); NaN where there is none.
 
-    `predictions` needs modality, y_true, p_pain and `unit`, a column or several, and should hold one scenario and one protocol.
+    `predictions` needs modality, y_true, the task's columns and `unit`, a column or several, of one scenario and one protocol.
     A trial that was predicted on several partitions or from several fit seeds counts as the mean of these: they are no further
     trials, and a subject is one subject however often it was tested.
     """
     units = [unit] if isinstance(unit, str) else list(unit)
     order = predictions["modality"].unique().tolist()
-    frame = predictions[[*units, "modality"]].assign(right=_right(predictions))
-    table = frame.groupby([*units, "modality"], observed=True)["right"].mean().unstack()
+    frame = predictions[[*units, "modality"]].assign(merit=task.merit(*task.of(predictions)))
+    table = frame.groupby([*units, "modality"], observed=True)["merit"].mean().unstack()
     table.columns = pd.Index(table.columns.tolist(), name="modality")
     if isinstance(unit, str):  # no categories
         table.index = pd.Index(table.index.tolist(), name=unit)
     return table.reindex(columns=order)
 
 
-def accuracy(predictions: pd.DataFrame, *, people: int | None = None) -> Estimate:
-    """The mean accuracy over subjects of the predictions of one row, with its interval.
+def over_people(predictions: pd.DataFrame, *, people: int | None = None, task: Task = PAIN) -> Estimate:
+    """The mean over subjects of the main metric of the predictions of one row, with its interval.
 
     `people`: how many subjects the scenario has, where not all were tested.
     """
-    table = with_axes(predictions)[["subject_name", "repeat"]].assign(right=_right(predictions))
-    return estimate(_by_person(table, "right"), n_train=training_people(predictions, people))
+    table = with_axes(predictions)[["subject_name", "repeat"]].assign(merit=task.merit(*task.of(predictions)))
+    return estimate(_by_person(table, "merit"), n_train=training_people(predictions, people))
 
 
 def effect_size(differences_S: Sequence[float] | np.ndarray) -> float:
@@ -74,16 +77,20 @@ def holm(p_M: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def against_chance(predictions: pd.DataFrame, *, marked: Collection[str] = (), people: int | None = None) -> pd.DataFrame:
-    """Every learned row against always naming the class that is more frequent among its trials (column a: 'chance').
+def against_chance(
+    predictions: pd.DataFrame, *, marked: Collection[str] = (), people: int | None = None, task: Task = PAIN
+) -> pd.DataFrame:
+    """Every learned row against the best constant guess for its trials, such as always the more frequent class (a: 'chance').
 
     The columns are those of `compare`; a row is claimed to be above chance or nothing is claimed.
     """
     rows = []
     for row in learned_rows(predictions["modality"].unique()):
         part = with_axes(predictions[predictions["modality"] == row])
-        often = int(part["y_true"].mean() > 0.5)
-        table = part[["subject_name", "repeat"]].assign(d=_right(part) - (part["y_true"].to_numpy() == often))
+        y_N, p_NC = task.of(part)
+        guess_NC = np.tile(task.constant(y_N), (len(y_N), 1))
+        gain_N = task.main.sign * (task.merit(y_N, p_NC) - task.merit(y_N, guess_NC))
+        table = part[["subject_name", "repeat"]].assign(d=gain_N)
         rows.append(_compared("chance", row, table, part, people, marked))
     found = family(rows)
     return found.assign(claim=found["claim"] & (found["difference"] > 0))
@@ -95,19 +102,21 @@ def compare(
     *,
     marked: Collection[str] = (),
     people: int | None = None,
+    task: Task = PAIN,
 ) -> pd.DataFrame:
     """These pairs of modality rows of one scenario and protocol as one family, paired over the trials that both rows tested.
 
     A pair of which a row is not there, or of which one is scored per frame and the other per trial, is left out.
-    Columns: a, b, n_subjects, n_trials (tested by both), difference (b - a, mean over subjects), low, high (95 %,
-    inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked (one of the two is in `marked`: a row
-    with fits that did not learn, with which nothing is claimed; it counts with p = 1), same (both decide alike in every trial),
-    effect_size, detectable (the difference that would be claimed with a probability of 80 %), claim.
+    Columns: a, b, n_subjects, n_trials (tested by both), difference (b - a, or a - b where less is better,
+    mean over subjects), low, high (95 %, inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked
+    (one of the two is in `marked`: a row with fits that did not learn, with which nothing is claimed; it counts with p =
+    1), same (both decide alike in every trial), effect_size, detectable (the difference that would be claimed with a
+    probability of 80 %), claim.
     """
     table, wanted = with_axes(predictions), list(pairs)
     per_frame = table["frame"].notna() if "frame" in table else pd.Series(False, index=table.index)
     kinds = (table[~per_frame], table[per_frame])
-    rows = [row for mine in kinds if len(mine) for row in _of_one_kind(mine, wanted, marked, people)]
+    rows = [row for mine in kinds if len(mine) for row in _of_one_kind(mine, wanted, marked, people, task)]
     return family(sorted(rows, key=lambda row: wanted.index((str(row["a"]), str(row["b"])))))
 
 
@@ -117,7 +126,7 @@ def every_pair(predictions: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _of_one_kind(
-    table: pd.DataFrame, pairs: list[tuple[str, str]], marked: Collection[str], people: int | None
+    table: pd.DataFrame, pairs: list[tuple[str, str]], marked: Collection[str], people: int | None, task: Task
 ) -> list[dict[str, object]]:
     there = set(table["modality"].unique())
     unit = ["subject_name", "repeat", "fold", "seed", "sample_name"]
@@ -125,8 +134,9 @@ def _of_one_kind(
     wanted = [(a, b) for a, b in pairs if a in there and b in there]
     used = {row for pair in wanted for row in pair}
     mine = table[table["modality"].isin(used)]
-    right = mine[unit].assign(modality=mine["modality"].astype(str), right=_right(mine))
-    wide = right.set_index([*unit, "modality"])["right"].unstack("modality") if wanted else pd.DataFrame()
+    gain_N = task.main.sign * task.merit(*task.of(mine))
+    gains = mine[unit].assign(modality=mine["modality"].astype(str), gain=gain_N)
+    wide = gains.set_index([*unit, "modality"])["gain"].unstack("modality") if wanted else pd.DataFrame()
     rows = []
     for a, b in wanted:
         both = (wide[b] - wide[a]).dropna().rename("d").reset_index()
@@ -181,8 +191,3 @@ def family(rows: list[dict[str, object]]) -> pd.DataFrame:
 def _by_person(table: pd.DataFrame, value: str) -> pd.DataFrame:
     """Mean value of a person (row) on a partition (column)."""
     return table.groupby(["subject_name", "repeat"], observed=True)[value].mean().unstack()
-
-
-def _right(predictions: pd.DataFrame) -> np.ndarray:
-    right = (predictions["p_pain"].to_numpy() > THRESHOLD) == (predictions["y_true"].to_numpy() == 1)
-    return right.astype(float)

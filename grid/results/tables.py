@@ -1,7 +1,8 @@
 """Result tables: predictions in, a row a cell (scores.csv) and a row a (modality, scenario) (Table 2) out.
 
 `predictions` has the columns modality, scenario, protocol, fold, repeat and seed (both 0 where they are missing), subject_name,
-sample_name, frame (null but for the rows scored per frame), y_true (0/1), p_pain. Scores are fractions, Table 2 is in percent, as
+sample_name, frame (null but for the rows scored per frame), y_true, and those of the task (painmodels/tasks; of pain or no pain:
+p_pain, y_true 0/1). Scores are as the task gives them, fractions are in percent in Table 2, as
 the paper prints it (its numbers: `grid/reference/`, Farmani et al., "Multimodal automatic acute pain recognition", Tables 2, 3).
 """
 
@@ -20,15 +21,14 @@ from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
-from grid.results.metrics import METRICS, score
-from grid.results.stats import accuracy
+from grid.results.stats import over_people
+from painmodels.tasks import PAIN, Task
 
 SCENARIOS = ("all87", "expressive67")
-SCORE_COLUMNS = [*CELL, "n_test", *METRICS]
 LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
 """Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts (grid/results/learned.py)."""
 PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
-TABLE2_METRICS = (*PAPER_METRICS, "auroc", "balanced_accuracy")
+"""Of the task that the paper has."""
 TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 REFERENCE = Path(__file__).parent.parent / "reference"
 
@@ -39,8 +39,18 @@ def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
     return [name for name in known if name in met] + [name for name in met if name not in known]
 
 
-def scores_table(predictions: pd.DataFrame, *, cells: Iterable[Sequence[object]] = ()) -> pd.DataFrame:
-    """The columns SCORE_COLUMNS, one row a cell, in canonical order: modality, scenario, protocol, fold, repeat, seed.
+def prediction_columns(task: Task) -> list[str]:
+    """The columns of predictions.parquet."""
+    return [*CELL, "subject_name", "sample_name", "frame", "y_true", *task.columns]
+
+
+def score_columns(task: Task) -> list[str]:
+    """The columns of a table of scores, without LEARNING_COLUMNS."""
+    return [*CELL, "n_test", *(metric.name for metric in task.metrics)]
+
+
+def scores_table(predictions: pd.DataFrame, *, cells: Iterable[Sequence[object]] = (), task: Task = PAIN) -> pd.DataFrame:
+    """The columns `score_columns`, one row a cell, in canonical order: modality, scenario, protocol, fold, repeat, seed.
 
     `cells` (modality, scenario, protocol, fold, and repeat and seed where they are not 0) names those that were wanted; one
     without predictions gets n_test 0 and empty metrics. Raises ValueError where a trial (or frame) was predicted twice in a cell.
@@ -54,11 +64,11 @@ def scores_table(predictions: pd.DataFrame, *, cells: Iterable[Sequence[object]]
         raise ValueError(f"{int(twice.sum())} predictions are there twice, the first of them {first}; expected one a unit")
     rows = []
     for key, part in predictions.groupby(CELL, observed=True, sort=False):
-        metrics = score(part["y_true"].to_numpy(), part["p_pain"].to_numpy(dtype=np.float64))
+        metrics = task.score(*task.of(part))
         rows.append({**dict(zip(CELL, key, strict=True)), "n_test": len(part), **metrics})
     there = {tuple(row[name] for name in CELL) for row in rows}
     rows += [{**dict(zip(CELL, cell, strict=True)), "n_test": 0} for cell in wanted if cell not in there]
-    return sort_rows(pd.DataFrame(rows, columns=SCORE_COLUMNS).astype(dict.fromkeys(["n_test", *AXES], int)))
+    return sort_rows(pd.DataFrame(rows, columns=score_columns(task)).astype(dict.fromkeys(["n_test", *AXES], int)))
 
 
 def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
@@ -72,13 +82,14 @@ def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def with_frame_mean(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions with the row `frame:mean` after them: the mean probability of a trial's frames, where `frame` is there."""
+def with_frame_mean(predictions: pd.DataFrame, task: Task = PAIN) -> pd.DataFrame:
+    """The predictions with the row `frame:mean` after them: the mean prediction of a trial's frames, where `frame` is there."""
     frames = predictions[predictions["modality"] == "frame"]
     if frames.empty:
         return predictions
     unit = [name for name in (*CELL, "subject_name", "sample_name") if name in frames]
-    means = frames.groupby(unit, observed=True, sort=False).agg(y_true=("y_true", "first"), p_pain=("p_pain", "mean"))
+    how = {"y_true": "first", **dict.fromkeys(task.columns, "mean")}
+    means = frames.groupby(unit, observed=True, sort=False).agg(how)
     trials = means.reset_index().astype({"modality": str}).assign(modality=FRAME_MEAN)
     trials["frame"] = pd.array([pd.NA] * len(trials), dtype="Int64")
     both = pd.concat([predictions.astype({"modality": str}), trials[list(predictions.columns)]])
@@ -130,49 +141,51 @@ def table2(
     predictions: pd.DataFrame,
     learned: Mapping[tuple[str, ...], Mark] | None = None,
     scenarios: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    task: Task = PAIN,
 ) -> pd.DataFrame:
-    """One row a (modality, scenario, protocol), in percent and percentage points.
+    """One row a (modality, scenario, protocol), fractions in percent and percentage points.
 
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
-    cells_wanted, n_subjects; for TABLE2_METRICS the METRIC_mean over the cells that define it and its METRIC_sd over folds,
+    cells_wanted, n_subjects; for the task's metrics the METRIC_mean over the cells that define it and its METRIC_sd over folds,
     METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`), METRIC_cells how many define it;
-    n_trials and n_pain (tested, and pain among them, however often each was predicted); accuracy_low and accuracy_high
-    (95 %, inference.py; `scenarios` are those of run.json); balanced (every
-    fold tests as many pain as no-pain units); paper_METRIC and difference_METRIC (ours - paper, NaN where the numbers are
-    none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or not) and folds_in_all (of a
-    partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`.
+    n_trials and n_pain (tested, and those not of the first class among them, however often each was predicted); MAIN_low and
+    MAIN_high (95 % of the task's main metric, inference.py; `scenarios` are those of run.json); balanced (every
+    fold tests as many pain as no-pain units); in the paper's task paper_METRIC and difference_METRIC (ours - paper, NaN
+    where the numbers are none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or
+    not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`.
     """
     key = ["modality", "scenario", "protocol"]
-    scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions))
-    read = scores_table(predictions[predictions["modality"] == FRAME_MEAN])
+    scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions), task)
+    read = scores_table(predictions[predictions["modality"] == FRAME_MEAN], task=task)
+    shown, main, is_papers_task = [m for m in task.metrics if m.in_table], task.main, "paper" in task.sections
     scores = pd.concat([scores, read], ignore_index=True) if len(read) else scores
     tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
     rows = []
     for group, cells in scores.groupby(key, observed=True, sort=False):
         row: dict[str, object] = dict(zip(key, group, strict=True))
-        scored = cells[cells["accuracy"].notna()]
+        scored = cells[cells[main.name].notna()]
         facts = (scenarios or {}).get(str(group[1]), {})
         row |= {"people": facts.get("subjects", np.nan), "folds_in_all": facts.get("folds", np.nan)}
         row |= {"folds": scored["fold"].nunique(), "folds_wanted": cells["fold"].nunique()}
         row |= {"repeats": cells["repeat"].nunique(), "seeds": cells["seed"].nunique()}
         row |= {"cells": len(scored), "cells_wanted": len(cells)}
-        for metric in TABLE2_METRICS:
-            row |= {f"{metric}_{what}": 100 * value for what, value in spread(cells, metric).items()}
-            row[f"{metric}_cells"] = int(cells[metric].notna().sum())
+        for metric in shown:
+            row |= {f"{metric.name}_{what}": metric.scale * value for what, value in spread(cells, metric.name).items()}
+            row[f"{metric.name}_cells"] = int(cells[metric.name].notna().sum())
         part = tested.get(str_key(group))
         if part is not None:
-            interval = accuracy(part, people=facts.get("subjects"))
+            interval = over_people(part, people=facts.get("subjects"), task=task)
             trials = part.drop_duplicates("sample_name")["y_true"]
-            row |= {"n_trials": len(trials), "n_pain": int(trials.sum())}
-            pain_K = part.groupby(["repeat", "fold"])["y_true"].mean()
-            row |= {"n_subjects": interval.n, "accuracy_low": 100 * max(interval.low, 0.0)}
-            row |= {"accuracy_high": 100 * min(interval.high, 1.0)}
-            row["balanced"] = bool((pain_K == 0.5).all())
+            row |= {"n_trials": len(trials), "n_pain": int((trials > 0).sum()) if task.n_classes else 0}
+            row |= {"n_subjects": interval.n, f"{main.name}_low": main.scale * max(interval.low, main.low)}
+            row |= {f"{main.name}_high": main.scale * min(interval.high, main.high)}
+            row["balanced"] = bool((part.groupby(["repeat", "fold"])["y_true"].mean() == 0.5).all())
         published = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
-        paper = published if is_the_papers(facts, scored, row.get("n_subjects")) else {}
-        for metric in PAPER_METRICS:
-            theirs = float(paper.get(metric, np.nan))
-            row |= {f"paper_{metric}": theirs, f"difference_{metric}": row[f"{metric}_mean"] - theirs}  # type: ignore[operator]
+        paper = published if is_papers_task and is_the_papers(facts, scored, row.get("n_subjects")) else {}
+        for name in PAPER_METRICS if is_papers_task else ():
+            theirs = float(paper.get(name, np.nan))
+            row |= {f"paper_{name}": theirs, f"difference_{name}": row[f"{name}_mean"] - theirs}  # type: ignore[operator]
         fitted = ("frame", *group[1:]) if str(group[0]) == FRAME_MEAN else group
         mark = (learned or {}).get(str_key(fitted), Mark())
         row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
@@ -191,11 +204,9 @@ def table2(
         "n_pain",
     ]
     columns.insert(columns.index("repeats"), "folds_in_all")
-    columns += [
-        f"{metric}_{what}" for metric in TABLE2_METRICS for what in ("mean", "sd", "sd_repeats", "sd_seeds", "cells")
-    ]
-    columns += ["accuracy_low", "accuracy_high", "balanced"]
-    columns += [f"{what}_{metric}" for metric in PAPER_METRICS for what in ("paper", "difference")]
+    columns += [f"{metric.name}_{what}" for metric in shown for what in ("mean", "sd", "sd_repeats", "sd_seeds", "cells")]
+    columns += [f"{main.name}_low", f"{main.name}_high", "balanced"]
+    columns += [f"{what}_{name}" for name in (PAPER_METRICS if is_papers_task else ()) for what in ("paper", "difference")]
     columns += [*LEARNING_COLUMNS, "mark"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))
     counts = {name: table[name].fillna(0).astype(int) for name in ("n_subjects", "n_trials", "n_pain")}
@@ -216,7 +227,7 @@ def identity_check(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
+def write_table2(table: pd.DataFrame, folder: Path, *, task: Task = PAIN) -> tuple[Path, Path]:
     """Write table2.csv (all columns, two decimals) and table2.tex (a booktabs tabular) into `folder`; returns the paths.
 
     The tabular has the SD over partitions and over fit seeds where there are several.
@@ -224,20 +235,24 @@ def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     csv, tex = folder / "table2.csv", folder / "table2.tex"
     with drafted(csv) as draft:
         table.round(2).to_csv(draft, index=False)
-    more = {f"accuracy_sd_{axis}": name for axis, name in (("repeats", "SD, partitions"), ("seeds", "SD, seeds"))}
+    main, others = task.main, [m for m in task.metrics[1:] if m.in_table]
+    paper = "paper" in task.sections
+    others = [m for m in others if m.name in PAPER_METRICS] if paper else others
+    more = {f"{main.name}_sd_{axis}": name for axis, name in (("repeats", "SD, partitions"), ("seeds", "SD, seeds"))}
     more = {column: name for column, name in more.items() if table[column].notna().any()}
-    heads = ["Row", "Scenario", "Accuracy (SD)", *more.values(), r"95\,\% interval", "F1", "Sensitivity", "Specificity"]
-    lines = [r"\begin{tabular}{ll" + "r" * (len(heads) - 1) + "}", r"\toprule"]
-    lines += [" & ".join([*heads, "Paper's accuracy"]) + r" \\", r"\midrule"]
+    heads = ["Row", "Scenario", f"{_tex(_capital(main.title))} (SD)", *more.values(), r"95\,\% interval"]
+    heads += [*(_tex(_capital(m.title)) for m in others), *(["Paper's accuracy"] if paper else [])]
+    lines = [r"\begin{tabular}{ll" + "r" * (len(heads) - 2) + "}", r"\toprule"]
+    lines += [" & ".join(heads) + r" \\", r"\midrule"]
     for row in table.to_dict("records"):
         cells = [
             _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in row["mark"]),
             _tex(str(row["scenario"])),
-            f"{_num(row['accuracy_mean'])} ({_num(row['accuracy_sd'])})",
+            f"{_num(row[f'{main.name}_mean'])} ({_num(row[f'{main.name}_sd'])})",
         ]
         cells += [_num(row[column]) for column in more]
-        cells += [f"{_num(row['accuracy_low'])}--{_num(row['accuracy_high'])}"]
-        cells += [_num(row[f"{metric}_mean"]) for metric in PAPER_METRICS[1:]] + [_num(row["paper_accuracy"])]
+        cells += [f"{_num(row[f'{main.name}_low'])}--{_num(row[f'{main.name}_high'])}"]
+        cells += [_num(row[f"{m.name}_mean"]) for m in others] + ([_num(row["paper_accuracy"])] if paper else [])
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     if (table["mark"] != "").any():
@@ -252,6 +267,10 @@ def write_table2(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
 def str_key(group: Iterable[object]) -> tuple[str, ...]:
     """A group's key as strings, so that categorical and text columns meet."""
     return tuple(str(part) for part in group)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _num(value: object) -> str:

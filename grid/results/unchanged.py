@@ -1,7 +1,7 @@
 """Whether the tables of a result folder are those that would be written now, so that a repeat of a finished run reads no arrays.
 
 `tables.json`, written after all tables, has the SHA-256 of each and a digest of what they follow from: the cells with the keys of
-their predictions and their states, what was left out, the labels, and the version of this program.
+their predictions and their states, what was left out, the targets, and the version of this program.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def mark_of(
     plan: Plan,
     states: Mapping[Cell, tuple[str, str]],
     *,
-    labels: Mapping[str, int],
+    targets: Mapping[str, float],
     earlier: Mapping[Cell, tuple[str, str]],
     defects: list[Defect],
     odd: list[Defect],
@@ -51,7 +51,7 @@ def mark_of(
     before = [[*astuple(c), *state] for c, state in earlier.items()]
     failed = [[*what, why] for what, why in plan.unprepared.items()]
     out = [sorted(astuple(d) for d in some) for some in (defects, odd)]
-    return digest([cells, before, failed, out, sorted(labels.items()), sorted(plan.decided), code_version()])
+    return digest([cells, before, failed, out, sorted(targets.items()), sorted(plan.decided), code_version()])
 
 
 def unchanged(out: Path, mark: str) -> bool:

@@ -31,14 +31,22 @@ def write_quarantine(session: Session) -> None:
 def write(session: Session) -> pd.DataFrame:
     """Write the tables of the result folder; returns the scores."""
     session.out.mkdir(parents=True, exist_ok=True)
-    labels, run = session.inventory.class_labels, facts(session)
+    targets, run = session.inventory.targets, facts(session)
     strange = odd_recordings.known(session.inventory.videos, session.inventory.signals, session.store, session.defects)
-    what: dict[str, Any] = {"labels": labels, "earlier": session.earlier, "defects": session.defects, "odd": strange}
+    what: dict[str, Any] = {"targets": targets, "earlier": session.earlier, "defects": session.defects, "odd": strange}
     mark = mark_of(session.plan, files.statuses(session.plan, session.store, session.failed), **what)
     if not any(session.made.values()) and unchanged(session.out, mark):
         files.write_json(session.out / "run.json", run)
         return pd.read_csv(session.out / "scores.csv")
-    scores = files.write(session.out, plan=session.plan, store=session.store, failed=session.failed, run=run, **what)
+    scores = files.write(
+        session.out,
+        plan=session.plan,
+        store=session.store,
+        failed=session.failed,
+        run=run,
+        task=session.inventory.learns,
+        **what,
+    )
     note(session.out, mark)
     return scores
 
@@ -80,7 +88,7 @@ def facts(session: Session) -> dict[str, Any]:
             "trials": len(s.index),
             "clock_hz": s.dataset.clock_hz,
             "synthetic": (s.path / "synthetic.json").exists(),
-            "class_names": [s.class_names[0], "+".join(s.class_names[1:])],
+            "class_names": list(s.learns.names),
         },
         "scenarios": scenarios,
         "trunk": trunk,

@@ -42,10 +42,11 @@ def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -
     """Why the numbers of a scenario cannot be set beside the paper's; empty if they can."""
     if inventory.dataset.name != "biovid" or (inventory.path / "synthetic.json").exists():
         return "the data are not BioVid Part A"
-    if inventory.class_names != ["BL1", "PA4"]:
-        return (
-            f"the paper tells BL1 from PA4, this run {inventory.class_names[0]} from {'+'.join(inventory.class_names[1:])}"
-        )
+    learns = inventory.learns
+    if "paper" not in learns.sections:
+        return f"the paper tells BL1 from PA4, this run does the task {learns.kind}"
+    if learns.names != ("BL1", "PA4"):
+        return f"the paper tells BL1 from PA4, this run {learns.names[0]} from {'+'.join(learns.names[1:])}"
     if name not in PAPER_SCENARIOS:
         return f"the paper has no scenario {name}"
     papers_skip_s, papers_people = PAPER_SCENARIOS[name]

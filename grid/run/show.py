@@ -21,6 +21,7 @@ from grid.plan.specs import Fit, Plan
 from grid.results import learned
 from grid.results.axes import spread
 from grid.store.artefacts import Store
+from painmodels.tasks import PAIN, Task
 from painmodels.trunks.backbones import backbone
 
 MARKS_SHOWN = 12
@@ -164,8 +165,9 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> str:
-    """Mean and SD of accuracy over folds, a line a row, a column a scenario; the other SDs where there are several.
+def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, task: Task = PAIN) -> str:
+    """Mean and SD of the main metric (accuracy) over folds, a line a row, a column a scenario; the other SDs where there
+    are several.
 
     Marks and why, if there is a learning table.
     """
@@ -175,14 +177,21 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None) -> 
     others = {sd: word for sd, word in others.items() if scores[sd[3:-1]].nunique() > 1}
     wide = 19 + 7 * len(others)
     told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
-    lines = [f"accuracy in % ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]
+    main = task.main
+    lines = [f"{main.title} in {main.unit} ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]
     for modality in dict.fromkeys(scores.modality):
         cells = []
         for name in names:
-            values = spread(scores[(scores.modality == modality) & (scores.scenario == name)], "accuracy")
-            sds = [100 * values[sd] if values[sd] == values[sd] else 0.0 for sd in ("sd", *others)]  # of one alone: 0
+            values = spread(scores[(scores.modality == modality) & (scores.scenario == name)], main.name)
+            sds = [main.scale * values[sd] if values[sd] == values[sd] else 0.0 for sd in ("sd", *others)]  # of one alone: 0
             symbol = found[modality, name].symbol if (modality, name) in found else ""
-            text = "".join([f"{100 * values['mean']:>10.1f}", *(f" ± {sd:4.1f}" for sd in sds), f" {symbol:<2}"])
+            text = "".join(
+                [
+                    f"{main.scale * values['mean']:>10.{main.digits}f}",
+                    *(f" ± {sd:4.{main.digits}f}" for sd in sds),
+                    f" {symbol:<2}",
+                ]
+            )
             cells.append("-" if values["mean"] != values["mean"] else text)
         if is_baseline(modality) and "baselines" not in lines:
             lines.append("baselines")

@@ -21,14 +21,14 @@ from grid.experiment.cells import CELL, row
 from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import UNKNOWN, Mark, by_verdict
-from grid.results.metrics import METRICS
-from grid.results.stats import accuracy
+from grid.results.stats import over_people
 from grid.results.tables import is_the_papers, paper_table2, scores_table, with_frame_mean
 from grid.store.artefacts import Store
 from grid.store.identity import digest
 from grid.tracking.runs import Runs
 from grid.tracking.search_runs import mirror_search
 from grid.tracking.stage_runs import CURVES, manifests, mirror_stage, points, thinned
+from painmodels.tasks import task_of_run
 from painmodels.training.learning import verdict_of
 
 CHILD_POINTS = 100
@@ -41,6 +41,7 @@ class Mirror:
     def __init__(self, out: Path, uri: str) -> None:
         self.out = out
         self.run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        self.task = task_of_run(self.run)
         cells = json.loads((out / "cells.json").read_text(encoding="utf-8"))
         self.cells = [{"repeat": 0, "seed": 0, **cell} for cell in cells]
         self.scores = with_axes(pd.read_csv(out / "scores.csv"))
@@ -121,7 +122,7 @@ class Mirror:
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         values: dict[str, float] = {}
         paper = self._paper(modality, scenario, mine)
-        for metric in METRICS:
+        for metric in (m.name for m in self.task.metrics):
             values |= {f"{metric}_{what}": value for what, value in spread(mine, metric).items()}
             if metric in paper:
                 values[f"{metric}_paper"] = paper[metric] / 100
@@ -129,7 +130,7 @@ class Mirror:
         values |= self._interval(modality, scenario)
         if modality == "frame":
             values |= self._of_trials(scenario)
-        scored = mine[mine.accuracy.notna()]
+        scored = mine[mine[self.task.main.name].notna()]
         values |= {f"{axis}s": float(scored[axis].nunique()) for axis in AXES} | {"cells": float(len(scored))}
         if self.apart:
             facts |= {name: str(value) for name, value in self.apart.items()}
@@ -149,26 +150,29 @@ class Mirror:
         tested = p.loc[(p.modality == modality) & (p.scenario == scenario), "subject_name"].nunique()
         facts = self.run.get("scenarios", {}).get(scenario, {})
         published = paper_table2().to_dict("index").get((modality, scenario), {})
-        return published if is_the_papers(facts, cells[cells.accuracy.notna()], tested) else {}
+        return published if is_the_papers(facts, cells[cells[self.task.main.name].notna()], tested) else {}
 
     def _of_trials(self, scenario: str) -> dict[str, float]:
-        """Of the row `frame`: accuracy of the mean probability of a trial's frames, as the report's row frame:mean has it."""
+        """Of the row `frame`: the main metric of the mean of a trial's frames, as the report's row frame:mean has it."""
         p = self.predictions
         if p is None:
             return {}
-        trials = with_frame_mean(p[(p.modality == "frame") & (p.scenario == scenario)])
+        trials = with_frame_mean(p[(p.modality == "frame") & (p.scenario == scenario)], self.task)
         trials = trials[trials.modality == FRAME_MEAN]
-        return {f"accuracy_frame_mean_{what}": v for what, v in spread(scores_table(trials), "accuracy").items()}
+        main = self.task.main.name
+        found = spread(scores_table(trials, task=self.task), main)
+        return {f"{main}_frame_mean_{what}": v for what, v in found.items()}
 
     def _interval(self, modality: str, scenario: str) -> dict[str, float]:
-        """The 95 % interval of accuracy over subjects; nothing where the predictions are not in the folder."""
+        """The 95 % interval of the main metric over subjects; nothing where the predictions are not in the folder."""
         if self.predictions is None:
             return {}
         mine = self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
         if mine.empty:
             return {}
-        interval = accuracy(mine, people=self.run.get("scenarios", {}).get(scenario, {}).get("subjects"))
-        return {"accuracy_low": interval.low, "accuracy_high": interval.high}
+        people = self.run.get("scenarios", {}).get(scenario, {}).get("subjects")
+        interval = over_people(mine, people=people, task=self.task)
+        return {f"{self.task.main.name}_low": interval.low, f"{self.task.main.name}_high": interval.high}
 
     def _child(self, cell: dict, parent: str) -> None:
         facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self._common()}
@@ -191,7 +195,7 @@ class Mirror:
             score = self.scores
             for name in CELL:
                 score = score[score[name] == cell[name]]
-            metrics += [(m, float(score[m].iloc[0]), 0) for m in METRICS]
+            metrics += [(m.name, float(score[m.name].iloc[0]), 0) for m in self.task.metrics]
             for fit in cell["fits"]:
                 metrics += self._curve(fit)
             tags_of_learning, counts = self._learned([cell])

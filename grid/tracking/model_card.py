@@ -11,21 +11,12 @@ import pandas as pd
 from grid.experiment.cells import place
 from grid.results.axes import AXES
 from grid.results.learned import Mark
-from grid.results.stats import accuracy
+from grid.results.stats import over_people
 
 if TYPE_CHECKING:
     from grid.tracking.mirror import Mirror
 
-NAMED = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "f1": "F1",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "auroc": "AUROC",
-    "brier": "Brier score",
-}
-BINS = np.linspace(0, 1, 6)
+N_BINS = 5
 NEVER = (
     "Research software, not a medical device: no diagnosis, no triage, no dose of an analgesic, no monitoring of a patient.",
     "Not for people, stimuli, cameras or electrodes unlike those of the data: nothing was measured there.",
@@ -45,8 +36,7 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
         lines += ["**Trained on synthetic data: it tests the software and says nothing about pain.**", ""]
     lines += [
         f"Takes {', '.join([*about['channels'], *(['the face'] if about['trunk'] else [])])}, "
-        f"{about['n_steps'] / about['clock_hz']:g} s; gives the probability of pain "
-        f"({' or '.join(about['classes'][1:])}, against {about['classes'][0]}), or the reason why there is none.",
+        f"{about['n_steps'] / about['clock_hz']:g} s; gives {mirror.task.gives}, or the reason why there is none.",
         "",
         "## Data",
         "",
@@ -69,7 +59,8 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
     ]
     lines.append("|---|---|---|---|")
     own = scores[(scores[list(AXES)] == [cell[a] for a in AXES]).all(axis=1)]
-    for key, name in NAMED.items():
+    for metric in mirror.task.metrics:
+        key, name = metric.name, metric.title[:1].upper() + metric.title[1:]
         if key in scores:
             one = f"{own[key].iloc[0]:.3f}" if len(own) else "not measured"
             lines.append(f"| {name} | {scores[key].mean():.3f} | {scores[key].std():.3f} | {one} |")
@@ -94,14 +85,15 @@ def _many(cell: dict[str, Any], key: str) -> str:
 
 
 def _interval(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
-    """95 % over subjects, of the accuracy."""
+    """95 % over subjects, of the main metric (accuracy)."""
     if mirror.predictions is None:
         return ["Interval over subjects: not measured (no predictions are stored)."]
     people = mirror.run.get("scenarios", {}).get(cell["scenario"], {}).get("subjects")
-    found = accuracy(_of(mirror.predictions, cell), people=people)
+    title = mirror.task.main.title[:1].upper() + mirror.task.main.title[1:]
+    found = over_people(_of(mirror.predictions, cell), people=people, task=mirror.task)
     if not found.se > 0:
-        return [f"Accuracy, 95 % interval over {found.n} subjects: cannot be told, since their values do not differ."]
-    return [f"Accuracy, 95 % interval over {found.n} subjects (corrected t): {found.low:.3f} to {found.high:.3f}."]
+        return [f"{title}, 95 % interval over {found.n} subjects: cannot be told, since their values do not differ."]
+    return [f"{title}, 95 % interval over {found.n} subjects (corrected t): {found.low:.3f} to {found.high:.3f}."]
 
 
 def _people(mirror: Mirror, cell: dict[str, Any]) -> str:
@@ -115,16 +107,24 @@ def _people(mirror: Mirror, cell: dict[str, Any]) -> str:
 
 
 def _calibration(mirror: Mirror, cell: dict[str, Any]) -> list[str]:
-    """Calibration: the share of pain by predicted probability."""
+    """Calibration: what was true on average, by what was expected; of pain or no pain the share of pain."""
+    task = mirror.task
+    if "calibration" not in task.sections:
+        return [f"Not measured for the task {task.kind}."]
     if mirror.predictions is None:
         return ["Not measured: no predictions are stored."]
-    p = _of(mirror.predictions, cell)
-    lines = ["| probability of pain | held-out predictions | mean said | share with pain |", "|---|---|---|---|"]
-    for low, high in pairwise(BINS):
-        inside = p[(p["p_pain"] >= low) & ((p["p_pain"] < high) | (high == 1.0))]
-        if len(inside):
-            said, was = inside["p_pain"].mean(), (inside["y_true"] > 0).mean()
-            lines.append(f"| {low:.1f} to {high:.1f} | {len(inside)} | {said:.3f} | {was:.3f} |")
+    y_N, p_NC = task.of(_of(mirror.predictions, cell))
+    said_N, edges = task.expected(p_NC), np.linspace(*task.expects.span, N_BINS + 1)
+    lines = [
+        f"| {task.expects.predicted} | held-out predictions | mean said | {task.expects.observed} |",
+        "|---|---|---|---|",
+    ]
+    for low, high in pairwise(edges):
+        inside = (said_N >= low) & ((said_N < high) | (high == edges[-1]))
+        if inside.any():
+            lines.append(
+                f"| {low:.1f} to {high:.1f} | {inside.sum()} | {said_N[inside].mean():.3f} | {y_N[inside].mean():.3f} |"
+            )
         else:
             lines.append(f"| {low:.1f} to {high:.1f} | 0 | | |")
     return lines

@@ -1,10 +1,10 @@
 """The best row of each scenario as a registered model, "NAME SCENARIO", with the alias `best`.
 
-Best is the row with the highest mean accuracy over its cells (folds, partitions, fit seeds); its version is the cell whose
-accuracy is nearest to that mean, so that none is chosen for its luck. A row with a fit that did not learn, or collapsed, is
-never registered. The row is chosen by held-out scores all the same, which its description says. A version holds an exported
-model (safetensors and JSON, run by grid/tracking/served_model.py: no pickle), a signature, an input example, this package as a
-wheel, and a model card. It is found by its key's tag before it is made, as runs are.
+Best is the row with the best mean accuracy (or other main metric of the task) over its cells (folds, partitions, fit seeds); its
+version is the cell whose accuracy is nearest to that mean, so that none is chosen for its luck. A row with a fit that did
+not learn, or collapsed, is never registered. The row is chosen by held-out scores all the same, which its description says.
+A version holds an exported model (safetensors and JSON, run by grid/tracking/served_model.py: no pickle), a signature, an
+input example, this package as a wheel, and a model card. It is found by its key's tag before it is made, as runs are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from grid.results.axes import AXES
 from grid.store.identity import digest
 from grid.tracking.model_card import card
 from grid.tracking.runs import KEY_TAG, retry
+from painmodels.tasks.task import Metric
 
 if TYPE_CHECKING:
     from grid.tracking.mirror import Mirror
@@ -42,7 +43,7 @@ def register(mirror: Mirror) -> int:
     for scenario in dict.fromkeys(c["scenario"] for c in mirror.cells):
         cells = [c for c in mirror.cells if c["scenario"] == scenario]
         marked = {row for row in dict.fromkeys(c["modality"] for c in cells) if mirror.mark(_of_row(cells, row)).marked}
-        best = best_cell([c for c in cells if c["modality"] not in marked], mirror.scores)
+        best = best_cell([c for c in cells if c["modality"] not in marked], mirror.scores, mirror.task.main)
         if best is None:
             if marked and _withdraw(mirror, scenario, marked):
                 print(
@@ -76,16 +77,17 @@ def _withdraw(mirror: Mirror, scenario: str, marked: set[str]) -> bool:
     return False
 
 
-def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[str, Any], float] | None:
-    """The cell to register out of a scenario's, and its row's mean accuracy; None while no learned row is complete."""
+def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame, main: Metric) -> tuple[dict[str, Any], float] | None:
+    """The cell to register out of a scenario's, and its row's mean accuracy (the main metric); None while no learned row is
+    complete."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         rows.setdefault(cell["modality"], []).append(cell)
     means: dict[str, float] = {}
-    accuracy = scores.set_index(CELL)["accuracy"].to_dict()
+    values = scores.set_index(CELL)[main.name].to_dict()
 
     def of(cell: dict[str, Any]) -> float:
-        return float(accuracy[tuple(cell[name] for name in CELL)])
+        return float(values[tuple(cell[name] for name in CELL)])
 
     for row, mine in rows.items():
         learned = all(fit["role"] != "estimator" for cell in mine for fit in cell["fits"])
@@ -93,7 +95,7 @@ def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame) -> tuple[dict[s
             means[row] = float(np.mean([of(cell) for cell in mine]))
     if not means:
         return None
-    row = max(means, key=lambda r: (means[r], -len(r)))  # of equals the one with fewer signals
+    row = max(means, key=lambda r: (main.sign * means[r], -len(r)))  # of equals the one with fewer signals
     return min(rows[row], key=lambda cell: (abs(of(cell) - means[row]), *(cell[a] for a in AXES))), means[row]
 
 
@@ -112,8 +114,8 @@ def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
         _registered(client, name)
         where = f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}"
         text = (
-            f"{where}: the row with the best mean accuracy over its cells ({mean:.3f}, chosen on held-out data and so "
-            "optimistic), in the cell nearest to that mean. Research software: no output may guide anybody's care."
+            f"{where}: the row with the best mean {mirror.task.main.title} over its cells ({mean:.3f}, chosen on held-out "
+            "data and so optimistic), in the cell nearest to that mean. Research software: no output may guide anybody's care."
         )
         if about["synthetic"]:
             text += " Trained on synthetic data: it says nothing about pain."

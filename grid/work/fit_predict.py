@@ -179,7 +179,7 @@ class Runner:
         return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:
-        """Store the held-out trials' probabilities of pain, float32 (N,) or (N, T) per frame; nothing to do if stored.
+        """Store what the task says of the held-out trials, float32, of the row `frame` per frame; nothing to do if stored.
 
         What the last part of the method keeps is stored, too: of the attention the weight of each step, float32 (N, T).
         """
@@ -189,19 +189,17 @@ class Runner:
         arrays: dict[str, np.ndarray] = {}
         if kept := job.fit.part.keeps:
             inputs = self._known_inputs(job.fit, job.test.trial_ids, job.test.subjects)
-            p = self._apply(job.fit, inputs, "probability")
+            p = self._apply(job.fit, inputs, "prediction")
             arrays[kept] = self._apply(job.fit, inputs, kept).astype(np.float32)
         else:
-            p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "probability")
+            p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "prediction")
         facts = {
             "trial_ids": list(job.test.trial_ids),
             "subjects": sorted(set(job.test.subjects)),
             "first_step": job.fit.steps[0],
             "seconds": round(time.monotonic() - started, 3),
         }
-        arrays["p_pain"] = p.astype(np.float32)
-        if getattr(job.fit.settings, "classes", 2) > 2:  # the first class is no pain, all others are pain
-            arrays.update(p_pain=1 - arrays["p_pain"][..., 0], p_classes=arrays["p_pain"])
+        arrays[job.stored] = p.astype(np.float32)
         self.store.write(job.stage, arrays, facts)
 
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:

@@ -67,10 +67,10 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
             if isinstance(trained_by, Estimator):
                 p = trained_by.predict(fitted.weights, x_validation[0], settings, runner.device)
             else:
-                p = outputs(trained_by, settings, fitted.weights, x_validation, what="probability", device=runner.device)
-            accuracy, likelihood = _scores(np.asarray(inner.validation.labels), p, settings.classes)
-            scores.append(accuracy if job.options.metric == "balanced_accuracy" else likelihood)
-            likelihoods.append(likelihood)
+                p = outputs(trained_by, settings, fitted.weights, x_validation, what="prediction", device=runner.device)
+            of_fold = job.learns.inner_scores(np.asarray(inner.validation.labels), p)
+            scores.append(of_fold[job.options.metric])
+            likelihoods.append(list(of_fold.values())[-1])
         score, seconds = float(np.mean(scores)), round(time.monotonic() - started, 3)
         report = {"rung": number, "epochs": epochs, "score": score, "inner": scores, "seconds": seconds}
         report |= {"last": number == len(rungs), "rank": score + TIE_BREAK * float(np.mean(likelihoods))}
@@ -142,14 +142,6 @@ def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tu
             x_validation, _ = runner.inputs(place, validation_ids, inner.validation.subjects, limits)
             runner.kept[ident] = (x_train, x_validation)
     return runner.kept[ident]
-
-
-def _scores(labels_N: np.ndarray, p: np.ndarray, classes: int) -> tuple[float, float]:
-    """Balanced accuracy and mean log-likelihood of probabilities as `painmodels.training.loop.outputs` gives them."""
-    p_NC = p.astype(np.float64).reshape(-1, classes) if classes > 2 else np.stack([1.0 - p, p], axis=-1).reshape(-1, 2)
-    y = np.repeat(labels_N, len(p_NC) // len(labels_N))
-    accuracy = float(np.mean([np.mean(p_NC[y == c].argmax(-1) == c) for c in np.unique(y)]))
-    return accuracy, float(np.mean(np.log(np.clip(p_NC[np.arange(len(y)), y], 1e-7, 1.0))))
 
 
 def rung_epochs(epochs: int, halving: int) -> list[int]:

@@ -30,7 +30,7 @@ class Settings(Training):
 
 
 class ConvLSTM(nn.Module):
-    """(B, T, C) to logits (B, classes)."""
+    """(B, T, C) to logits (B, outputs)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ConvLSTM(nn.Module):
         )
         self.lstm = nn.LSTM(2 * n, settings.hidden, batch_first=True)
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(settings.hidden, settings.classes)
+        self.head = nn.Linear(settings.hidden, settings.outputs)
 
     def features(self, x_BTC: torch.Tensor) -> torch.Tensor:
         patterns_BTF = self.conv(x_BTC.transpose(1, 2)).transpose(1, 2)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from dataprep.records import InputError
-from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
+from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
 from painmodels.methods.tables import ON, VERSION, feature_table, filled, typical
 from painmodels.training.loop import Fitted
 
@@ -22,7 +22,7 @@ LEAF = -1
 
 
 @dataclass(frozen=True)
-class Settings(TwoClasses):
+class Settings(AnyTarget):
     """`trees`, the fewest trials in a `leaf`, and how many `features` a split may choose from."""
 
     trees: int = 200
@@ -38,7 +38,8 @@ def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: in
     """Grow the forest."""
     x_NF = feature_table(recordings)
     typical_F = typical(x_NF)
-    forest = RandomForestClassifier(
+    grown = RandomForestClassifier if settings.classes else RandomForestRegressor
+    forest = grown(
         settings.trees,
         min_samples_leaf=settings.leaf,
         max_features=None if settings.features == "all" else settings.features,
@@ -60,13 +61,22 @@ def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: in
         "right": below("children_right").astype(np.int64),
         "feature": np.concatenate([t.feature for t in trees]).astype(np.int64),
         "threshold": np.concatenate([t.threshold for t in trees]),
-        "pain": np.concatenate([t.value[:, 0, 1] / t.value[:, 0].sum(-1) for t in trees]),
+        "pain": np.concatenate([_leaves(t.value[:, 0], settings.classes) for t in trees]),
     }
     return Fitted(weights, ())
 
 
+def _leaves(value_LK: np.ndarray, classes: int) -> np.ndarray:
+    """Of each node the share of pain, (L,); of more classes the share of each, (L, K); of numbers the mean, (L,)."""
+    if not classes:
+        return value_LK[:, 0]
+    if classes == 2:
+        return value_LK[:, 1] / value_LK.sum(-1)
+    return value_LK / value_LK.sum(-1, keepdims=True)
+
+
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
-    """Mean over the trees of the share of pain in the leaf a trial falls into."""
+    """Mean over the trees of what is in the leaf that a trial falls into."""
     x_NF = filled(feature_table(recordings), weights["typical"]).astype(np.float32)
     node_NT = np.tile(weights["root"], (len(x_NF), 1))
     trial_N1 = np.arange(len(x_NF))[:, None]

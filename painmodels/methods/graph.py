@@ -6,7 +6,7 @@ N trials, T steps, C channels, F features of a frame. Nothing here imports torch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -50,9 +50,18 @@ class Recordings:
 
 
 class TwoClasses:
-    """What the settings of estimators have in common: they tell no pain from pain, and no finer classes."""
+    """Base of the settings of an estimator that tells no pain from pain, and does no other task."""
 
     classes: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class AnyTarget:
+    """Base of the settings of an estimator that does every task. `classes`: of the target, set by the task; 0: it is a number."""
+
+    classes: int = field(default=2, kw_only=True)
+
+    unsaid: ClassVar[Mapping[str, Any]] = {"classes": 2}
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ class Estimator:
 
     `settings`  a frozen dataclass with defaults
     `fit(recordings, labels, settings, seed, device)`     arrays to store and a learning curve; equal arguments, equal bytes
-    `predict(weights, recordings, settings, device)`      probability of pain, (N,); above 0.5 is a call of pain
+    `predict(weights, recordings, settings, device)`      of two classes the probability of the second, (N,); of more classes
+                                                          that of each, (N, K); of numbers the number, (N,)
     `version`   raised when the behaviour changes
     """
 

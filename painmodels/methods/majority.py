@@ -1,4 +1,4 @@
-"""Always predicts the more frequent class of the training trials. Uses no recording."""
+"""Always predicts the most frequent class of the training trials, or the mean of numbers. Uses no recording."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.methods.graph import Estimator, Method, Recordings, TwoClasses, estimator
+from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
 from painmodels.training.loop import Fitted
 
 
 @dataclass(frozen=True)
-class Settings(TwoClasses):
+class Settings(AnyTarget):
     """Nothing to set."""
 
 
 def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
-    """The share of pain among the training trials."""
+    """The share of pain among the training trials; of more classes the share of each; of numbers their mean."""
+    if settings.classes > 2:
+        return Fitted({"share": np.bincount(labels, minlength=settings.classes) / len(labels)}, ())
     return Fitted({"share": np.array([np.mean(labels)], dtype=np.float64)}, ())
 
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
-    """The same probability for every trial. Equally frequent classes give no pain."""
+    """The same for every trial. Of equally frequent classes the first is called."""
+    if settings.classes > 2:
+        return np.tile(weights["share"], (recordings.n, 1))
     return np.full(recordings.n, weights["share"][0])
 
 

@@ -37,7 +37,7 @@ class Settings(Training):
 
 
 class AdditiveAttention(nn.Module):
-    """(B, T, H) to logits (B, classes); `features` gives (B, H), `weights` gives α (B, T), which sums to one over T."""
+    """(B, T, H) to logits (B, outputs); `features` gives (B, H), `weights` gives α (B, T), which sums to one over T."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class AdditiveAttention(nn.Module):
         self.score = nn.Sequential(
             nn.Linear(n_hidden, settings.width), ACTIVATIONS[settings.activation](), nn.Linear(settings.width, 1, bias=False)
         )
-        self.head = nn.Linear(n_hidden, settings.classes)
+        self.head = nn.Linear(n_hidden, settings.outputs)
 
     def weights(self, h_BTH: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
         scores_BT = self.score(h_BTH).squeeze(-1)

@@ -27,12 +27,12 @@ class Settings(Training):
 
 
 class ConcatFusion(nn.Module):
-    """Vectors (B, H) to logits (B, classes); `features` gives the hidden layer (B, width)."""
+    """Vectors (B, H) to logits (B, outputs); `features` gives the hidden layer (B, width)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         self.hidden = nn.Linear(sum(input_sizes), settings.width)
-        self.head = nn.Linear(settings.width, settings.classes)
+        self.head = nn.Linear(settings.width, settings.outputs)
 
     def features(self, *streams_BH: torch.Tensor) -> torch.Tensor:
         return functional.relu(self.hidden(torch.cat(streams_BH, dim=-1)))

@@ -50,7 +50,7 @@ class Look(nn.Module):
 
 
 class CrossAttentionFusion(nn.Module):
-    """Two streams (B, T, H) to logits (B, classes); `features` gives the hidden layer (B, width)."""
+    """Two streams (B, T, H) to logits (B, outputs); `features` gives the hidden layer (B, width)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class CrossAttentionFusion(nn.Module):
         self.one_asks_two, self.two_asks_one = Look(settings, one, two), Look(settings, two, one)
         self.hidden = nn.Linear(2 * settings.width, settings.width)
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(settings.width, settings.classes)
+        self.head = nn.Linear(settings.width, settings.outputs)
 
     def features(self, x_BTH: torch.Tensor, y_BTG: torch.Tensor) -> torch.Tensor:
         both = torch.cat([self.one_asks_two(x_BTH, y_BTG), self.two_asks_one(y_BTG, x_BTH)], dim=-1)

@@ -28,13 +28,13 @@ class Settings(Training):
 
 
 class PhysiologicalLSTM(nn.Module):
-    """(B, T, C) to logits (B, classes); `features` gives (B, hidden), `sequence` (B, T, hidden)."""
+    """(B, T, C) to logits (B, outputs); `features` gives (B, hidden), `sequence` (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_channels,) = input_sizes
         self.lstm = nn.LSTM(n_channels, settings.hidden, settings.layers, batch_first=True, dropout=settings.dropout)
-        self.head = nn.Linear(settings.hidden, settings.classes)
+        self.head = nn.Linear(settings.hidden, settings.outputs)
 
     def sequence(self, x_BTC: torch.Tensor) -> torch.Tensor:
         return self.lstm(x_BTC)[0]

@@ -55,14 +55,14 @@ class FrozenBatchNorm(nn.Module):
 
 
 class SpatialHead(nn.Module):
-    """(B, F) to logits (B, classes); `features` gives (B, width)."""
+    """(B, F) to logits (B, outputs); `features` gives (B, width)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         self.fc7 = nn.Linear(n_features, settings.width)
         self.bn7 = FrozenBatchNorm(settings.width) if settings.fc7 == "frozen-bn" else nn.Identity()
-        self.fc8 = nn.Linear(settings.width, settings.classes)
+        self.fc8 = nn.Linear(settings.width, settings.outputs)
 
     def features(self, x_BF: torch.Tensor) -> torch.Tensor:
         return functional.relu(self.bn7(self.fc7(x_BF)))

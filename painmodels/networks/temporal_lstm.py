@@ -29,13 +29,13 @@ class Settings(Training):
 
 
 class TemporalLSTM(nn.Module):
-    """(B, T, F) to logits (B, classes); `features` gives (B, T, hidden)."""
+    """(B, T, F) to logits (B, outputs); `features` gives (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         self.lstm = nn.LSTM(n_features, settings.hidden, settings.layers, batch_first=True, dropout=settings.dropout)
-        self.head = nn.Linear(settings.hidden, settings.classes)
+        self.head = nn.Linear(settings.hidden, settings.outputs)
 
     def features(self, x_BTF: torch.Tensor) -> torch.Tensor:
         return self.lstm(x_BTF)[0]

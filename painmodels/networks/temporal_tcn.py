@@ -49,14 +49,14 @@ class Block(nn.Module):
 
 
 class TemporalConvolution(nn.Module):
-    """(B, T, F) to logits (B, classes), from the last step; `features` gives (B, T, hidden)."""
+    """(B, T, F) to logits (B, outputs), from the last step; `features` gives (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         self.enter = nn.Linear(n_features, settings.hidden)
         self.blocks = nn.Sequential(*(Block(settings, 2**k) for k in range(settings.layers)))
-        self.head = nn.Linear(settings.hidden, settings.classes)
+        self.head = nn.Linear(settings.hidden, settings.outputs)
 
     def features(self, x_BTF: torch.Tensor) -> torch.Tensor:
         return self.blocks(self.enter(x_BTF).transpose(1, 2)).transpose(1, 2)

@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 
 class TemporalTransformer(nn.Module):
-    """(B, T, F) to logits (B, classes), from the mean over steps; `features` gives (B, T, hidden)."""
+    """(B, T, F) to logits (B, outputs), from the mean over steps; `features` gives (B, T, hidden)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class TemporalTransformer(nn.Module):
         self.enter = nn.Linear(n_features, settings.hidden)
         self.blocks = nn.Sequential(*(Block(settings) for _ in range(settings.layers)))
         self.norm = nn.LayerNorm(settings.hidden)
-        self.head = nn.Linear(settings.hidden, settings.classes)
+        self.head = nn.Linear(settings.hidden, settings.outputs)
 
     def features(self, x_BTF: torch.Tensor) -> torch.Tensor:
         return self.norm(self.blocks(self.enter(x_BTF) + positions(x_BTF.shape[1], self.hidden).to(x_BTF)))

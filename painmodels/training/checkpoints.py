@@ -91,7 +91,9 @@ def signature_of(
     """What a checkpoint must agree on to be resumed. The values of inputs are left out: they can be gigabytes."""
     shapes = [(x.shape, str(x.dtype)) for x in inputs]
     text = repr((network.role, network.name, network.version, settings, shapes, seed, sorted(initial)))
-    return np.frombuffer(hashlib.sha256(text.encode() + np.asarray(labels, np.int64).tobytes()).digest(), np.uint8).copy()
+    given = np.asarray(labels)
+    exact = given.astype(np.int64 if settings.classes else np.float64)
+    return np.frombuffer(hashlib.sha256(text.encode() + exact.tobytes()).digest(), np.uint8).copy()
 
 
 def state_of(

@@ -1,7 +1,7 @@
 """The record of a training: whether the sub-network learned, and whether it collapsed afterwards.
 
-Everything here speaks of training alone: a network that has memorised noise has learned. Losses are means over an epoch in
-nats, as stored in the curve (per frame for a per-frame network).
+Everything here speaks of training alone: a network that has memorised noise has learned. Losses are means over an epoch (of
+classes in nats), as stored in the curve (per frame for a per-frame network).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 LEARNED, NOT_LEARNED, COLLAPSED = "learned", "not learned", "collapsed"
 
@@ -24,8 +22,8 @@ MOST_LOST = 0.25
 class Learning:
     """The record of one fit that was trained in epochs; it is stored as `facts["learning"]` of the fit's artefact.
 
-    `constant_loss` is the entropy of the training labels: what a constant guess of their frequencies costs. `lowest_loss` and
-    `last_loss` are of the curve. `largest_gradient_norm` is that of any step, before clipping. `train_loss` and
+    `constant_loss` is what the best constant guess costs: in a task of classes the entropy of the training labels.
+    `lowest_loss` and `last_loss` are of the curve. `largest_gradient_norm` is that of any step, before clipping. `train_loss` and
     `train_accuracy` are measured on the training side in evaluation mode after the last epoch, and decide nothing.
     """
 
@@ -52,12 +50,12 @@ def verdict(constant_loss: float, lowest_loss: float, last_loss: float) -> str:
 
 
 def recorded(
-    labels: np.ndarray, curve: Sequence[Mapping[str, float]], *, train_loss: float, train_accuracy: float
+    constant_loss: float, curve: Sequence[Mapping[str, float]], *, train_loss: float, train_accuracy: float
 ) -> Learning:
-    """The record of a fit on these labels; `curve` has a row per epoch, one at least."""
+    """The record of a fit; `curve` has a row per epoch, one at least."""
     losses = [row["loss"] for row in curve]
     return Learning(
-        constant_loss=constant_loss(labels),
+        constant_loss=constant_loss,
         lowest_loss=min(losses),
         last_loss=losses[-1],
         largest_gradient_norm=max(row["gradient_norm"] for row in curve),
@@ -70,9 +68,3 @@ def verdict_of(facts: Mapping[str, Any]) -> str:
     """The verdict on a stored fit from the facts of its artefact; empty for what is not trained in epochs."""
     record = facts.get("learning")
     return verdict(record["constant_loss"], record["lowest_loss"], record["last_loss"]) if record else ""
-
-
-def constant_loss(labels: np.ndarray) -> float:
-    """The entropy of the labels in nats: ln 2 for two classes of equal size."""
-    shares = np.unique(labels, return_counts=True)[1] / len(labels)
-    return float(-(shares * np.log(shares)).sum())

@@ -1,6 +1,6 @@
 """The one training loop of all sub-networks, and running them once they are trained.
 
-Adam on the cross-entropy, gradients scaled down to `clip_norm` where they are larger, the learning rate of
+Adam on the loss of the task (painmodels/tasks), gradients scaled down to `clip_norm` where they are larger, the learning rate of
 `torch.optim.lr_scheduler.MultiStepLR`, a fixed number of epochs.
 All data are tensors on the device; only a batch at a time is float32. Equal arguments give equal bytes on a CPU,
 whatever the number of threads the process has: initialisation, dropout and the order of an epoch's batches depend on
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from painmodels.devices import precision
 from painmodels.registry import SubNetwork, Training
+from painmodels.tasks import Task
 from painmodels.training.checkpoints import Checkpoint, Row, arrays_of, resume, signature_of, start_from, state_of
 from painmodels.training.learning import Learning, recorded
 
@@ -61,15 +61,17 @@ def fit(
 
     `until` ends after that many epochs, at a state that the checkpoint keeps: called again, the fit goes on from there.
 
-    `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), 0 … classes - 1. A `per_frame`
+    `inputs` are float arrays (N, T, F) or (N, F), one per input of the network; `labels` (N,), targets of the task: of
+    classes 0 … classes - 1. A `per_frame`
     network takes (N, T, F) and is trained on the N·T frames, each with its trial's label. `initial` replaces some of
     the initial weights; `on_epoch` is called with each row of the curve. Raises ValueError for inputs and labels that
     do not fit each other and for training that diverges.
     """
-    check_inputs(network, inputs, labels, classes=settings.classes)
+    task = settings.learns
+    check_inputs(network, inputs, labels, task=task)
     with one_thread(), precision(tf32=settings.tf32):
         tensors = [_tensor(x, device) for x in inputs]
-        target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
+        target = torch.as_tensor(np.asarray(labels), dtype=task.dtype, device=device)
         if network.per_frame:
             target = target.repeat_interleave(inputs[0].shape[1])
             tensors = [x.flatten(0, 1) for x in tensors]
@@ -98,8 +100,9 @@ def fit(
                 checkpoint.save(state_of(model, optimiser, curve, signature))
         learning = None
         if curve and len(curve) == settings.epochs:
-            loss, accuracy = evaluated(model, tensors, target)
-            learning = recorded(np.asarray(labels), curve, train_loss=loss, train_accuracy=accuracy)
+            loss, accuracy = evaluated(model, tensors, target, task=task)
+            constant = task.constant_loss(np.asarray(labels))
+            learning = recorded(constant, curve, train_loss=loss, train_accuracy=accuracy)
         return Fitted(arrays_of(model), tuple(curve), learning)
 
 
@@ -115,15 +118,16 @@ def outputs(
 ) -> np.ndarray:
     """What a trained sub-network gives for (N, …) inputs, in eval mode: one row a trial, in order.
 
-    `what = "probability"`: of class 1, float32 (N,), or (N, T) of a `per_frame` network; with more than two classes, of
-    each: (N, classes) or (N, T, classes).
+    `what = "prediction"`: what the task predicts, float32 (N,) or (N, C), of a `per_frame` network (N, T) or (N, T, C): of two
+    classes the probability of the second.
     `what = "sequence"`: the hidden states of every step, float32 (N, T, H), of a network that has them (`sequence`).
     `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
     `what = "attention"`: the weight of each step, float32 (N, T), of a network that has `weights`.
     Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
     """
-    if what not in ("features", "sequence", "probability", "attention"):
-        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence', 'probability' or 'attention'")
+    if what not in ("features", "sequence", "prediction", "attention"):
+        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence', 'prediction' or 'attention'")
+    task = settings.learns
     check_inputs(network, inputs, None)
     with one_thread(), precision(tf32=settings.tf32), torch.inference_mode():
         with torch.random.fork_rng(devices=[]):
@@ -134,11 +138,11 @@ def outputs(
             rows = [_tensor(x[start : start + batch], device) for x in inputs]
             if network.per_frame:  # a trial at a time: the frames of a batch of trials would fill the memory
                 parts += [
-                    _forward(model, [x[i].float() for x in rows], what).to(_dtype(network, what))[None]
+                    _forward(model, [x[i].float() for x in rows], what, task).to(_dtype(network, what))[None]
                     for i in range(len(rows[0]))
                 ]
             else:
-                parts.append(_forward(model, [x.float() for x in rows], what))
+                parts.append(_forward(model, [x.float() for x in rows], what, task))
         if not parts:  # no rows: the shape is that of one made-up row
             return outputs(network, settings, weights, [np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs], what=what)[:0]
         result = torch.cat([part.cpu() for part in parts])
@@ -151,7 +155,7 @@ def _dtype(network: SubNetwork, what: str) -> torch.dtype:
     return torch.float16 if network.per_frame and what == "features" else torch.float32
 
 
-def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> torch.Tensor:
+def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str, task: Task) -> torch.Tensor:
     if what == "features":
         return model.features(*rows)  # type: ignore[operator]
     if what == "sequence":
@@ -160,8 +164,7 @@ def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str) -> tor
         return model.sequence(*rows)  # type: ignore[operator]
     if what == "attention":
         return model.weights(*rows)  # type: ignore[operator]
-    p = model(*rows).softmax(-1)
-    return p[..., 1] if p.shape[-1] == 2 else p
+    return task.predicted(model(*rows))
 
 
 def _epoch(
@@ -169,13 +172,14 @@ def _epoch(
 ) -> Row:
     """One pass over all rows in an order from the CPU's generator (the same on every device): a row of the curve."""
     model.train()
+    task = settings.learns
     weights = [p for p in model.parameters() if p.requires_grad]
     order = torch.randperm(len(target), generator=torch.default_generator).to(target.device)
     sums = torch.zeros(2, dtype=torch.float64, device=target.device)  # on the device: reading them would wait for it
     largest = torch.zeros((), device=target.device)
     for rows in order.split(settings.batch):
         logits = model(*(x[rows].float() for x in inputs))
-        loss = functional.cross_entropy(logits, target[rows])
+        loss = task.loss(logits, target[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = get_total_norm([p.grad for p in weights if p.grad is not None])
@@ -184,7 +188,7 @@ def _epoch(
             clip_grads_with_norm_(weights, settings.clip_norm, norm)
         optimiser.step()
         largest = torch.maximum(largest, norm)
-        sums += torch.stack([loss.detach() * len(rows), (logits.argmax(-1) == target[rows]).sum()])
+        sums += torch.stack([loss.detach() * len(rows), task.right(logits, target[rows]).sum()])
     loss_sum, right, largest_norm = torch.cat([sums, largest.double()[None]]).tolist()
     return {"loss": loss_sum / len(target), "accuracy": right / len(target), "gradient_norm": largest_norm}
 
@@ -201,7 +205,7 @@ def finite(row: Row, what: str) -> Row:
 
 
 def evaluated(
-    model: torch.nn.Module, inputs: Sequence[torch.Tensor], target: torch.Tensor, *, batch: int = 256
+    model: torch.nn.Module, inputs: Sequence[torch.Tensor], target: torch.Tensor, *, task: Task, batch: int = 256
 ) -> tuple[float, float]:
     """Mean loss and accuracy of a network over all rows, in evaluation mode."""
     model.eval()
@@ -210,8 +214,8 @@ def evaluated(
         for start in range(0, len(target), batch):
             rows = slice(start, start + batch)
             logits = model(*(x[rows].float() for x in inputs))
-            loss += float(functional.cross_entropy(logits, target[rows], reduction="sum"))
-            right += float((logits.argmax(-1) == target[rows]).sum())
+            loss += float(task.loss(logits, target[rows], reduction="sum"))
+            right += float(task.right(logits, target[rows]).sum())
     return loss / len(target), right / len(target)
 
 
@@ -246,15 +250,18 @@ def _tensor(x: np.ndarray, device: str | torch.device) -> torch.Tensor:
         return torch.from_numpy(x).to(device)
 
 
-def check_inputs(network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None, *, classes: int = 2) -> None:
+def check_inputs(
+    network: SubNetwork, inputs: Sequence[np.ndarray], labels: np.ndarray | None, *, task: Task | None = None
+) -> None:
     title = f"{network.role} {network.name}"
     shapes = [x.shape for x in inputs]
     if not inputs or len({s[0] for s in shapes}) > 1 or any(len(s) < (3 if network.per_frame else 2) for s in shapes):
         wanted = "(N, T, F)" if network.per_frame else "(N, T, F) or (N, F)"
         raise ValueError(f"{title}: found inputs of shapes {shapes}, expected {wanted} with one N")
-    if labels is None:
+    if labels is None or task is None:
         return
     values = np.unique(labels)
-    if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not np.isin(values, range(classes)).all():
+    if np.shape(labels) != (shapes[0][0],) or len(labels) == 0 or not task.fits(values):
         found = f"{np.shape(labels)} labels with values {values[:5].tolist()}"
-        raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of 0 … {classes - 1}")
+        wanted = f"0 … {task.n_classes - 1}" if task.n_classes else "finite numbers"
+        raise ValueError(f"{title}: found {found}, expected {shapes[0][0]} (at least 1) of {wanted}")

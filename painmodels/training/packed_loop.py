@@ -54,7 +54,7 @@ def layout(settings: Any, n_steps: int, n_channels: int) -> tuple[Any, ...]:
     if not isinstance(settings, Settings) or settings.dropout:
         return ()
     s = settings
-    return (n_steps, n_channels, s.hidden, s.layers, s.batch, s.classes, s.weight_decay, s.tf32)
+    return (n_steps, n_channels, s.hidden, s.layers, s.batch, s.classes, s.task, s.weight_decay, s.tf32)
 
 
 class _Alone:
@@ -91,9 +91,11 @@ class _Alone:
         job = self.job
         if not self.curve or len(self.curve) < job.settings.epochs:
             return None
-        inputs, target = (torch.from_numpy(np.array(x)).to(device) for x in (job.x_NTC, np.asarray(job.labels_N, np.int64)))
-        loss, accuracy = evaluated(self.model.to(device), [inputs], target)
-        return recorded(np.asarray(job.labels_N), self.curve, train_loss=loss, train_accuracy=accuracy)
+        task = job.settings.learns
+        inputs, target = (torch.from_numpy(np.array(x)).to(device) for x in (job.x_NTC, job.labels_N))
+        loss, accuracy = evaluated(self.model.to(device), [inputs], target.to(task.dtype), task=task)
+        constant = task.constant_loss(np.asarray(job.labels_N))
+        return recorded(constant, self.curve, train_loss=loss, train_accuracy=accuracy)
 
     def keep(self, trainer: PackedTrainer, k: int, epoch: int) -> None:
         """After an epoch: a checkpoint where `fit.fit` would make one."""
@@ -109,7 +111,7 @@ def fit_packed(jobs: Sequence[Job], *, device: str | torch.device = "cpu") -> li
     if len({job.key for job in jobs}) != 1 or not jobs[0].key:
         raise ValueError(f"packed fits: found {len({j.key for j in jobs})} layouts, expected one, without dropout")
     for job in jobs:
-        check_inputs(NETWORK, [job.x_NTC], job.labels_N, classes=job.settings.classes)
+        check_inputs(NETWORK, [job.x_NTC], job.labels_N, task=job.settings.learns)
     settings = jobs[0].settings
     with one_thread(), precision(tf32=settings.tf32):
         fits = [_Alone(job) for job in jobs]
@@ -122,6 +124,7 @@ def fit_packed(jobs: Sequence[Job], *, device: str | torch.device = "cpu") -> li
             n_inputs=n_inputs,
             clip_norms=[job.settings.clip_norm for job in jobs],
             weight_decay=settings.weight_decay,
+            task=settings.learns,
         )
         for k, one in enumerate(fits):
             one.give(trainer, k)
@@ -147,10 +150,10 @@ def _stacked(jobs: Sequence[Job], device: str | torch.device) -> tuple[torch.Ten
     """All data (K, N, T, C) float32 and labels (K, N), shorter sets padded with zeros that no order ever names."""
     longest = max(len(job.x_NTC) for job in jobs)
     data = np.zeros((len(jobs), longest, *jobs[0].x_NTC.shape[1:]), np.float32)
-    labels = np.zeros((len(jobs), longest), np.int64)
+    labels = np.zeros((len(jobs), longest), np.float64)
     for k, job in enumerate(jobs):
         data[k, : len(job.x_NTC)], labels[k, : len(job.x_NTC)] = job.x_NTC, job.labels_N
-    return torch.from_numpy(data).to(device), torch.from_numpy(labels).to(device)
+    return torch.from_numpy(data).to(device), torch.from_numpy(labels).to(jobs[0].settings.learns.dtype).to(device)
 
 
 def _rates(jobs: Sequence[Job], epoch: int) -> list[float]:

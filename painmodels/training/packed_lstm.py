@@ -1,12 +1,12 @@
 """K LSTM networks of one shape trained side by side as one batched computation, so that small networks use the whole device.
 
-The arithmetic of each is that of `nn.LSTM` + linear head, cross-entropy, clipping by norm and `torch.optim.Adam` alone: each
-network has its own weights, data, gradient norm, learning rate and step count, and one whose epochs are over (or whose data are
-shorter) is left as it is. On a GPU a whole step - forward, backward, Adam - is recorded once as a CUDA graph and replayed, so
-that its thousands of small kernels cost no launches. On a CPU `nn.LSTM` alone is as fast (measured: see DECISIONS), so the grid
-packs on GPUs only.
+The arithmetic of each is that of `nn.LSTM` + linear head, the loss of the task, clipping by norm and `torch.optim.Adam` alone:
+each network has its own weights, data, gradient norm, learning rate and step count, and one whose epochs are over (or whose
+data are shorter) is left as it is. On a GPU a whole step - forward, backward, Adam - is recorded once as a CUDA graph and
+replayed, so that its thousands of small kernels cost no launches. On a CPU `nn.LSTM` alone is as fast (measured: see
+DECISIONS), so the grid packs on GPUs only.
 
-This file needs torch alone. K networks, B trials in a batch, T steps, F inputs, H hidden units, G = 4 H gates.
+This file needs torch and a task alone. K networks, B trials in a batch, T steps, F inputs, H hidden units, G = 4 H gates.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from painmodels.tasks import Task
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of torch.optim.Adam
 CLIP_EPSILON = 1e-6  # of torch.nn.utils.clip_grad_norm_
 
 
 class PackedLSTM(nn.Module):
-    """(K, B, T, F) to logits (K, B, classes), from the last step. `states` are those of K networks with parts `lstm`, `head`."""
+    """(K, B, T, F) to logits (K, B, outputs), from the last step. `states` are those of K networks with parts `lstm`, `head`."""
 
     def __init__(self, states: Sequence[Mapping[str, torch.Tensor]], *, layers: int) -> None:
         super().__init__()
@@ -76,9 +77,10 @@ class PackedTrainer:
         n_steps: int,
         n_inputs: int,
         clip_norms: Sequence[float],
+        task: Task,
         weight_decay: float = 0.0,
     ) -> None:
-        self.model, self.weight_decay = model, weight_decay
+        self.model, self.weight_decay, self.task = model, weight_decay, task
         self.weights = list(model.parameters())
         device, n = self.weights[0].device, len(self.weights[0])
         self.first = [torch.zeros_like(p) for p in self.weights]
@@ -86,7 +88,7 @@ class PackedTrainer:
         self.counts_K = torch.zeros(n, device=device)
         # one place for the inputs of every step: a recorded graph reads from where it was recorded
         self.x_KBTF = torch.zeros(n, batch, n_steps, n_inputs, device=device)
-        self.y_KB = torch.zeros(n, batch, dtype=torch.int64, device=device)
+        self.y_KB = torch.zeros(n, batch, dtype=task.dtype, device=device)
         self.weight_KB = torch.zeros(n, batch, device=device)
         self.lr_K = torch.zeros(n, device=device)
         self.clip_K = torch.tensor([c or torch.inf for c in clip_norms], device=device)
@@ -120,12 +122,12 @@ class PackedTrainer:
 
     def _compute(self) -> None:
         logits_KBC = self.model(self.x_KBTF)
-        loss_KB = functional.cross_entropy(logits_KBC.flatten(0, 1), self.y_KB.flatten(), reduction="none")
+        loss_KB = self.task.loss(logits_KBC.flatten(0, 1), self.y_KB.flatten(), reduction="none")
         loss_KB = loss_KB.view_as(self.weight_KB) * self.weight_KB
         rows_K = self.weight_KB.sum(1)
         grads = torch.autograd.grad((loss_KB.sum(1) / rows_K.clamp(min=1)).sum(), self.weights)
         with torch.no_grad():
-            right_KB = (logits_KBC.argmax(-1) == self.y_KB) * self.weight_KB
+            right_KB = self.task.right(logits_KBC, self.y_KB) * self.weight_KB
             norm_K = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
             self.sums_3K[:2] += torch.stack([loss_KB.sum(1), right_KB.sum(1)])
             self.sums_3K[2] = torch.maximum(self.sums_3K[2], norm_K.double())

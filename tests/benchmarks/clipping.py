@@ -110,7 +110,7 @@ def one(job: dict[str, Any]) -> dict[str, Any]:
     started = time.process_time()
     weights, fitted = trained(job["variant"], settings, x[train], y[train], seed=job["fold"])
     seconds = time.process_time() - started
-    p = outputs(LSTM, settings, weights, [x[test]], what="probability")
+    p = outputs(LSTM, settings, weights, [x[test]], what="prediction")
     loss = np.array([row["loss"] for row in fitted.curve])
     constant = np.log(2)
     low, jumps = False, 0

@@ -32,12 +32,14 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from grid.experiment.cells import PAPER_ROWS
-from grid.results.metrics import METRICS
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.tracking import sync
 from grid.tracking.mirror import CHILD_POINTS
+from painmodels.tasks import PAIN
 from tests.mlflow_servers import content, differences, server
+
+METRICS = [metric.name for metric in PAIN.metrics]
 
 
 def make_folder(
@@ -75,7 +77,7 @@ def make_folder(
                 predict = Stage("predict", 1, {"of": [name, row, scenario, fold]}).key
                 cells.append({**cell, "predict": predict, "fits": fits, "n_train": 3132, "n_test": 348})
     scores = pd.DataFrame([{k: c[k] for k in ("modality", "scenario", "protocol", "fold")} for c in cells])
-    scores[list(METRICS)] = rng.random((len(scores), len(METRICS)))
+    scores[METRICS] = rng.random((len(scores), len(METRICS)))
     scores.assign(n_test=348).to_csv(out / "scores.csv", index=False)
     (out / "cells.json").write_text(json.dumps(cells))
     experiment = {"name": name, "signals": {"normalise": "trial"}}

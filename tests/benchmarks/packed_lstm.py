@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from painmodels.tasks import unnamed
+
 SOURCE = Path(__file__).resolve().parents[2] / "painmodels" / "training" / "packed_lstm.py"
 
 
@@ -71,7 +73,12 @@ def measure(a: argparse.Namespace) -> dict:
     def together() -> list[dict[str, torch.Tensor]]:
         model = packed.PackedLSTM(start, layers=2).to(device)
         trainer = packed.PackedTrainer(
-            model, batch=a.batch, n_steps=a.length, n_inputs=a.inputs, clip_norms=[CLIP_NORM] * a.networks
+            model,
+            batch=a.batch,
+            n_steps=a.length,
+            n_inputs=a.inputs,
+            clip_norms=[CLIP_NORM] * a.networks,
+            task=unnamed("", 2),
         )
         for s in range(a.steps):
             trainer.step(x[:, s], y[:, s], weight, lr)

@@ -87,5 +87,8 @@ def test_a_method_of_two_classes_is_no_row_of_three(
     mine = tmp_path / "mine.toml"
     mine.write_text(tiny_experiment.read_text() + '\n[task]\nclasses = ["BL1", "PA1", "PA4"]\n')
     base = ["--data", str(tiny_data), "--experiment", str(mine), "--scenarios", "all87", "--folds", "0", "--in-process"]
-    assert main([*base, "--modalities", "eda:rf", "--out", str(tmp_path / "out")]) == 2
-    assert "the method rf tells 2 classes apart, not 3" in capsys.readouterr().err
+    assert main([*base, "--modalities", "eda:argmax", "--out", str(tmp_path / "out")]) == 2
+    assert (
+        "the method argmax tells two classes apart and does no other task; this one is multiclass (BL1, PA1, PA4)"
+        in capsys.readouterr().err
+    )

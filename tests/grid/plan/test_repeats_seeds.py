@@ -19,7 +19,7 @@ from grid.experiment.scenarios import splits_of
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs, Plan
 from grid.results.axes import spread, with_axes
-from grid.results.stats import accuracy, compare, every_pair
+from grid.results.stats import compare, every_pair, over_people
 from grid.results.tables import scores_table, table2
 
 ROWS = ("eda", "eda+ecg", "eda:argmax")
@@ -201,7 +201,7 @@ def test_partitions_say_how_much_the_variance_is_raised() -> None:
     rng = np.random.default_rng(0)
     once = made_up({(0, 0, f): a for f, a in enumerate(rng.uniform(0.5, 0.9, 4))})
     moved = made_up({(1, 0, f): a for f, a in enumerate(rng.uniform(0.5, 0.9, 4))})
-    one, same, other = (accuracy(pd.concat([once, t])) for t in (once[:0], once.assign(repeat=1), moved))
+    one, same, other = (over_people(pd.concat([once, t])) for t in (once[:0], once.assign(repeat=1), moved))
     assert one.n == same.n == other.n
     assert same.mean == one.mean
     assert same.se < one.se

@@ -9,7 +9,7 @@ from scipy.stats import ttest_1samp, ttest_rel
 from grid.experiment import families
 from grid.experiment.config import load
 from grid.results.inference import corrected, estimate, training_people
-from grid.results.stats import against_chance, compare, effect_size, every_pair, holm, mean_accuracy
+from grid.results.stats import against_chance, compare, effect_size, every_pair, holm, mean_by
 from grid.results.tables import with_frame_mean
 from painmodels.methods import methods
 
@@ -31,8 +31,8 @@ def predictions(accuracies: Mapping[str, np.ndarray], *, trials: int = 20, folds
 def test_trials_are_collapsed_to_subjects_first() -> None:
     table = predictions({"eda": np.array([1.0, 0.5])})
     many = pd.concat([table, *[table[table.subject_name == "s00"]] * 9])  # nine times more trials of one subject
-    assert mean_accuracy(many)["eda"].tolist() == [1.0, 0.5]
-    assert mean_accuracy(many)["eda"].mean() == 0.75
+    assert mean_by(many)["eda"].tolist() == [1.0, 0.5]
+    assert mean_by(many)["eda"].mean() == 0.75
 
 
 def test_one_partition_takes_the_whole_correction() -> None:
@@ -99,7 +99,7 @@ def test_a_pair_finds_the_difference_there_is_and_no_other() -> None:
     )
     by_pair = compare(table, every_pair(table)).set_index(["a", "b"])
     found = by_pair.loc[("ecg", "eda")]
-    wide = mean_accuracy(table)
+    wide = mean_by(table)
     assert found["difference"] == pytest.approx((wide["eda"] - wide["ecg"]).mean())
     assert found["p"] > ttest_rel(wide["eda"], wide["ecg"]).pvalue
     assert found["low"] > 0.12
@@ -138,7 +138,7 @@ def test_chance_is_the_more_frequent_class_and_nothing_is_claimed_below_it() -> 
     assert not found.loc["ecg", "claim"]
     uneven = pd.concat([table, table[table["y_true"] == 1].assign(sample_name=lambda t: t["sample_name"] + "b")])
     share = uneven[uneven["modality"] == "eda"]["y_true"].mean()
-    wide = mean_accuracy(uneven)["eda"].mean()
+    wide = mean_by(uneven)["eda"].mean()
     assert against_chance(uneven).set_index("b").loc["eda", "difference"] == pytest.approx(wide - share)
 
 

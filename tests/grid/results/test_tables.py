@@ -10,9 +10,9 @@ from dataprep.records import SampleIndex
 from grid.experiment.cells import PAPER_ROWS
 from grid.experiment.config import load
 from grid.plan.inventory import Inventory
-from grid.results.metrics import METRICS
-from grid.results.tables import SCORE_COLUMNS, identity_check, paper_table2, scores_table, table2, write_table2
+from grid.results.tables import identity_check, paper_table2, score_columns, scores_table, table2, write_table2
 from grid.run.scenario_facts import scenario_facts
+from painmodels.tasks import PAIN, task
 
 
 def predictions(modalities: tuple[str, ...], *, scenario: str = "all87", subjects: int = 6, folds: int = 3) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def test_scores_have_the_columns_and_order_of_the_grid() -> None:
     table = scores_table(
         pd.concat([predictions(("zeta", *reversed(PAPER_ROWS))), predictions(("eda",), scenario="expressive67")])
     )
-    assert list(table.columns) == SCORE_COLUMNS
+    assert list(table.columns) == score_columns(PAIN)
     assert list(dict.fromkeys(table["modality"])) == [*PAPER_ROWS, "zeta"]
     assert table[table["modality"] == "eda"]["scenario"].tolist() == ["all87"] * 3 + ["expressive67"] * 3
     assert table[table["modality"] == "video"]["fold"].tolist() == [0, 1, 2]
@@ -48,7 +48,7 @@ def test_a_wanted_cell_without_predictions_is_an_empty_row() -> None:
     table = scores_table(predictions(("eda",)), cells=wanted)
     assert table["fold"].tolist() == [0, 1, 2, 3]
     assert table["n_test"].tolist() == [8, 8, 8, 0]
-    assert table.loc[3, list(METRICS)].isna().all()
+    assert table.loc[3, [metric.name for metric in PAIN.metrics]].isna().all()
     summary = table2(table, predictions(("eda",)))
     assert summary.loc[0, ["folds", "folds_wanted"]].tolist() == [3, 4]
 
@@ -104,7 +104,9 @@ def test_a_run_says_whether_its_scenario_is_the_papers(
 ) -> None:
     ids = [f"{s}-{label}" for s in subjects for label in (0, 1)]
     index = SampleIndex(tuple(ids), tuple(i.rpartition("-")[0] for i in ids), tuple(int(i[-1]) for i in ids))
-    survey = Inventory(dataset_named("biovid"), tmp_path, index, "", classes)
+    biovid = dataset_named("biovid")
+    learns = task("binary", tuple(biovid.classes[c] for c in classes))
+    survey = Inventory(biovid, tmp_path, index, "", classes, learns)
     facts = scenario_facts(load("paper", scenarios=changes), survey, "all87")
     assert facts["not_the_papers"] == reason
     assert (facts["subjects"], facts["folds"], facts["subset_size"]) == (len(subjects), 10, 87)

@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from grid.launch import main
-from grid.results.metrics import score
+from painmodels.tasks import PAIN
 
 COLUMNS = (
     "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
@@ -48,7 +48,7 @@ def test_every_cell_is_there_and_scored_from_its_predictions(tiny_grid: Path) ->
         mine = predictions[
             (predictions.modality == row.modality) & (predictions.scenario == row.scenario) & (predictions.fold == row.fold)
         ]
-        again = score(mine.y_true.to_numpy(), mine.p_pain.to_numpy())
+        again = PAIN.score(*PAIN.of(mine))
         assert again["accuracy"] == pytest.approx(row.accuracy)
         assert again["brier"] == pytest.approx(row.brier)
         assert len(mine) == row.n_test

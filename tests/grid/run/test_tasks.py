@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from grid.launch import main
-from grid.results import multiclass
 from grid.store.artefacts import Store
 from painmodels.export import from_run
 
@@ -47,23 +46,20 @@ def test_five_classes_with_every_other_network_and_emg(five_levels: Path, tiny_e
     )
     toml = toml.replace("[fusion]", "[fusion]\nnetwork = 'cross-attention'")
     out = run(tmp_path, five_levels, toml, "frame,video,eda+ecg+emg,eda+ecg+emg+video")
-    table = pd.read_parquet(out / "class_predictions.parquet")
+    table = pd.read_parquet(out / "predictions.parquet")
     names = [f"p_{n}" for n in ("BL1", "PA1", "PA2", "PA3", "PA4")]
     assert set(table.modality) == {"frame", "video", "eda+ecg+emg", "eda+ecg+emg+video"}
     np.testing.assert_allclose(table[names].sum(axis=1), 1, atol=1e-4)
-    assert table.groupby("modality").class_true.nunique().eq(5).all()
-    scores = pd.read_csv(out / "class_scores.csv")
+    assert table.groupby("modality").y_true.nunique().eq(5).all()
+    assert (table.y_true == table.sample_name.str.split("-").str[1].map({n[2:]: i for i, n in enumerate(names)})).all()
+    scores = pd.read_csv(out / "scores.csv")
     for row in scores.itertuples():
         part = table[table.modality == row.modality]
-        called = part[names].to_numpy().argmax(1)
-        assert row.accuracy == pytest.approx(
-            np.mean([f"p_{t}" == names[c] for t, c in zip(part.class_true, called, strict=True)])
-        )
-    binary = pd.read_parquet(out / "predictions.parquet")
-    fused = binary[binary.modality == "eda+ecg+emg+video"].set_index("sample_name")
-    every = table[table.modality == "eda+ecg+emg+video"].set_index("sample_name")
-    np.testing.assert_allclose(fused.p_pain, 1 - every.p_BL1[fused.index], atol=1e-6)
-    assert (fused.y_true == (every.class_true[fused.index] != "BL1")).all()
+        assert row.accuracy == pytest.approx(np.mean(part.y_true == part[names].to_numpy().argmax(1)))
+    assert {"accuracy_mean", "macro_f1_mean"} <= set(pd.read_csv(out / "table2.csv"))
+    page = (out / "report.html").read_text()
+    assert "Mean F1 of the classes" in page
+    assert "Sensitivity" not in page
     trial = table[table.modality == "eda+ecg+emg+video"].iloc[0]
     model = from_run(out, "eda+ecg+emg+video/all87/fold0")  # stepwise fusion and five classes, outside the grid
     folder = five_levels / "biosignals_filtered" / trial.subject_name
@@ -72,7 +68,7 @@ def test_five_classes_with_every_other_network_and_emg(five_levels: Path, tiny_e
         signals=folder / f"{trial.sample_name}_bio.csv",
     )
     np.testing.assert_allclose(found.p_classes_K, trial[names].to_numpy(dtype=float), atol=1e-5)
-    assert json.loads((out / "run.json").read_text())["data"]["class_names"] == ["BL1", "PA1+PA2+PA3+PA4"]
+    assert json.loads((out / "run.json").read_text())["data"]["class_names"] == ["BL1", "PA1", "PA2", "PA3", "PA4"]
 
 
 def test_two_other_classes_and_a_clip_that_ends_a_step_early(
@@ -93,7 +89,6 @@ def test_two_other_classes_and_a_clip_that_ends_a_step_early(
     store = Store(out / "store")
     lengths = sorted(len(np.asarray(_features(store, key))) for key in store.keys("features"))
     assert lengths == [137, *[138] * (len(lengths) - 1)]
-    assert not (out / "class_scores.csv").exists()
 
 
 def _features(store: Store, key: str) -> np.ndarray:
@@ -116,13 +111,3 @@ def test_a_wrong_task_is_named(
     arguments = ["--plan", "--data", str(five_levels), "--experiment", str(tmp_path / "mine.toml")]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_class_scores_are_those_written_out_by_hand() -> None:
-    cell = {"modality": "eda", "scenario": "a", "protocol": "subject", "fold": 0}
-    rows = [("x", (0.6, 0.3, 0.1)), ("x", (0.2, 0.7, 0.1)), ("y", (0.1, 0.8, 0.1)), ("z", (0.9, 0.0, 0.1))]
-    table = pd.DataFrame([{**cell, "class_true": t, **dict(zip(("p_x", "p_y", "p_z"), p, strict=True))} for t, p in rows])
-    row = multiclass.scores_table(table, names=["x", "y", "z"]).iloc[0]
-    assert (row.n_test, row.accuracy, row.mean_distance) == (4, 0.5, 0.75)
-    assert row.balanced_accuracy == pytest.approx((0.5 + 1 + 0) / 3)
-    assert row.macro_f1 == pytest.approx((0.5 + 2 / 3 + 0) / 3)

@@ -64,7 +64,7 @@ def learn(trained: Estimator | SubNetwork, given: Recordings, labels: np.ndarray
 def judge(trained: Estimator | SubNetwork, weights: dict[str, np.ndarray], given: Recordings) -> np.ndarray:
     if isinstance(trained, Estimator):
         return trained.predict(weights, given, trained.settings(), "cpu")
-    return outputs(trained, trained.settings(), weights, scaled(given), what="probability", device="cpu")
+    return outputs(trained, trained.settings(), weights, scaled(given), what="prediction", device="cpu")
 
 
 @pytest.mark.parametrize("row", default_rows())

@@ -35,7 +35,7 @@ def accuracies(cue: str) -> tuple[float, float]:
         entry = network(role, name)
         settings = entry.settings(**values)
         weights = fit(entry, settings, [x[TRAIN]], LABELS[TRAIN], seed=0).weights
-        p = outputs(entry, settings, weights, [x[TEST]], what="probability")
+        p = outputs(entry, settings, weights, [x[TEST]], what="prediction")
         scores.append(float(((p > 0.5) == (LABELS[TEST][:, None] if p.ndim == 2 else LABELS[TEST])).mean()))
         x = outputs(entry, settings, weights, [x], what="features")
     return scores[0], scores[-1]

@@ -202,7 +202,7 @@ def test_cross_attention_finds_what_no_stream_shows_alone() -> None:
     entry = network("fusion", "cross-attention")
     settings = entry.settings(epochs=60, lr=1e-2, batch=32, width=16)
     fitted = fit(entry, settings, [one[:160], two[:160]], labels[:160], seed=0)
-    p = outputs(entry, settings, fitted.weights, [one[160:], two[160:]], what="probability")
+    p = outputs(entry, settings, fitted.weights, [one[160:], two[160:]], what="prediction")
     assert ((p > 0.5) == labels[160:]).mean() > 0.65
 
 
@@ -213,7 +213,7 @@ def test_five_classes_give_a_probability_of_each() -> None:
     entry = network("fusion", "concat")
     settings = entry.settings(epochs=20, lr=1e-2, batch=16, classes=5)
     fitted = fit(entry, settings, [x], labels, seed=0)
-    p = outputs(entry, settings, fitted.weights, [x], what="probability")
+    p = outputs(entry, settings, fitted.weights, [x], what="prediction")
     assert p.shape == (150, 5)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
     assert (p.argmax(1) == labels).mean() > 0.95

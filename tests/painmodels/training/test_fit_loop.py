@@ -19,7 +19,7 @@ def test_a_planted_signal_is_learnt_and_generalises(role: str) -> None:
     fitted = fit(entry, settings, [x[train] for x in inputs], LABELS[train], seed=0)
     assert [row["epoch"] for row in fitted.curve] == list(range(settings.epochs))
     assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"]
-    probability = outputs(entry, settings, fitted.weights, [x[test] for x in inputs], what="probability")
+    probability = outputs(entry, settings, fitted.weights, [x[test] for x in inputs], what="prediction")
     late = probability[:, T // 2 :].mean(1) if entry.per_frame else probability
     assert ((late > 0.5) == LABELS[test]).mean() > 0.9
 
@@ -31,7 +31,7 @@ def test_labels_without_a_signal_teach_nothing() -> None:
     y = rng.permutation(np.arange(400) % 2)
     settings = entry.settings(**values)
     fitted = fit(entry, settings, [v[:200] for v in x], y[:200], seed=0)
-    probability = outputs(entry, settings, fitted.weights, [v[200:] for v in x], what="probability")
+    probability = outputs(entry, settings, fitted.weights, [v[200:] for v in x], what="prediction")
     assert abs(((probability > 0.5) == y[200:]).mean() - 0.5) < 0.12  # three standard errors of 200 coin flips
 
 
@@ -161,12 +161,12 @@ def test_outputs_have_one_row_a_trial_and_do_not_depend_on_the_batch() -> None:
         entry, values, inputs = CASES[role]
         settings = entry.settings(**{**values, "epochs": 1})
         weights = fit(entry, settings, inputs, LABELS, seed=0).weights
-        p = outputs(entry, settings, weights, inputs, what="probability", batch=7)
+        p = outputs(entry, settings, weights, inputs, what="prediction", batch=7)
         f = outputs(entry, settings, weights, inputs, what="features", batch=7)
         assert (p.shape, f.shape) == (probability, features)
         assert (p.dtype, f.dtype) == (np.float32, np.float16 if entry.per_frame else np.float32)
         assert ((p >= 0) & (p <= 1)).all()
-        one = outputs(entry, settings, weights, [x[3:4] for x in inputs], what="probability")
+        one = outputs(entry, settings, weights, [x[3:4] for x in inputs], what="prediction")
         np.testing.assert_allclose(one, p[3:4], atol=1e-5)
         assert outputs(entry, settings, weights, [x[:0] for x in inputs], what="features").shape == (0, *features[1:])
 
@@ -204,7 +204,7 @@ def test_bad_input_is_named(entry: SubNetwork, settings: dict, x: list[np.ndarra
 def test_outputs_refuse_what_does_not_fit() -> None:
     settings = LSTM.settings(**SMALL)
     weights = fit(LSTM, settings, [planted(T, 2)], LABELS, seed=0).weights
-    with pytest.raises(ValueError, match="expected 'features', 'sequence', 'probability' or 'attention'"):
+    with pytest.raises(ValueError, match="expected 'features', 'sequence', 'prediction' or 'attention'"):
         outputs(LSTM, settings, weights, [planted(T, 2)], what="logits")
     with pytest.raises(ValueError, match="weight_ih_l0"):
         outputs(LSTM, settings, weights, [planted(T, 3)], what="features")
@@ -218,5 +218,5 @@ def test_a_gpu_learns_the_same() -> None:
     entry, values, inputs = CASES["physiological"]
     settings = entry.settings(**values)
     fitted = fit(entry, settings, inputs, LABELS, seed=0, device="cuda")
-    probability = outputs(entry, settings, fitted.weights, inputs, what="probability", device="cuda")
+    probability = outputs(entry, settings, fitted.weights, inputs, what="prediction", device="cuda")
     assert ((probability > 0.5) == LABELS).mean() > 0.9

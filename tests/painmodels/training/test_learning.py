@@ -16,8 +16,9 @@ from grid.experiment.config import ConfigError, load
 from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Recordings
 from painmodels.registry import SubNetwork, Training, network
+from painmodels.tasks.classes import entropy
 from painmodels.training.checkpoints import file_checkpoint
-from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED, constant_loss, verdict, verdict_of
+from painmodels.training.learning import COLLAPSED, LEARNED, NOT_LEARNED, verdict, verdict_of
 from painmodels.training.loop import fit
 from painmodels.training.packed_loop import Job, fit_packed
 
@@ -40,9 +41,9 @@ def settings(**values) -> Training:
 
 def test_the_verdict_speaks_of_three_losses() -> None:
     ln2 = math.log(2)
-    assert constant_loss(np.array([0, 1, 0, 1])) == pytest.approx(ln2)
-    assert constant_loss(np.array([0, 0, 0, 1])) == pytest.approx(0.5623, abs=1e-4)
-    assert constant_loss(np.arange(5)) == pytest.approx(math.log(5))
+    assert entropy(np.array([0, 1, 0, 1])) == pytest.approx(ln2)
+    assert entropy(np.array([0, 0, 0, 1])) == pytest.approx(0.5623, abs=1e-4)
+    assert entropy(np.arange(5)) == pytest.approx(math.log(5))
     assert verdict(ln2, 0.96 * ln2, 0.96 * ln2) == NOT_LEARNED
     assert verdict(ln2, 0.94 * ln2, 0.94 * ln2) == LEARNED
     assert verdict(1.0, 0.2, 0.2 + 0.25 * 0.8 + 1e-9) == COLLAPSED

@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from grid.results.metrics import METRICS, auroc, confusion, score
+from painmodels.tasks import PAIN
+from painmodels.tasks.binary import METRICS, auroc
+
+
+def score(y_N: np.ndarray, p_N: np.ndarray) -> dict[str, float]:
+    return PAIN.score(y_N, p_N[:, None])
 
 
 @settings(max_examples=60, deadline=None)
@@ -22,9 +27,9 @@ def test_agrees_with_scikit_learn(units: list[tuple[int, int]]) -> None:
         "balanced_accuracy": sk.balanced_accuracy_score(y, called),
         "brier": sk.brier_score_loss(y, p),
     }
-    assert tuple(score(y, p)) == METRICS
+    assert tuple(score(y, p)) == tuple(metric.name for metric in METRICS)
     assert score(y, p) == pytest.approx(expected)
-    assert confusion(y, p) == tuple(sk.confusion_matrix(y, called).ravel())
+    assert (PAIN.confusion(y, p[:, None]) == sk.confusion_matrix(y, called)).all()
 
 
 def test_one_class_leaves_metrics_undefined() -> None:

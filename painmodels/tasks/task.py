@@ -1,0 +1,216 @@
+"""What a task is: the target of a trial, the loss, what a network's outputs mean, what is stored, how it is scored and shown.
+
+A task is made of the names of its classes in order. One file of this folder is one kind of task; `classes.py` has what tasks of
+classes have in common. B rows of a batch, O outputs of a network, N predictions, C columns of a prediction, K classes.
+
+Nothing of this package knows a data set, a method or a table: labels and predictions are arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of scores.csv: its name, its title in words, the lowest and highest value it can have, and which end is good.
+
+    `unit`: what it is shown in: % of fractions, nothing of plain numbers. `in_table`: whether table2.csv has it.
+    """
+
+    name: str
+    title: str
+    low: float = 0.0
+    high: float = 1.0
+    higher_is_better: bool = True
+    unit: str = "%"
+    in_table: bool = True
+
+    @property
+    def scale(self) -> int:
+        """What a value is multiplied by to be shown."""
+        return 100 if self.unit == "%" else 1
+
+    @property
+    def steps(self) -> str:
+        """What a difference is counted in."""
+        return "points" if self.unit == "%" else self.unit
+
+    @property
+    def digits(self) -> int:
+        """How many digits after the point a shown value needs."""
+        return 1 if self.unit == "%" else 2
+
+    @property
+    def sign(self) -> int:
+        """What a difference is multiplied by, so that better is above zero."""
+        return 1 if self.higher_is_better else -1
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What `Task.expected` is, for a calibration: from where to where it goes, and the words for it and for what was true."""
+
+    span: tuple[float, float]
+    predicted: str
+    observed: str
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A kind of task on the classes `names`, in order; the first is no pain.
+
+    `kind`      its name in [task]
+    `words`     what is learnt, for sentences: 'pain or no pain'
+    `guess`     the constant guess in words
+    `hit`       what the learning curve counts as right, where that is not plain
+    `softmax`   a network's outputs are logits of classes whose softmax gives their probabilities
+    `stored`    the array of predictions in the store: one row a trial, (N, …, C), or (N, …) of one column
+    `sections`  what a report shows beside its tables: 'roc', 'identity', 'paper', 'calibration', 'confusion'
+    `searched`  what a hyperparameter search may be told to maximise
+    """
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[str]
+    words: ClassVar[str]
+    guess: ClassVar[str] = "always naming the more frequent class"
+    hit: ClassVar[str] = ""
+    softmax: ClassVar[bool] = False
+    stored: ClassVar[str]
+    sections: ClassVar[tuple[str, ...]] = ()
+    searched: ClassVar[tuple[str, ...]]
+
+    # the target
+
+    @property
+    @abstractmethod
+    def n_classes(self) -> int:
+        """How many classes the target has; 0: it is a number."""
+
+    @property
+    def fewest(self) -> int:
+        """How many different targets a training side needs at least."""
+        return self.n_classes or 2
+
+    @property
+    def lacking(self) -> str:
+        """What a training side with fewer is not."""
+        return "of every class" if self.n_classes else "of two different values"
+
+    @abstractmethod
+    def target(self, place: int) -> float:
+        """What is learnt of a trial of the class at this place of `names`."""
+
+    @abstractmethod
+    def truth(self, target: float) -> float:
+        """What tables say of it, as `y_true`."""
+
+    @abstractmethod
+    def fits(self, targets: np.ndarray) -> bool:
+        """Whether these can be targets."""
+
+    # training
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """How many outputs a network has."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of targets on the device."""
+        return torch.int64 if self.n_classes else torch.float32
+
+    @abstractmethod
+    def loss(self, outputs_BO: torch.Tensor, target_B: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+        """What is minimised: the mean or sum over rows, or (`none`) of each row, (B,)."""
+
+    @abstractmethod
+    def right(self, outputs_BO: torch.Tensor, target_B: torch.Tensor) -> torch.Tensor:
+        """Whether each row is called right, (B,); the learning curve has their mean as `accuracy`."""
+
+    @abstractmethod
+    def predicted(self, outputs_BO: torch.Tensor) -> torch.Tensor:
+        """What is stored of a network's outputs, (…, C), or (…) of one column."""
+
+    @abstractmethod
+    def constant_loss(self, targets: np.ndarray) -> float:
+        """The loss of the best guess that is the same for every row."""
+
+    @abstractmethod
+    def inner_scores(self, targets: np.ndarray, p: np.ndarray) -> dict[str, float]:
+        """Scores of a search's inner fold by the names of `searched`, higher is better; ties go to the last of them."""
+
+    # predictions and their scores
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The columns of predictions.parquet that hold a prediction."""
+
+    def read(self, p: np.ndarray) -> np.ndarray:
+        """These columns, (N, C) with a row a trial or frame, of an array that was `stored`."""
+        return np.asarray(p).reshape(-1, len(self.columns))
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """The columns of scores.csv. The first is the main one: the mean of `merit`, of which intervals and tests speak."""
+
+    def of(self, predictions: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What was true, (N,), and what was predicted, float64 (N, C), of a table with `y_true` and these columns."""
+        return predictions["y_true"].to_numpy(), predictions[list(self.columns)].to_numpy(dtype=np.float64)
+
+    @property
+    def main(self) -> Metric:
+        """The main metric."""
+        return self.metrics[0]
+
+    @abstractmethod
+    def score(self, y_N: np.ndarray, p_NC: np.ndarray) -> dict[str, float]:
+        """Every metric of one cell, NaN where it is undefined. Raises ValueError for what cannot be scored."""
+
+    @abstractmethod
+    def merit(self, y_N: np.ndarray, p_NC: np.ndarray) -> np.ndarray:
+        """The main metric of each prediction, (N,)."""
+
+    @abstractmethod
+    def constant(self, y_N: np.ndarray) -> np.ndarray:
+        """The prediction (C,) that does best of those that are the same for all these: chance."""
+
+    @abstractmethod
+    def called(self, p_NC: np.ndarray) -> np.ndarray:
+        """The place in `names` of what each prediction calls, (N,)."""
+
+    @property
+    @abstractmethod
+    def gives(self) -> str:
+        """What a prediction is, for sentences."""
+
+    @property
+    def expects(self) -> Expectation:
+        """What `expected` gives; of tasks with the section 'calibration' alone."""
+        raise NotImplementedError
+
+    def expected(self, p_NC: np.ndarray) -> np.ndarray:
+        """The mean of `y_true` that each prediction expects, (N,); of tasks with the section 'calibration' alone."""
+        raise NotImplementedError
+
+    def places(self, y_N: np.ndarray) -> np.ndarray:
+        """The place in `names` of what was true, (N,)."""
+        return np.asarray(y_N).astype(np.int64)
+
+    def name_of(self, y: float) -> str:
+        """What was true, in words."""
+        return self.names[int(y)]
+
+    def confusion(self, y_N: np.ndarray, p_NC: np.ndarray) -> np.ndarray:
+        """How many of each class (rows) were called what (columns), (K, K)."""
+        n = len(self.names)
+        return np.bincount(n * self.places(y_N) + self.called(p_NC), minlength=n * n).reshape(n, n)

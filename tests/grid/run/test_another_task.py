@@ -1,0 +1,113 @@
+"""A task that the project has not: made here, and run through the grid to scores by every method that can do it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from torch.nn import functional
+
+from dashboards.report import write_report
+from dataprep.synthetic.dataset import write_synthetic
+from grid.launch import main
+from painmodels.tasks import tasks
+from painmodels.tasks.task import Metric, Task
+
+
+@dataclass(frozen=True)
+class Median(Task):
+    """The level as a number, learnt by the absolute error: what is predicted is the median of what is expected."""
+
+    kind, words, guess, stored = "median", "how strong the pain is", "always the median", "level"
+    hit, searched, n_classes, n_outputs = "with an error below a quarter of the range", ("absolute_error",), 0, 1
+    columns, gives = ("level",), "the level"
+    metrics = (Metric("error", "absolute error", high=9, higher_is_better=False, unit="levels"),)
+
+    def target(self, place):
+        return place / (len(self.names) - 1)
+
+    def truth(self, target):
+        return target * (len(self.names) - 1)
+
+    def fits(self, targets):
+        return bool(np.isfinite(targets).all())
+
+    def loss(self, outputs_BO, target_B, *, reduction="mean"):
+        return functional.l1_loss(outputs_BO[..., 0], target_B, reduction=reduction)
+
+    def right(self, outputs_BO, target_B):
+        return (outputs_BO[..., 0] - target_B).abs() < 0.25
+
+    def predicted(self, outputs_BO):
+        return outputs_BO[..., 0]
+
+    def constant_loss(self, targets):
+        return float(np.abs(targets - np.median(targets)).mean())
+
+    def inner_scores(self, targets, p):
+        return {"absolute_error": -float(np.abs(targets - p).mean())}
+
+    def read(self, p):
+        return self.truth(p.reshape(-1, 1))
+
+    def merit(self, y_N, p_NC):
+        return np.abs(y_N - p_NC[:, 0])
+
+    def score(self, y_N, p_NC):
+        return {"error": float(self.merit(y_N, p_NC).mean())}
+
+    def constant(self, y_N):
+        return np.array([np.median(y_N)])
+
+    def called(self, p_NC):
+        return p_NC[:, 0].round().astype(int)
+
+
+ROWS = "eda,eda:cnn-lstm,eda:rf,eda:logistic,majority"
+
+
+@pytest.fixture
+def three_levels(tmp_path: Path, tiny_experiment: Path) -> list[str]:
+    """Arguments of a grid on three levels that signals show, one fold of two."""
+    data, toml = tmp_path / "data", tiny_experiment.read_text()
+    write_synthetic(data, subjects=4, trials=3, classes=("BL1", "PA2", "PA4"), videos=False, jobs=1)
+    toml = toml.replace("skip_s", "# skip_s") + "\n[methods.cnn-lstm]\nepochs = 2\n[methods.rf]\ntrees = 5\n[task]\n"
+    (tmp_path / "mine.toml").write_text(toml + 'kind = "median"\nclasses = ["BL1", "PA2", "PA4"]\n')
+    return ["--data", str(data), "--experiment", str(tmp_path / "mine.toml"), "--folds", "0", "--scenarios", "all87"]
+
+
+def test_a_task_of_this_file_runs_through_the_grid(
+    three_levels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(tasks(), Median.kind, Median)
+    out = tmp_path / "out"
+    assert main(["--modalities", f"{ROWS},eda:argmax", *three_levels, "--out", str(out), "--in-process"]) == 0
+    predictions, scores = pd.read_parquet(out / "predictions.parquet"), pd.read_csv(out / "scores.csv")
+    assert set(predictions.modality) == set(ROWS.split(","))
+    assert set(predictions.y_true) == {0.0, 1.0, 2.0}
+    for row, part in predictions.groupby("modality"):
+        written = scores.loc[scores.modality == row, "error"].item()
+        assert written == pytest.approx((part.y_true - part.level).abs().mean(), abs=1e-6)
+    assert "absolute error in levels (mean ± SD over folds)" in capsys.readouterr().out
+    assert "argmax tells two classes apart and does no other task" in (out / "failures.csv").read_text()
+    page = write_report(out).read_text()  # the launcher writes it in a process that knows no task of this file
+    assert "always the median" in page
+    assert "p_pain" not in page
+
+
+def test_a_task_that_nobody_made_is_named(three_levels: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["--plan", "--modalities", "eda", *three_levels, "--out", str(tmp_path / "out")]) == 2
+    assert "no task is called 'median'; there are: binary, multiclass" in capsys.readouterr().err
+
+
+def test_only_the_task_of_pain_or_no_pain_knows_its_column() -> None:
+    """Whatever else needs a prediction asks the task; programs in use print the probability by its name."""
+    root = Path(__file__).parents[3]
+    found = subprocess.run(
+        ["git", "grep", "-l", "p_pain", "--", "grid/*.py", "dashboards/*.py"], cwd=root, capture_output=True
+    )
+    assert set(found.stdout.decode().split()) <= {"dashboards/demonstrator.py", "grid/results/tables.py"}
