@@ -121,7 +121,7 @@ def _panel(
         "n_subjects": len(panel.by_subject),
         "table2": _records(table[mine]),
         "several": [axis for axis in ("repeats", "seeds") if table.loc[mine, axis].max() > 1],
-        "identity": _records(identity[mine]),
+        "identity": _records(identity[mine]) if len(identity) else [],
         "learned": [
             (row, mark) for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
         ],

@@ -91,7 +91,7 @@ class Experiment(Table):
     @property
     def learns(self) -> Task:
         """The task; where the file names no classes, those of the data set are not known here."""
-        return task(self.task.kind, self.task.classes or ("no pain", "pain"))
+        return task(self.task.kind, self.task.classes or ("no pain", "pain"), **self.task.options)
 
     def _told(self, settings: Any) -> Any:
         """Settings that know the task, except those of an estimator that can do one task alone."""

@@ -84,11 +84,22 @@ class Signals(Table):
 class TaskTable(Table):
     """What is learnt of a trial. `kind`: a file of painmodels/tasks/; empty: binary of two classes, multiclass of more.
 
-    `classes`: names of the data set's classes in order, no pain first; empty: its own two (BioVid: BL1 and PA4).
+    `classes`: names of the data set's classes in order, no pain first, several taken as one by a plus (`PA1+PA2+PA3`); empty: its
+    own two (BioVid: BL1 and PA4). Of the kind regression: `values`, the number of each class (empty: 0, 1, 2 …), or
+    `column` of the data set's table with its `range`, lowest and highest; `unit` of the number.
     """
 
     kind: str = ""
     classes: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    column: str = ""
+    range: tuple[float, ...] = ()
+    unit: str = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is there beside kind and classes."""
+        return {"values": self.values, "column": self.column, "range": self.range, "unit": self.unit}
 
 
 class Claims(Table):

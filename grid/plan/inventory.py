@@ -29,7 +29,7 @@ from painmodels.weights import WeightsMissing
 class Inventory:
     """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
 
-    `classes` are the ids of the task's classes in the order of their labels; `learns` is the task on their names. `defects` are
+    `learns` is the task on the names of its classes. `defects` are
     recordings known to be unusable, `excluded` those left out by hand.
     `dataset` has the channels alone that these rows use, in the data set's order; trials are in the order of subjects and ids,
     however the data set lists them. `fingerprint` is of all recordings of the task's classes, whatever the rows use of them.
@@ -39,7 +39,6 @@ class Inventory:
     path: Place
     index: SampleIndex
     fingerprint: str
-    classes: tuple[int, ...]
     learns: Task
     defects: list[Defect] = field(default_factory=list)
     excluded: list[Defect] = field(default_factory=list)
@@ -85,14 +84,14 @@ def read_inventory(
         raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
     reader = opened(path, dataset)
     trials, found = reader.read_trials(path)
-    classes = task_classes(experiment, reader)
-    of_classes = sorted((t for t in trials if t.class_id in classes), key=lambda t: (t.subject, t.trial_id))
+    learns, places = task_of(experiment, reader)
+    targets = {t.trial_id: learns.target(places[t.class_id], t.columns) for t in trials if t.class_id in places}
+    of_classes = [t for t in trials if targets.get(t.trial_id) is not None]
+    of_classes.sort(key=lambda t: (t.subject, t.trial_id))
     if not of_classes:
-        wanted = " or ".join(reader.classes[c] for c in classes)
-        raise InputError(f"{path}: found {len(trials)} trials, none of class {wanted}")
-    learns = task(experiment.task.kind, tuple(reader.classes[c] for c in classes))
-    places = SampleIndex.of(of_classes, classes=classes)
-    index = replace(places, labels=tuple(learns.target(place) for place in places.labels))
+        found_none = f"none of class {' or '.join(learns.names)}" + (f" with a value of {learns.words}" if targets else "")
+        raise InputError(f"{path}: found {len(trials)} trials, {found_none}")
+    index = SampleIndex(*zip(*((t.trial_id, t.subject, targets[t.trial_id]) for t in of_classes), strict=True))
     asked = [row(name) for name in rows]
     parts = {part for r in asked for part in r.parts}
     used = {SIGNALS[signal] for r in asked for signal in r.signals}
@@ -113,7 +112,7 @@ def read_inventory(
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
     left_out = [d for d in by_hand if d.trial_id in of_these]
-    out = Inventory(reader, path, index, content, classes, learns, defects, left_out)
+    out = Inventory(reader, path, index, content, learns, defects, left_out)
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)
@@ -133,13 +132,19 @@ def read_inventory(
     return out
 
 
-def task_classes(experiment: Experiment, reader: DataSet) -> tuple[int, ...]:
-    """The ids of the classes that the experiment tells apart, no pain first. Raises InputError for an unknown name."""
+def task_of(experiment: Experiment, reader: DataSet) -> tuple[Task, dict[int, int]]:
+    """The task on the data set's classes, and the place of each class id in it. Raises InputError for an unknown name."""
     ids = {name: i for i, name in reader.classes.items()}
-    for name in experiment.task.classes:
-        if name not in ids:
-            raise InputError(f"task.classes: found {name!r}, expected classes of {reader.name}: {', '.join(ids)}")
-    return tuple(ids[name] for name in experiment.task.classes) or (reader.negative, reader.positive)
+    names = experiment.task.classes or tuple(reader.classes[i] for i in (reader.negative, reader.positive))
+    places: dict[int, int] = {}
+    for place, name in enumerate(names):
+        for part in [name] if name in ids else name.split("+"):
+            if part not in ids:
+                raise InputError(f"task.classes: found {part!r}, expected classes of {reader.name}: {', '.join(ids)}")
+            if ids[part] in places:
+                raise InputError(f"task.classes: found {part!r} twice, expected each class once")
+            places[ids[part]] = place
+    return task(experiment.task.kind, names, **experiment.task.options), places
 
 
 def _subjects_of(experiment: Experiment, reader: DataSet, index: SampleIndex, scenarios: Iterable[str]) -> set[str]:

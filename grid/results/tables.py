@@ -180,7 +180,7 @@ def table2(
             row |= {"n_trials": len(trials), "n_pain": int((trials > 0).sum()) if task.n_classes else 0}
             row |= {"n_subjects": interval.n, f"{main.name}_low": main.scale * max(interval.low, main.low)}
             row |= {f"{main.name}_high": main.scale * min(interval.high, main.high)}
-            row["balanced"] = bool((part.groupby(["repeat", "fold"])["y_true"].mean() == 0.5).all())
+            row["balanced"] = is_papers_task and bool((part.groupby(["repeat", "fold"])["y_true"].mean() == 0.5).all())
         published = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
         paper = published if is_papers_task and is_the_papers(facts, scored, row.get("n_subjects")) else {}
         for name in PAPER_METRICS if is_papers_task else ():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -37,7 +38,11 @@ def task(kind: str, names: tuple[str, ...], **options: Any) -> Task:
     name = kind_of(kind, len(names))
     if name not in tasks():
         raise InputError(f"no task is called {name!r}; there are: {', '.join(sorted(tasks()))}")
-    return tasks()[name](names, **options)
+    known = {f.name for f in fields(tasks()[name])}
+    given = {key: value for key, value in options.items() if value}
+    if unknown := sorted(given.keys() - known):
+        raise InputError(f"task.{unknown[0]}: found {given[unknown[0]]!r}; the task {name} has no such setting")
+    return tasks()[name](names, **given)
 
 
 @cache

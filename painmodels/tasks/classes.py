@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ class ClassTask(Task):
     def n_outputs(self) -> int:
         return self.n_classes
 
-    def target(self, place: int) -> float:
+    def target(self, place: int, columns: Mapping[str, str]) -> float | None:
         return place
 
     def truth(self, target: float) -> float:

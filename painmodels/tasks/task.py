@@ -9,6 +9,7 @@ Nothing of this package knows a data set, a method or a table: labels and predic
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -71,7 +72,8 @@ class Task(ABC):
     `hit`       what the learning curve counts as right, where that is not plain
     `softmax`   a network's outputs are logits of classes whose softmax gives their probabilities
     `stored`    the array of predictions in the store: one row a trial, (N, …, C), or (N, …) of one column
-    `sections`  what a report shows beside its tables: 'roc', 'identity', 'paper', 'calibration', 'confusion'
+    `sections`  what a report shows beside its tables: 'roc', 'identity', 'paper', 'calibration', 'confusion', and
+                'people' (every metric of each person by itself)
     `searched`  what a hyperparameter search may be told to maximise
     """
 
@@ -104,8 +106,9 @@ class Task(ABC):
         return "of every class" if self.n_classes else "of two different values"
 
     @abstractmethod
-    def target(self, place: int) -> float:
-        """What is learnt of a trial of the class at this place of `names`."""
+    def target(self, place: int, columns: Mapping[str, str]) -> float | None:
+        """What is learnt of a trial of the class at this place of `names`, of which the data set's table says `columns`;
+        None where it cannot be learnt from."""
 
     @abstractmethod
     def truth(self, target: float) -> float:

@@ -12,8 +12,13 @@ import pytest
 from torch.nn import functional
 
 from dashboards.report import write_report
+from dataprep.storage import place
 from dataprep.synthetic.dataset import write_synthetic
-from grid.launch import main
+from grid.experiment.config import ConfigError, load
+from grid.plan.inventory import read_inventory
+from grid.run.result_folder import write
+from grid.run.session import Session
+from grid.run.show import outcome_text
 from painmodels.tasks import tasks
 from painmodels.tasks.task import Metric, Task
 
@@ -27,7 +32,7 @@ class Median(Task):
     columns, gives = ("level",), "the level"
     metrics = (Metric("error", "absolute error", high=9, higher_is_better=False, unit="levels"),)
 
-    def target(self, place):
+    def target(self, place, columns):
         return place / (len(self.names) - 1)
 
     def truth(self, target):
@@ -67,41 +72,45 @@ class Median(Task):
         return p_NC[:, 0].round().astype(int)
 
 
-ROWS = "eda,eda:cnn-lstm,eda:rf,eda:logistic,majority"
+ROWS = ("eda", "eda:cnn-lstm", "eda:rf", "eda:logistic", "majority")
 
 
 @pytest.fixture
-def three_levels(tmp_path: Path, tiny_experiment: Path) -> list[str]:
-    """Arguments of a grid on three levels that signals show, one fold of two."""
+def three_levels(tmp_path: Path, tiny_experiment: Path) -> tuple[Path, Path]:
+    """A data set of three levels that signals show, and an experiment on them."""
     data, toml = tmp_path / "data", tiny_experiment.read_text()
     write_synthetic(data, subjects=4, trials=3, classes=("BL1", "PA2", "PA4"), videos=False, jobs=1)
-    toml = toml.replace("skip_s", "# skip_s") + "\n[methods.cnn-lstm]\nepochs = 2\n[methods.rf]\ntrees = 5\n[task]\n"
+    toml += "[methods.cnn-lstm]\nepochs = 2\n[methods.rf]\ntrees = 5\n[task]\n"
     (tmp_path / "mine.toml").write_text(toml + 'kind = "median"\nclasses = ["BL1", "PA2", "PA4"]\n')
-    return ["--data", str(data), "--experiment", str(tmp_path / "mine.toml"), "--folds", "0", "--scenarios", "all87"]
+    return data, tmp_path / "mine.toml"
 
 
 def test_a_task_of_this_file_runs_through_the_grid(
-    three_levels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    three_levels: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(tasks(), Median.kind, Median)
-    out = tmp_path / "out"
-    assert main(["--modalities", f"{ROWS},eda:argmax", *three_levels, "--out", str(out), "--in-process"]) == 0
-    predictions, scores = pd.read_parquet(out / "predictions.parquet"), pd.read_csv(out / "scores.csv")
-    assert set(predictions.modality) == set(ROWS.split(","))
+    data, toml = three_levels
+    out, rows = tmp_path / "out", [*ROWS, "eda:argmax"]
+    experiment = load(str(toml))
+    found = read_inventory(place(data), experiment, rows=rows, scenarios=["all87"], memory=tmp_path / "hashes.json")
+    session = Session(experiment, found, out, rows=rows, scenarios=["all87"], folds=[0])
+    session.run(address=None, in_process=True, strict=False)
+    scores = write(session).set_index("modality")
+    predictions = pd.read_parquet(out / "predictions.parquet")
+    assert set(predictions.modality) == set(ROWS)
     assert set(predictions.y_true) == {0.0, 1.0, 2.0}
     for row, part in predictions.groupby("modality"):
-        written = scores.loc[scores.modality == row, "error"].item()
-        assert written == pytest.approx((part.y_true - part.level).abs().mean(), abs=1e-6)
-    assert "absolute error in levels (mean ± SD over folds)" in capsys.readouterr().out
+        assert scores.error[row] == pytest.approx((part.y_true - part.level).abs().mean(), abs=1e-6)
+    assert "absolute error in levels (mean ± SD over folds)" in outcome_text(scores.reset_index(), task=found.learns)
     assert "argmax tells two classes apart and does no other task" in (out / "failures.csv").read_text()
-    page = write_report(out).read_text()  # the launcher writes it in a process that knows no task of this file
+    page = write_report(out).read_text()
     assert "always the median" in page
     assert "p_pain" not in page
 
 
-def test_a_task_that_nobody_made_is_named(three_levels: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["--plan", "--modalities", "eda", *three_levels, "--out", str(tmp_path / "out")]) == 2
-    assert "no task is called 'median'; there are: binary, multiclass" in capsys.readouterr().err
+def test_a_task_that_nobody_made_is_named(three_levels: tuple[Path, Path]) -> None:
+    with pytest.raises(ConfigError, match="no task is called 'median'; there are: binary, multiclass"):
+        load(str(three_levels[1]))
 
 
 def test_only_the_task_of_pain_or_no_pain_knows_its_column() -> None:
