@@ -80,7 +80,6 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "experiment": experiment["name"],
         "synthetic": about["data"]["synthetic"],
         "reader": reader.name,
-        "reader_description": dict(reader.description),
         "clock_hz": reader.clock_hz,
         "n_steps": reader.n_steps,
         "classes": experiment["task"]["classes"] or about["data"]["class_names"],
@@ -89,6 +88,8 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "trunk": trunk,
         "networks": networks,
     }
+    if reader.description:  # of a data set by a table
+        description["reader_description"] = dict(reader.description)
     return Model(description, tensors, device=device)
 
 

@@ -52,6 +52,7 @@ class Description(_Part):
     experiment: str
     synthetic: bool
     reader: str
+    reader_description: dict[str, Any] = {}
     clock_hz: float = Field(gt=0, allow_inf_nan=False)
     n_steps: int = Field(gt=0)
     classes: list[str] = Field(min_length=2)
