@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
+from types import MappingProxyType
 
 import numpy as np
 
@@ -26,6 +27,7 @@ COLUMNS = ("subject_id", "subject_name", "class_id", "class_name", "sample_id", 
 CLASSES = {0: "BL1", 1: "PA1", 2: "PA2", 3: "PA3", 4: "PA4"}
 RATE_HZ = 512.0
 CHANNELS = {"eda": "gsr", "ecg": "ecg", "emg_trapezius": "emg_trapezius"}  # channel -> column of the file
+PART_B = re.compile(r"part[ _-]?b", re.IGNORECASE)
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name becomes part of a path: no separators, no dots
 
 
@@ -68,6 +70,11 @@ HOLDOUT = frozenset(  # the validation subjects of the split proposed on the dat
 
 
 def recognise(path: Place) -> bool:
+    """True if the folder holds starting_point/samples.csv and is not called Part B, whose layout is the same."""
+    return has_index(path) and not PART_B.search(path.absolute().name)
+
+
+def has_index(path: Place) -> bool:
     """True if the folder holds starting_point/samples.csv."""
     return (path / INDEX).is_file() or file_names.inside(path, *INDEX.parts) is not None
 
@@ -165,15 +172,18 @@ class _Files:
         self.defects.append(Defect(trial_id, subject, self.part, str(file), f"{file}: {reason}"))
 
 
-def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
+def read_signals(
+    trial: Trial, channels: Mapping[str, str] = MappingProxyType(CHANNELS)
+) -> dict[str, tuple[np.ndarray, float]]:
     """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. Raises RecordingError.
 
-    The time column (in microseconds) is checked against that rate, so a file with a gap or another rate is refused.
+    `channels`: channel -> its column of the file. The time column (in microseconds) is checked against that rate, so a file with a
+    gap or another rate is refused.
     """
     if trial.signals is None:
         raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")
     file = place(trial.signals)
-    table = read_table(file, columns=("time", *CHANNELS.values()))
+    table = read_table(file, columns=("time", *channels.values()))
     with np.errstate(all="ignore"):  # a broken time column may hold anything; what is not finite fails the comparisons
         steps = np.diff(table["time"]) * (RATE_HZ / 1e6)
         off = np.flatnonzero(~(np.abs(steps - 1) <= 0.5))
@@ -182,7 +192,7 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
             raise RecordingError(f"{file}: found {seen}, expected 1 at {RATE_HZ:g} Hz")
         if steps.size and not abs(steps.mean() - 1) <= 0.01:
             raise RecordingError(f"{file}: found {RATE_HZ / steps.mean():g} Hz by the time column, expected {RATE_HZ:g} Hz")
-    return {channel: (table[column], RATE_HZ) for channel, column in CHANNELS.items()}
+    return {channel: (table[column], RATE_HZ) for channel, column in channels.items()}
 
 
 DATASET = DataSet(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataprep.datasets import biovid
+from dataprep.datasets import biovid, biovid_b, recognise
 from dataprep.datasets.biovid import DATASET, HOLDOUT, LOW_EXPRESSIVE, SUBJECTS
 from dataprep.records import InputError, RecordingError, Trial
 from dataprep.signals.files import prepare_signals
@@ -248,3 +248,16 @@ def _damaged(good: bytes, how: bytes | tuple[int, int]) -> bytes:
     for _ in range(how[1]):
         data[rng.randrange(len(data))] = rng.choice(b"\t\n\r\0 .-+eE0129naif\"'#\x80\xff,;/\\")
     return bytes(data)
+
+
+def test_part_b_is_told_by_its_name_and_has_the_muscles_of_the_face(tmp_path):
+    for part, name in (("PartA", "biovid"), ("PartB", "biovid-b")):
+        tree(tmp_path / part, FOUR)
+        assert recognise(tmp_path / part).name == name
+    assert recognise(tmp_path / "PartB").channels[-2:] == ("emg_corrugator", "emg_zygomaticus")
+    file = tmp_path / "x_bio.csv"
+    file.write_bytes(bio_csv())
+    read = biovid_b.DATASET.read_signals(Trial("x", "s", 0, "BL1", signals=str(file)))
+    assert {name: (len(values), rate) for name, (values, rate) in read.items()} == dict.fromkeys(
+        biovid_b.DATASET.channels, (2816, 512.0)
+    )

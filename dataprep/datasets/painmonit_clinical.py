@@ -1,0 +1,110 @@
+"""PainMonit Clinical Dataset (PMCD): 49 people in physiotherapy, EDA twice, EMG, pulse, breathing, skin temperature.
+
+The layout rests on Gouverneur et al. 2024, doi:10.1038/s41597-024-03878-w, and on the public code of its authors (PMD, folder
+PMCD). Licence: the data set's own terms; its user fetches it.
+`raw-data/P<number>_<session>/P<number>_<session>.csv` and `..._runUp.csv` (rest before the session): `;` between fields, decimal
+comma, 250 rows a second; columns Seconds, Bvp, Eda_E4, Tmp, Resp, Eda_RB, Bvp_RB, Emg, and in the former Pain labels: 0 no pain,
+1 pain, 2 severe pain, nothing where the person gave no rating.
+
+A trial is a window of 4 s. Of a session those with a rating above 0 are used, with the highest rating in them; of the rest
+before it all, as `no pain`. The authors' windows overlap by half; these do not: overlapping windows are no trials of their own.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from dataprep import file_names
+from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
+from dataprep.signals.long_files import Format, cut, read_columns
+from dataprep.storage import Place, place
+
+LAYOUT = "raw-data/P<number>_<session>/P<number>_<session>.csv and P<number>_<session>_runUp.csv"
+NAME = re.compile(r"(P\d{1,3})_\d", re.IGNORECASE)
+FORM = Format(delimiter=";", decimal=",")
+RATE_HZ = 250.0
+WINDOW_S = 4.0
+CLASSES = {0: "no pain", 1: "pain", 2: "severe pain"}
+CHANNELS = {"eda": "Eda_RB", "eda_wrist": "Eda_E4", "emg_trapezius": "Emg", "bvp": "Bvp_RB", "resp": "Resp", "temp": "Tmp"}
+LABELS = "Pain labels"
+
+
+def recognise(path: Place) -> bool:
+    """True if raw-data holds a folder P<number>_<session> with its file."""
+    return any(file_names.inside(folder, f"{folder.name}.csv") is not None for folder in _sessions(path))
+
+
+def _sessions(path: Place) -> list[Place]:
+    folder = file_names.inside(path, "raw-data") or path
+    return sorted((folder / name for name in file_names.listed(folder) or () if NAME.fullmatch(name)), key=str)
+
+
+def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+    """The windows of all sessions in the order of time. Raises InputError without a session."""
+    sessions = _sessions(path.absolute())
+    if not sessions:
+        raise InputError(f"{path}: found no folder of a session, expected {LAYOUT}")
+    trials: list[Trial] = []
+    defects: list[Defect] = []
+    for session in sessions:
+        for rest in (True, False):
+            subject = NAME.fullmatch(session.name)[1].upper()  # type: ignore[index]
+            name = f"{session.name}{'_runUp' if rest else ''}.csv"
+            file = file_names.inside(session, name) or session / name
+            try:
+                trials += _windows(file, subject, rest=rest)
+            except FileNotFoundError:
+                defects.append(Defect("", subject, "signals", str(file), f"{file}: the file is missing"))
+            except RecordingError as error:
+                defects.append(Defect("", subject, "index", str(file), str(error)))
+    return tuple(trials), tuple(defects)
+
+
+def _windows(file: Place, subject: str, *, rest: bool) -> list[Trial]:
+    n = round(WINDOW_S * RATE_HZ)
+    wanted = ("Seconds", *CHANNELS.values(), *(() if rest else (LABELS,)))
+    columns = read_columns(file, wanted, FORM)
+    found = []
+    for first in range(0, len(columns["Seconds"]) - n + 1, n):
+        rated = np.zeros(1) if rest else columns[LABELS][first : first + n]
+        rated = rated[~np.isnan(rated)]
+        if not rated.size or (not rest and rated.max() == 0):
+            continue
+        if rated.max() not in CLASSES:
+            raise RecordingError(
+                f"{file}: found the rating {rated.max():g} in {LABELS!r}, expected one of {sorted(CLASSES)}"
+            )
+        found.append((first, int(rated.max())))
+    stem = file.name.rpartition(".")[0]
+    return [
+        Trial(f"{stem}-{i:03d}", subject, label, CLASSES[label], None, str(file), first / RATE_HZ)
+        for i, (first, label) in enumerate(found)
+    ]
+
+
+def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
+    """eda (chest recorder), eda_wrist, emg_trapezius, bvp, resp, temp: (1000,) float64 at 250 Hz. Raises RecordingError."""
+    if trial.signals is None:
+        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
+    columns = read_columns(place(trial.signals), ("Seconds", *CHANNELS.values()), FORM)
+    window = {"rate_hz": RATE_HZ, "start_s": trial.start_s, "length_s": WINDOW_S}
+    return {channel: (cut(columns[column], **window), RATE_HZ) for channel, column in CHANNELS.items()}
+
+
+DATASET = DataSet(
+    name="painmonit-clinical",
+    title="PainMonit Clinical Dataset (PMCD): pain in physiotherapy, EDA, EMG, pulse, breathing",
+    clock_hz=25.0,
+    n_steps=100,
+    channels=tuple(CHANNELS),
+    classes=CLASSES,
+    negative=0,
+    positive=2,
+    recognise=recognise,
+    read_trials=read_trials,
+    read_signals=read_signals,
+    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
+    layout=LAYOUT,
+)
