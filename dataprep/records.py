@@ -74,7 +74,8 @@ class DataSet:
     and for signals alike. Raise `version` when `read_signals` starts to give other values: what was made of the old ones is then
     made again. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
     subjects of a fixed split, where one has been published for the data set; `rates_hz` the rate of each channel's samples, where
-    it is the same in all files.
+    it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
+    class is no pain, such as stress.
 
     `recognise(path)`      True if the folder looks like this data set (cheap: looks at a few names only)
     `read_trials(path)`    every trial of every class, in the order of the index, and the defects met;
@@ -102,6 +103,8 @@ class DataSet:
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     layout: str = ""
     version: int = 1
+    units: Mapping[str, str] = field(default_factory=dict)
+    pain: bool = True
     explain: Callable[[Trial, str], str] = lambda trial, channel: ""
     description: Mapping[str, Any] = field(default_factory=dict)
 

@@ -68,6 +68,21 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH|URI",
         help="a data set, also s3://…; default: a synthetic one, written at the first run",
     )
+    how.add_argument(
+        "--train-on",
+        type=_place,
+        nargs="+",
+        metavar="PATH",
+        help="train on these data sets and test on those of --test-on: channels of one name, the slowest clock, the shortest window",
+    )
+    how.add_argument(
+        "--test-on",
+        type=_place,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="the data sets to test; without it, each of --train-on is tested in turn by training on the others",
+    )
     how.add_argument("--dataset", metavar="NAME", help="its reader: biovid, stress-predict, …; default: recognised")
     how.add_argument(
         "--exclude",
@@ -126,7 +141,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     p = parser()
     options = p.parse_args(arguments)
-    options.folder = None
+    options.folder = options.transfer = None
+    if (options.train_on or options.test_on) and (
+        options.data or options.dataset or options.protocol not in (None, "transfer")
+    ):
+        p.error(
+            "--train-on and --test-on say data and protocol themselves: expected neither --data, --dataset nor --protocol"
+        )
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.status:
         return guarded(lambda: _status(options))
@@ -171,6 +192,11 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     if options.detector_weights:  # for every process started from here
         os.environ[RESNET_WEIGHTS] = str(options.detector_weights.resolve())
     changes: dict[str, Any] = {}
+    if options.train_on or options.test_on:
+        from grid.run.transfer import transfer
+
+        options.transfer = transfer(options.train_on or [], options.test_on)
+        changes |= options.transfer.changes()
     if options.trunk or options.random_trunk:
         named = {"name": options.trunk, "weights": "", "scaling": ""} if options.trunk else {}
         changes["trunk"] = {"random": options.random_trunk, **named}
@@ -179,10 +205,11 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     if options.search is not None:
         changes["search"] = {"trials": options.search}
     asked = {"name": options.protocol, "repeats": options.repeats}
-    changes["protocol"] = {key: value for key, value in asked.items() if value is not None}
+    changes.setdefault("protocol", {}).update({key: value for key, value in asked.items() if value is not None})
     if options.seeds is not None:
         changes["fit"] = {"seeds": numbers(options.seeds, "--seeds")}
-    return config.load(options.experiment or ("paper" if options.data else "demo"), **changes)
+    own = options.data or options.transfer
+    return config.load(options.experiment or ("paper" if own else "demo"), **changes)
 
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
@@ -213,7 +240,10 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     check_layout(store)
     if not options.plan:
         refuse_unfinished(store)
-    data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
+    if options.transfer:
+        data = options.transfer.write(out, plan=options.plan)
+    else:
+        data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
 
     def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Inventory:

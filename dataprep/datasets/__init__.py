@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dataprep.datasets import manifest
+from dataprep.datasets import manifest, pooled
 from dataprep.records import DataSet, InputError
 from dataprep.storage import Place
 
@@ -30,6 +30,8 @@ def dataset(name: str, description: Mapping[str, Any] | None = None, *, whole: b
 
     Raises ValueError that names the nearest one and all there are.
     """
+    if description and "pooled" in description:
+        return pooled.described(name, description, dataset)
     if description:
         return manifest.described(name, description, whole=whole)
     table = datasets()
@@ -41,7 +43,9 @@ def dataset(name: str, description: Mapping[str, Any] | None = None, *, whole: b
 
 
 def opened(path: Place, name: str | None = None) -> DataSet:
-    """The data set of a folder, read as that called `name`, or as it is recognised. Raises InputError."""
+    """The data set of a folder, read as that called `name`, or as it is recognised; or several (`pooled`). InputError."""
+    if pooled.recognise(path):
+        return pooled.dataset_of(path, opened)
     if name is None:
         return recognise(path)
     return _own(path) if name == "manifest" else dataset(name)

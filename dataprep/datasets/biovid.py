@@ -175,7 +175,7 @@ class _Files:
 def read_signals(
     trial: Trial, channels: Mapping[str, str] = MappingProxyType(CHANNELS)
 ) -> dict[str, tuple[np.ndarray, float]]:
-    """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. Raises RecordingError.
+    """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. RecordingError.
 
     `channels`: channel -> its column of the file. The time column (in microseconds) is checked against that rate, so a file with a
     gap or another rate is refused.
@@ -211,4 +211,5 @@ DATASET = DataSet(
     holdout=HOLDOUT,
     rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
+    units={"eda": "µS"},
 )

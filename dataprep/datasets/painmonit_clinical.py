@@ -107,4 +107,5 @@ DATASET = DataSet(
     read_signals=read_signals,
     rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
+    units={"eda": "µS", "eda_wrist": "µS", "temp": "°C"},
 )

@@ -155,5 +155,7 @@ DATASET = DataSet(
     read_trials=read_trials,
     read_signals=read_signals,
     rates_hz={"eda": CLOCK_HZ},
+    units={"eda": "µS"},
+    pain=False,
     layout="S<number>/EDA.csv and S<number>/tags_S<number>.csv",
 )

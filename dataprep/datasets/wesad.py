@@ -205,4 +205,14 @@ DATASET = DataSet(
     read_signals=read_signals,
     rates_hz={**dict.fromkeys(CHEST, CHEST_HZ), **{channel: rate for channel, (_, rate) in WRIST.items()}},
     layout=LAYOUT,
+    units={
+        "ecg": "mV",
+        "eda": "µS",
+        "emg_trapezius": "mV",
+        "temp": "°C",
+        "resp": "%",
+        "eda_wrist": "µS",
+        "temp_wrist": "°C",
+    },
+    pain=False,
 )

@@ -18,7 +18,7 @@ from itertools import compress
 from dataprep.records import InputError, SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
-ONE_PARTITION = ("loso", "holdout")
+ONE_PARTITION = ("loso", "holdout", "transfer")
 """Protocols without a choice: no seed changes who is held out together."""
 
 

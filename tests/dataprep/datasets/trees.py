@@ -92,8 +92,8 @@ def ai4pain(root: Path, *, people: tuple[int, int, int] = (2, 1, 1), pairs: int 
 
 
 def wesad(root: Path, *, people: tuple[int, ...], minutes: float = 6.5, watch_late_s: float = 20.0) -> None:
-    """S<n>: a chest recording, a watch that begins `watch_late_s` later, three phases of 2 min. EDA at chest and wrist is the time
-    since the recorder began, in s (at the chest times 0.05, in raw values); all else is the phase of a sine."""
+    """S<n>: a chest recording, a watch that begins `watch_late_s` later, three phases of 2 min. EDA at chest and wrist is the
+    time since the recorder began, in s (at the chest times 0.05, in raw values); all else is the phase of a sine."""
     sensors = ["ECG", "EDA", "EMG", "TEMP", "XYZ", "XYZ", "XYZ", "RESPIRATION"]
     t = np.arange(int(minutes * 60 * 700)) / 700
     wave = np.round(30000 + 900 * np.sin(t)).astype(int).tolist()

@@ -1,0 +1,165 @@
+"""Several data sets read as one: to train on some and test on others.
+
+A TOML file names them, `LABEL = "PATH"` in [train] and in [test]; `python -m grid.launch --train-on A --test-on B` writes it.
+What the data sets share is matched by stated rules:
+- channels: those of one name in all data sets, unless two of them say that their units differ;
+- clock: the slowest of theirs, on which every channel is read from its own rate;
+- window: the length of the shortest trial, from each trial's own start on;
+- classes: no pain and pain, the two classes of each data set's own task; other trials are left out.
+Trials and subjects are called LABEL:NAME. Subsets: each LABEL, `everybody`, and who is tested is the `holdout`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dataprep.records import DataSet, Defect, InputError, Trial
+from dataprep.storage import Place, place
+
+CLASSES = {0: "no pain", 1: "pain"}
+MARK = ":"
+EVERYBODY = "everybody"
+Open = Callable[[Place], DataSet]
+Make = Callable[[str, Mapping[str, Any]], DataSet]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the data sets. `tested`: its people are tested, and train nothing but the row within the data set itself."""
+
+    label: str
+    path: Place
+    dataset: DataSet
+    tested: bool
+
+
+def recognise(path: Place) -> bool:
+    """True for a TOML file."""
+    return path.name.endswith(".toml") and path.is_file()
+
+
+def dataset_of(path: Place, opened: Open) -> DataSet:
+    """The data set that the file names; `opened` opens one of them. Raises InputError that names the file and the key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    unknown = sorted(table.keys() - {"train", "test"})
+    if unknown or not table.get("train"):
+        raise InputError(f"{path}: found {', '.join(table) or 'nothing'}, expected the tables [train] and [test]")
+    parts: list[Part] = []
+    for side in ("train", "test"):
+        for label, where in table.get(side, {}).items():
+            if not isinstance(where, str) or MARK in label:
+                raise InputError(
+                    f"{path}: [{side}] {label}: found {where!r}, expected the path of a data set, and no ':' in its label"
+                )
+            at = place(where)
+            parts.append(Part(label, at, opened(at), tested=side == "test"))
+    if len({part.label for part in parts}) < len(parts) or len(parts) < 2:
+        raise InputError(
+            f"{path}: found {', '.join(part.label for part in parts)}, expected two data sets or more, each once"
+        )
+    return _together(parts)
+
+
+def _together(parts: list[Part]) -> DataSet:
+    length_s = min(part.dataset.n_steps / part.dataset.clock_hz for part in parts)
+    clock_hz = min(part.dataset.clock_hz for part in parts)
+    n_steps = int(length_s * clock_hz + 1e-6)
+    channels = shared_channels([part.dataset for part in parts])
+    found = [_trials(part) for part in parts]
+    trials = tuple(trial for those, _ in found for trial in those)
+    defects = tuple(defect for _, those in found for defect in those)
+    people = {part.label: frozenset(t.subject for t in those) for part, (those, _) in zip(parts, found, strict=True)}
+    tested = frozenset(s for part in parts if part.tested for s in people[part.label])
+    description = {
+        "pooled": {part.label: [part.dataset.name, dict(part.dataset.description)] for part in parts},
+        "clock_hz": clock_hz,
+        "n_steps": n_steps,
+        "channels": list(channels),
+    }
+    return replace(
+        _reader("+".join(part.label for part in parts), description, {part.label: part.dataset for part in parts}),
+        title=" and ".join(part.dataset.title for part in parts),
+        read_trials=lambda _path: (trials, defects),
+        subsets={"all": None, EVERYBODY: None, **people},
+        holdout=tested or None,
+        rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
+        pain=all(part.dataset.pain for part in parts if part.tested),
+    )
+
+
+def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:
+    """The channels that all have, in the order of the first, without those whose units differ where two say them."""
+    names = [c for c in datasets[0].channels if all(c in d.channels for d in datasets)]
+    return tuple(c for c in names if len({d.units[c] for d in datasets if d.units.get(c)}) <= 1)
+
+
+def _trials(part: Part) -> tuple[list[Trial], list[Defect]]:
+    """The part's trials of its own two classes, under the names that they have here."""
+    dataset, label = part.dataset, part.label
+    trials, defects = dataset.read_trials(part.path)
+    ids = {dataset.negative: 0, dataset.positive: 1}
+    renamed = [
+        replace(
+            trial,
+            trial_id=f"{label}{MARK}{trial.trial_id}",
+            subject=f"{label}{MARK}{trial.subject}",
+            class_id=ids[trial.class_id],
+            class_name=CLASSES[ids[trial.class_id]],
+        )
+        for trial in trials
+        if trial.class_id in ids
+    ]
+    names = {"trial_id": "", "subject": ""}
+    return renamed, [
+        replace(d, **{name: f"{label}{MARK}{value}" if (value := getattr(d, name)) else "" for name in names})
+        for d in defects
+    ]
+
+
+def described(name: str, description: Mapping[str, Any], make: Make) -> DataSet:
+    """The reader of a description, in another process or of a stored model; it has no trials."""
+    return _reader(name, description, {label: make(*what) for label, what in description["pooled"].items()})
+
+
+def _reader(name: str, description: Mapping[str, Any], parts: Mapping[str, DataSet]) -> DataSet:
+    return DataSet(
+        name=name,
+        title=name,
+        clock_hz=description["clock_hz"],
+        n_steps=description["n_steps"],
+        channels=tuple(description["channels"]),
+        classes=CLASSES,
+        negative=0,
+        positive=1,
+        recognise=recognise,
+        read_trials=lambda _path: ((), ()),
+        read_signals=partial(_read_signals, parts=parts),
+        layout="a TOML file with [train] and [test]",
+        explain=partial(_explain, parts=parts),
+        description=description,
+    )
+
+
+def _own(trial: Trial, parts: Mapping[str, DataSet]) -> tuple[DataSet, Trial]:
+    """The trial under its own names, and its data set."""
+    label, _, trial_id = trial.trial_id.partition(MARK)
+    return parts[label], replace(trial, trial_id=trial_id, subject=trial.subject.partition(MARK)[2])
+
+
+def _read_signals(trial: Trial, *, parts: Mapping[str, DataSet]) -> Mapping[str, tuple[np.ndarray, float]]:
+    dataset, own = _own(trial, parts)
+    return dataset.read_signals(own)
+
+
+def _explain(trial: Trial, channel: str, *, parts: Mapping[str, DataSet]) -> str:
+    dataset, own = _own(trial, parts)
+    return dataset.explain(own, channel)
