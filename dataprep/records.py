@@ -36,7 +36,7 @@ class Trial:
     """One stimulus of one subject. Facts and file names, no arrays.
 
     `video` and `signals` are absolute paths or URIs (dataprep/storage.py), or None where
-     the data set holds no such recording for the trial.
+     the data set holds no such recording for the trial. `more_signals`: further files that its signals are read from.
     `start_s` is where the trial begins in the signal file (0 where a file holds just one trial). `columns`: what else the
     data set's table says of it, as it is written there (sex, age, session, order, temperature …).
     """
@@ -48,6 +48,7 @@ class Trial:
     video: str | None = None
     signals: str | None = None
     start_s: float = 0.0
+    more_signals: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         type=_place,
         nargs="+",
         metavar="PATH",
-        help="train on these data sets and test on those of --test-on: channels of one name, the slowest clock, the shortest window",
+        help="train on these data sets, test on those of --test-on: channels of one name, slowest clock, shortest window",
     )
     how.add_argument(
         "--test-on",

@@ -213,7 +213,7 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
 
 def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
     """Duplicates among the files of the trials `used`, and unreferenced files beside those of all `trials`. Raises OSError."""
-    named = {d.file for d in defects}
+    named = {d.file for d in defects} | {file for t in trials for file in t.more_signals}
     duplicates: list[Finding] = []
     unreferenced: list[Finding] = []
     for part in ("video", "signals"):

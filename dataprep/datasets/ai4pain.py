@@ -19,8 +19,9 @@ import re
 import numpy as np
 
 from dataprep import file_names
+from dataprep.datasets.long_files import cut, head, read_columns
+from dataprep.manifest.layout import Files
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.signals.long_files import Format, cut, head, read_columns
 from dataprep.storage import Place, place
 
 LAYOUT = "train/Eda/<subject>.csv, and likewise validation and test, Bvp, Resp and SpO2"
@@ -31,7 +32,7 @@ WINDOW_S = 10.0
 CLASSES = {0: "no pain", 1: "low", 2: "high", 3: "rest"}
 KINDS = {"baseline": 0, "low": 1, "high": 2, "rest": 3}
 SEGMENT = re.compile(r"(?:.*[_ ])?(baseline|low|high|rest)(?:_(\d+))?", re.IGNORECASE)
-FORM = Format(delimiter=",")
+FORM = Files(delimiter=",")
 
 
 def recognise(path: Place) -> bool:
@@ -60,8 +61,10 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
             if unknown:
                 seen = f"{len(unknown)} columns without a label, such as {unknown[0][:40]!r}"
                 defects.append(Defect("", subject, "index", str(file), f"{file}: found {seen}; expected {', '.join(KINDS)}"))
+            others = [file_names.inside(path, side, other, name) for other in CHANNELS.values() if other != "Eda"]
+            more = tuple(str(other) for other in others if other is not None)
             trials += [
-                Trial(f"{subject}-{segment}-{i}", subject, label, CLASSES[label], None, str(file), at_s)
+                Trial(f"{subject}-{segment}-{i}", subject, label, CLASSES[label], None, str(file), at_s, more)
                 for segment, label, i, at_s in found
             ]
     return tuple(trials), tuple(defects)

@@ -177,8 +177,8 @@ def read_signals(
 ) -> dict[str, tuple[np.ndarray, float]]:
     """eda, ecg, emg_trapezius: (rows,) float64 each at 512 Hz, as filtered by the data set's makers. RecordingError.
 
-    `channels`: channel -> its column of the file. The time column (in microseconds) is checked against that rate, so a file with a
-    gap or another rate is refused.
+    `channels`: channel -> its column of the file. The time column (in microseconds) is checked against that rate, so a file
+    with a gap or another rate is refused.
     """
     if trial.signals is None:
         raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT.split(', ')[-1]}")

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataprep import file_names
+from dataprep.datasets.long_files import complete, cut, read_columns
+from dataprep.manifest.layout import Files
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.signals.long_files import Format, cut, read_columns
 from dataprep.storage import Place, place
 
 LAYOUT = "raw-data/S_<number>-synchronised-data.csv"
 NAME = re.compile(r"(S_\d{1,3})-synchronised-data\.csv", re.IGNORECASE)
-FORM = Format(delimiter=";", decimal=",")
+FORM = Files(delimiter=";", decimal=",")
 RATE_HZ = 250.0
 REST_C = 32.0
 WINDOW_S = 10.0
@@ -89,10 +90,7 @@ def windows(file: Place, heater_T: np.ndarray) -> tuple[list[Window], list[str]]
 
     Raises RecordingError where the heater's course is not that of the protocol.
     """
-    if np.isnan(heater_T).any():
-        seen = f"{int(np.isnan(heater_T).sum())} rows without Heater_cleaned"
-        raise RecordingError(f"{file}: found {seen}, expected a temperature in each")
-    warm_T = heater_T != REST_C
+    warm_T = complete(file, "Heater_cleaned", heater_T, FORM) != REST_C
     onsets = [int(at) for at in np.flatnonzero(warm_T[1:] & ~warm_T[:-1]) + 1]
     n, gap = round(WINDOW_S * RATE_HZ), round(GAP_S * RATE_HZ)
     steady = [at for at in onsets if len(heater_T) >= at + n and (heater_T[at : at + n] == heater_T[at]).all()]
@@ -117,7 +115,7 @@ def heater_labels(columns: Mapping[str, np.ndarray], found: Sequence[Window]) ->
 
 
 def _read(file: Place) -> dict[str, np.ndarray]:
-    columns = dict(read_columns(file, COLUMNS, FORM))
+    columns = {str(name): values for name, values in read_columns(file, COLUMNS, FORM).items()}
     seconds = columns["Seconds"]
     steps = np.diff(seconds) * RATE_HZ
     with np.errstate(invalid="ignore"):

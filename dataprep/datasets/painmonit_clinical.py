@@ -17,13 +17,14 @@ import re
 import numpy as np
 
 from dataprep import file_names
+from dataprep.datasets.long_files import cut, read_columns
+from dataprep.manifest.layout import Files
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.signals.long_files import Format, cut, read_columns
 from dataprep.storage import Place, place
 
 LAYOUT = "raw-data/P<number>_<session>/P<number>_<session>.csv and P<number>_<session>_runUp.csv"
 NAME = re.compile(r"(P\d{1,3})_\d", re.IGNORECASE)
-FORM = Format(delimiter=";", decimal=",")
+FORM = Files(delimiter=";", decimal=",")
 RATE_HZ = 250.0
 WINDOW_S = 4.0
 CLASSES = {0: "no pain", 1: "pain", 2: "severe pain"}

@@ -110,19 +110,19 @@ def _trials(part: Part) -> tuple[list[Trial], list[Defect]]:
     renamed = [
         replace(
             trial,
-            trial_id=f"{label}{MARK}{trial.trial_id}",
-            subject=f"{label}{MARK}{trial.subject}",
+            trial_id=_named(label, trial.trial_id),
+            subject=_named(label, trial.subject),
             class_id=ids[trial.class_id],
             class_name=CLASSES[ids[trial.class_id]],
         )
         for trial in trials
         if trial.class_id in ids
     ]
-    names = {"trial_id": "", "subject": ""}
-    return renamed, [
-        replace(d, **{name: f"{label}{MARK}{value}" if (value := getattr(d, name)) else "" for name in names})
-        for d in defects
-    ]
+    return renamed, [replace(d, trial_id=_named(label, d.trial_id), subject=_named(label, d.subject)) for d in defects]
+
+
+def _named(label: str, name: str) -> str:
+    return f"{label}{MARK}{name}" if name else ""
 
 
 def described(name: str, description: Mapping[str, Any], make: Make) -> DataSet:

@@ -18,16 +18,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from dataprep import file_names
+from dataprep.datasets.long_files import cut, head, read_columns
+from dataprep.manifest.layout import Files
 from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
 from dataprep.signals.files import read_text
-from dataprep.signals.long_files import Format, cut, head, read_columns
 from dataprep.storage import Place, place
 
 LAYOUT = "S<number>/S<number>_quest.csv, S<number>_respiban.txt and S<number>_E4_Data/EDA.csv"
@@ -76,7 +79,9 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
             defects.append(Defect("", folder.name, "index", str(folder), f"{folder}: found no {' and no '.join(missing)}"))
             continue
         try:
-            trials += _windows(folder.name, phases(quest), str(chest))
+            wrist = [file_names.inside(folder, f"{folder.name}_E4_Data", name) for name, _ in WRIST.values()]
+            more = tuple(str(file) for file in wrist if file is not None)
+            trials += [replace(trial, more_signals=more) for trial in _windows(folder.name, phases(quest), str(chest))]
         except RecordingError as error:
             defects.append(Defect("", folder.name, "index", str(quest), str(error)))
     return tuple(trials), tuple(defects)
@@ -132,13 +137,13 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     if trial.signals is None:
         raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
     chest = place(trial.signals)
-    began_s, columns = _header(chest)
-    form = Format(comment="#", header=columns)
-    raw = read_columns(chest, tuple(CHEST.values()), form)
+    began_s, skipped = _header(chest)
+    files = Files(delimiter="\t", header=False, skip_rows=skipped)
+    raw = read_columns(chest, [3 + SENSORS.index(sensor) for sensor in CHEST.values()], files)
     length_s = {"start_s": trial.start_s, "length_s": WINDOW_S}
     out = {}
     for channel, sensor in CHEST.items():
-        out[channel] = (in_units(sensor, cut(raw[sensor], rate_hz=CHEST_HZ, **length_s)), CHEST_HZ)
+        out[channel] = (in_units(sensor, cut(raw[3 + SENSORS.index(sensor)], rate_hz=CHEST_HZ, **length_s)), CHEST_HZ)
     folder = file_names.inside(chest.parent, f"{chest.parent.name}_E4_Data")
     for channel, (name, rate_hz) in WRIST.items():
         file = file_names.inside(folder, name) if folder else None
@@ -162,9 +167,9 @@ def in_units(sensor: str, raw_T: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _header(chest: Place) -> tuple[float, tuple[str, ...]]:
-    """When the recorder began, as unix time, and the names of its columns. Raises RecordingError."""
-    lines = [line.lstrip("# ").strip() for line in head(chest).split("\n") if line.startswith("#")]
+def _header(chest: Place) -> tuple[float, int]:
+    """When the recorder began, as unix time, and the number of lines of the header. Raises RecordingError."""
+    lines = [line.lstrip("# ").strip() for line in takewhile(lambda line: line.startswith("#"), head(chest).split("\n"))]
     text = next((line for line in lines if line.startswith("{")), "")
     try:
         device = next(iter(json.loads(text).values()))
@@ -176,13 +181,12 @@ def _header(chest: Place) -> tuple[float, tuple[str, ...]]:
     if sensors != SENSORS or rate_hz != CHEST_HZ:
         seen = f"{', '.join(sensors)} at {rate_hz:g} Hz"
         raise RecordingError(f"{chest}: found the sensors {seen}, expected {', '.join(SENSORS)} at {CHEST_HZ:g} Hz")
-    axes = iter(("X", "Y", "Z"))
-    return began.timestamp(), ("nSeq", "DI", *(next(axes) if name == "XYZ" else name for name in sensors))
+    return began.timestamp(), len(lines)
 
 
 def _of_watch(file: Place, at_s: float, rate_hz: float) -> np.ndarray:
     """The window that begins at the unix time `at_s`: what the watch recorded of it, nothing if it did not run then."""
-    values = read_columns(file, ("value",), Format(delimiter=",", header=("value",)))["value"]
+    values = read_columns(file, (1,), Files(delimiter="", header=False))[1]
     if len(values) < 3 or values[1] != rate_hz:
         raise RecordingError(
             f"{file}: found {values[:3].tolist()}, expected a start time, the rate {rate_hz:g} and then values"

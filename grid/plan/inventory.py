@@ -99,14 +99,15 @@ def read_inventory(
     defects = [d for d in found if d.part in {"index", *parts}]
     members = _subjects_of(experiment, reader, index, scenarios)
     chosen = [t for t in of_classes if t.subject in members]
-    files = [file for t in of_classes for file in (t.video, t.signals) if file]
+    files = [file for t in of_classes for file in (t.video, t.signals, *t.more_signals) if file]
     marks = fingerprints(files, memory, on_progress=on_progress)
     for t in chosen:
         for part, file in (("video", t.video), ("signals", t.signals)):
             if part in parts and file and file not in marks:
                 defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
     facts = [
-        [t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals)), t.start_s] for t in of_classes
+        [t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals, *t.more_signals)), t.start_s]
+        for t in of_classes
     ]
     content = digest([facts, dict(reader.description)] if reader.description else facts)
     by_hand = excluded(exclude, trials, parts)

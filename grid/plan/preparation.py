@@ -134,7 +134,12 @@ def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str
     if dataset.description:
         reader["description"] = dict(dataset.description)
     read = {**reader, "clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
-    keys = {t.trial_id: digest([SIGNALS_VERSION, read, t.start_s, marks[t.signals or ""]]) for t in trials}
+    keys = {
+        t.trial_id: digest(
+            [SIGNALS_VERSION, read, t.start_s, marks[t.signals or ""], *(marks.get(f, "") for f in t.more_signals)]
+        )
+        for t in trials
+    }
     params = {**read, "channels": list(dataset.channels), "trials": [[t.trial_id, keys[t.trial_id]] for t in trials]}
     stage = Stage("signals", SIGNALS_VERSION, params)
     return SignalsJob(subject, trials, (dataset.name, dataset.description), dataset.channels, keys, stage)

@@ -18,7 +18,7 @@ from itertools import compress
 from dataprep.records import InputError, SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
-ONE_PARTITION = ("loso", "holdout", "transfer")
+ONE_PARTITION = ("loso", "holdout", "published", "transfer")
 """Protocols without a choice: no seed changes who is held out together."""
 
 

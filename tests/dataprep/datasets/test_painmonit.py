@@ -71,8 +71,8 @@ def test_what_does_not_follow_the_protocol_costs_itself_with_its_reason(tmp_path
     trials, defects = DATASET.read_trials(tmp_path)
     assert not trials
     reasons = {d.subject: d.reason for d in defects}
-    assert "expected one each of Seconds, Heater_cleaned" in reasons["S_01"]
-    assert "line 501, column 'Heater_cleaned': found 'x" in reasons["S_02"]
+    assert "expected 'Heater_cleaned' among them; there is Heater" in reasons["S_01"]
+    assert "row 501, column 'Heater_cleaned': found 'x" in reasons["S_02"]
     assert "expected five temperatures beside 32" in reasons["S_03"]
     with pytest.raises(InputError, match="raw-data"):
         DATASET.read_trials(tmp_path / "raw-data" / "nothing")

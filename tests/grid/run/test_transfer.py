@@ -1,0 +1,147 @@
+"""Train on one data set, test on another: what both share is used, and nothing of the tested one reaches a weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dataprep.datasets import opened
+from dataprep.records import InputError, SampleIndex
+from grid import launch
+from grid.experiment import config
+from grid.experiment.config import Experiment
+from grid.plan.inventory import read_inventory
+from grid.plan.planner import Planner
+from grid.protocols import protocols
+from grid.run.transfer import transfer
+from tests.dataprep.datasets.trees import ai4pain
+
+
+def own_data(
+    root: Path, *, people: int, rate_hz: int, unit: str, names: tuple[str, str], seed: int, cue: bool = True
+) -> Path:
+    """A data set of manifest.csv: 12 s trials, a response in the second channel `names` under pain, noise in the first.
+
+    `names`: the columns of noise and cue in the files; the channels are called eda (cue) and ecg (noise).
+    """
+    rng = np.random.default_rng(seed)
+    (root / "signals").mkdir(parents=True)
+    lines = ["trial,subject,label,signals"]
+    scale = 1e-6 if unit == "S" else 1.0
+    for person in range(people):
+        for n in range(6):
+            label = ("rest", "pain")[n % 2]
+            t = np.arange(12 * rate_hz) / rate_hz
+            x = 4 + person % 3 + rng.normal(0, 0.02, len(t)) + (np.clip(t - 4, 0, 3) * 0.4 if cue and label == "pain" else 0)
+            table = pd.DataFrame({names[0]: rng.normal(0, 1, len(t)), names[1]: x * scale})
+            table.to_csv(root / "signals" / f"p{person}-{n}.csv", index=False)
+            lines.append(f"p{person}-{n},p{person},{label},signals/p{person}-{n}.csv")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    (root / "dataset.toml").write_text(
+        f"""name = "{root.name}"
+clock_hz = {min(25, rate_hz)}
+[window]
+length_s = 12.0
+[classes]
+order = ["rest", "pain"]
+[files]
+rate_hz = {rate_hz}
+[channels.ecg]
+column = "{names[0]}"
+[channels.eda]
+column = "{names[1]}"
+scale = {1 / scale}
+unit = "µS"
+"""
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A of 50 Hz and microsiemens, B of 8 Hz and siemens, with other names of columns and twice the trials' people."""
+    root = tmp_path_factory.mktemp("two")
+    a = own_data(root / "lab-a", people=6, rate_hz=50, unit="µS", names=("chest", "gsr"), seed=1)
+    return a, own_data(root / "lab-b", people=5, rate_hz=8, unit="S", names=("belt", "skin"), seed=2)
+
+
+def run(out: Path, *arguments: object) -> int:
+    return launch.main([*map(str, arguments), "--out", str(out), "--in-process"])
+
+
+def accuracy(out: Path, row: str, scenario: str) -> float:
+    scores = pd.read_csv(out / "scores.csv")
+    return scores[(scores.modality == row) & (scores.scenario == scenario)].accuracy.mean()
+
+
+def fits(data: Path, experiment: Experiment, memory: Path) -> set[str]:
+    """The keys of all fits of the crossing: a key is a digest of all that a fit is made of."""
+    found = read_inventory(data, experiment, rows=["eda", "eda:logistic"], scenarios=["lab-a-to-lab-b"], memory=memory)
+    plan = Planner(experiment, found.dataset, found.inputs()).build(["eda", "eda:logistic"], ["lab-a-to-lab-b"])
+    assert not plan.impossible
+    return {fit.stage.key for fit in plan.fits.values()}
+
+
+def test_a_row_with_the_shared_cue_crosses_and_one_without_it_does_not(two: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert (
+        run(
+            out,
+            "--modalities",
+            "eda:logistic,ecg:logistic",
+            "--scenarios",
+            "lab-a-to-lab-b",
+            "--train-on",
+            two[0],
+            "--test-on",
+            two[1],
+        )
+        == 0
+    )
+    assert accuracy(out, "eda:logistic", "lab-a-to-lab-b") >= 0.9
+    assert accuracy(out, "ecg:logistic", "lab-a-to-lab-b") <= 0.75
+    tested = pd.read_parquet(out / "predictions.parquet").query("scenario == 'lab-a-to-lab-b'")
+    assert {name.partition(":")[0] for name in tested.subject_name} == {"lab-b"}
+    assert len(tested) == 2 * 30
+
+
+def test_other_labels_and_signals_of_the_tested_people_change_no_fit(two: tuple[Path, Path], tmp_path: Path) -> None:
+    other = own_data(tmp_path / "lab-b", people=7, rate_hz=8, unit="S", names=("belt", "skin"), seed=9, cue=False)
+    found = []
+    for n, tested in enumerate((two[1], other)):
+        crossing = transfer([two[0]], [tested])
+        experiment = config.load("paper", **crossing.changes())
+        found.append(fits(crossing.write(tmp_path / str(n), plan=False), experiment, tmp_path / "memory.json"))
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+
+
+def test_what_cannot_be_crossed_is_refused_before_any_work(two: tuple[Path, Path], tmp_path: Path, capsys) -> None:
+    with pytest.raises(InputError, match="found one data set, expected two or more"):
+        transfer([two[0]], [])
+    with pytest.raises(InputError, match="its people would be on both sides"):
+        transfer([two[0]], [two[0]])
+    assert transfer([two[0]], [two[1]]).scenario == "lab-a-to-lab-b"
+    ai4pain(tmp_path / "ai4")
+    again = tmp_path / "again"
+    ai4pain(again)
+    assert list(transfer([tmp_path / "ai4", again], []).train) == ["ai4pain", "ai4pain-2"]
+    with pytest.raises(SystemExit):
+        launch.main(["--all", "--train-on", str(two[0]), "--test-on", str(two[1]), "--data", str(two[0])])
+    assert "say data and protocol themselves" in capsys.readouterr().err
+
+
+def test_the_published_split_trains_on_its_training_people_alone(tmp_path: Path) -> None:
+    ai4pain(tmp_path, people=(3, 1, 2), pairs=1)
+    data = opened(tmp_path)
+    trials, _ = data.read_trials(tmp_path)
+    (fold,) = protocols()["published"](SampleIndex.of(trials, classes=(0, 2)), folds=10, seed=0)
+    people = {trial.trial_id: trial.subject.partition("-")[0] for trial in trials}
+    assert {people[t] for t in fold.train} == {"train"}
+    assert {people[t] for t in fold.test} == {"test"}
+    unlabelled = [t for t in trials if not t.subject.startswith("test")]
+    (fold,) = protocols()["published"](SampleIndex.of(unlabelled, classes=(0, 2)), folds=10, seed=0)
+    assert {people[t] for t in fold.test} == {"validation"}
