@@ -107,7 +107,7 @@ class Runner:
         started = time.monotonic()
         limits, trained = None, job.part.trained
         if isinstance(trained, Estimator):
-            recordings = self.recordings(job, job.train.trial_ids)
+            recordings = self.recordings(job, job.train.trial_ids, job.train.subjects)
             fitted = trained.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
         else:
             fitted, limits = self._trained(job, trained)
@@ -205,7 +205,7 @@ class Runner:
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
         trained = job.part.trained
         if isinstance(trained, Estimator):
-            return trained.predict(self._weights(job), self.recordings(job, ids), job.settings, self.device)
+            return trained.predict(self._weights(job), self.recordings(job, ids, subjects), job.settings, self.device)
         return self._apply(job, self._known_inputs(job, ids, subjects), what)
 
     def _known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
@@ -225,7 +225,7 @@ class Runner:
         stored = self.store.arrays(job.stage)
         return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
 
-    def recordings(self, job: Fit, ids: tuple[str, ...]) -> Recordings:
+    def recordings(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> Recordings:
         """What an estimator sees of these trials, in the window that is used and in the data set's units."""
         part = job.part
         taken = {i.recording for i in part.inputs}
@@ -235,7 +235,7 @@ class Runner:
             signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in part.words if w != "video")}
         if "faces" in taken:
             faces = self._of_video("faces", job, ids)
-        return Recordings(len(ids), part.clock_hz, signals, faces)
+        return Recordings(len(ids), part.clock_hz, signals, faces, subjects if "subject" in taken else ())
 
     def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None

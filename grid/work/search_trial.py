@@ -136,7 +136,11 @@ def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tu
         )
         train_ids, validation_ids = inner.train.trial_ids, inner.validation.trial_ids
         if isinstance(job.part.trained, Estimator):
-            runner.kept[ident] = ([runner.recordings(place, train_ids)], [runner.recordings(place, validation_ids)])
+            train, validation = inner.train, inner.validation
+            runner.kept[ident] = (
+                [runner.recordings(place, train_ids, train.subjects)],
+                [runner.recordings(place, validation_ids, validation.subjects)],
+            )
         else:
             x_train, limits = runner.inputs(place, train_ids, inner.train.subjects)
             x_validation, _ = runner.inputs(place, validation_ids, inner.validation.subjects, limits)

@@ -1,9 +1,9 @@
-"""A hybrid CNN-LSTM on the skin conductance, after Subramaniam & Dass 2020 (IEEE Sensors Journal).
+"""A hybrid CNN-LSTM on the skin conductance: Subramaniam & Dass 2020, IEEE Sensors Journal 21(3):3335-3343.
 
-Convolutions find short patterns, an LSTM follows them through time, a linear head calls the class. From the publication is
-the idea; sizes and training are our choice for 25 Hz. Scaled to [0, 1] as [signals]
-says, and trained by the one loop of all networks.
-"""
+Published accuracy (BioVid A, no pain against the highest level, EDA, ten folds, as Farmani et al. quote it): 75.21 % (87
+people), 80.17 % (67 people). Convolutions find short patterns, an LSTM follows them through time, a linear head calls the
+class. The full text could not be read here, so every size and all of the training is guessed, for 25 Hz: filters, kernels,
+pooling, units, dropout, epochs, batch, learning rate. Scaled to [0, 1] as [signals] says."""
 
 from __future__ import annotations
 

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from painmodels.registry import SubNetwork
     from painmodels.training.loop import Fitted
 
-RECORDINGS: Mapping[str, str] = {"features": "video", "mask": "video", "faces": "video", "signals": "signals"}
-"""What a part may take of a trial, and whether it is made of the video or of the signals.
+RECORDINGS: Mapping[str, str] = {"features": "video", "mask": "video", "faces": "video", "signals": "signals", "subject": ""}
+"""What a part may take of a trial, and whether it is made of the video, of the signals or of neither.
 
 `features`  the frozen trunk's features of each frame, float16 (N, T, F); a step without a frame has those of the one before
 `mask`      1 where a step has a frame of its own, (N, T)
 `faces`     the face track, float32 (N, T, 15): the columns of dataprep.signals.domain_features.TRACK
 `signals`   the row's channels on the clock, float32 (N, T, C); scaled as the experiment says for a network, in the data
             set's units for an estimator
+`subject`   whose trial it is, for an estimator; what it learns of persons, it learns of those of the training side
 """
 KINDS = ("video", "signals")
 
@@ -41,12 +42,16 @@ class Input:
 
 @dataclass(frozen=True)
 class Recordings:
-    """Recordings of N trials for an estimator. `signals`: word -> (N, T) in the data set's units; `faces`: (N, T, 15)."""
+    """Recordings of N trials for an estimator. `signals`: word -> (N, T) in the data set's units; `faces`: (N, T, 15).
+
+    `subjects`: a name a trial, where the part takes `subject`; empty for recordings of nobody known (a deployed model).
+    """
 
     n: int
     rate_hz: float
     signals: Mapping[str, np.ndarray]
     faces: np.ndarray | None = None
+    subjects: tuple[str, ...] = ()
 
 
 class TwoClasses:
@@ -119,6 +124,7 @@ class Method:
     `several`   it can see several of them together, too
     `parts`     (words of the row, choice of networks) -> its parts, inputs first; the last one gives the predictions
     `rows`      the rows that `--baselines` adds
+    `compared`  the rows beside them that `--methods` adds: what the publication reports
     """
 
     name: str
@@ -126,6 +132,7 @@ class Method:
     parts: Callable[[tuple[str, ...], Choice], tuple[Part, ...]]
     several: bool = False
     rows: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
 
 def needs(parts: Sequence[Part], role: str) -> tuple[str, ...]:
@@ -140,12 +147,13 @@ def kinds(recordings: Sequence[str]) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if any(RECORDINGS[r] == kind for r in recordings))
 
 
-def estimator(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
-    """The `parts` of a method that is one estimator on the row's recordings."""
+def estimator(trained: Estimator, *, subject: bool = False) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
+    """The `parts` of a method that is one estimator on the row's recordings; `subject`: and on whose they are."""
 
     def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
         taken = [Input("signals")] if any(word != "video" for word in words) else []
         taken += [Input("faces")] if "video" in words else []
+        taken += [Input("subject")] if subject else []
         return (Part("estimator", tuple(taken), trained=trained),)
 
     return parts

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataprep.records import InputError
 from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
-from painmodels.methods.tables import ON, VERSION, feature_table, filled, typical
+from painmodels.methods.tables import ON, VERSION, feature_table, standardisation, standardised
 from painmodels.training.loop import Fitted
 
 
@@ -30,8 +30,7 @@ class Settings(AnyTarget):
 
 
 def _design(x_NF: np.ndarray, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    z_NF = (filled(x_NF, weights["typical"]) - weights["mean"]) / weights["sd"]
-    return np.concatenate([np.ones((len(z_NF), 1)), z_NF], axis=1)
+    return np.concatenate([np.ones((len(x_NF), 1)), standardised(x_NF, weights)], axis=1)
 
 
 def _chance(design_ND: np.ndarray, beta_D: np.ndarray) -> np.ndarray:
@@ -41,9 +40,7 @@ def _chance(design_ND: np.ndarray, beta_D: np.ndarray) -> np.ndarray:
 def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """Coefficients, and what features are filled and standardised with."""
     x_NF = feature_table(recordings)
-    weights = {"typical": typical(x_NF)}
-    whole = filled(x_NF, weights["typical"])
-    weights |= {"mean": whole.mean(0), "sd": np.where(whole.std(0) > 1e-12, whole.std(0), 1.0)}
+    weights = standardisation(x_NF)
     d_ND = _design(x_NF, weights)
     ridge_D = np.full(d_ND.shape[1], settings.penalty)
     ridge_D[0] = 1e-9
