@@ -42,6 +42,7 @@ from painmodels import registry
 from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Part
 from painmodels.tasks import Task, kind_of, task
+from painmodels.training.augment import Augment
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -73,6 +74,7 @@ class Experiment(Table):
     fusion: dict[str, Any] = Field(default_factory=dict)
     search: Search = Search()
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    augment: dict[str, Any] = Field(default_factory=dict)
     claims: Claims = Claims()
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
@@ -81,6 +83,11 @@ class Experiment(Table):
     def face_settings(self) -> FaceSettings:
         """The [faces] table as the preparation takes it."""
         return settings_of(FaceSettings, self.faces, "[faces]")
+
+    @property
+    def augmentation(self) -> Augment:
+        """The [augment] table as a fit takes it."""
+        return settings_of(Augment, self.augment, "[augment]")
 
     def network(self, role: str) -> tuple[registry.SubNetwork, registry.Training]:
         """The sub-network chosen for a role and its settings."""
@@ -123,7 +130,7 @@ class Experiment(Table):
     def facts(self) -> dict[str, Any]:
         """Everything, defaults filled in, as plain JSON types: what a report prints."""
         out = self.model_dump(mode="json")
-        out["faces"] = asdict(self.face_settings)
+        out["faces"], out["augment"] = asdict(self.face_settings), asdict(self.augmentation)
         out["claims"] = {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
         out["task"]["kind"] = self.learns.kind
         for role in registry.ROLES:

@@ -12,6 +12,8 @@ from grid.plan.specs import PartSpec
 from painmodels.methods import PAPER, method
 from painmodels.methods.graph import Estimator, Part, kinds, needs
 from painmodels.registry import SubNetwork, said
+from painmodels.training.augment import VERSION as AUGMENT_VERSION
+from painmodels.training.augment import Augment
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Node:
     trained: SubNetwork | Estimator = field(compare=False)
     settings: Any = field(compare=False)
     normalise: str = field(compare=False)
+    augment: Augment | None = field(default=None, compare=False)
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -57,6 +60,7 @@ class Node:
             steps=steps,
             clock_hz=dataset.clock_hz,
             keeps=self.part.keeps,
+            augment=self.augment,
         )
 
     def params(self, dataset: DataSet, steps: tuple[int, int], settings: Any, normalise: str, seed: int) -> dict[str, Any]:
@@ -83,11 +87,14 @@ class Node:
         }
         if self.method != PAPER:
             identity |= {"method": self.method, "inputs": [asdict(i) for i in self.part.inputs]}
+        if self.augment:
+            identity |= {"augment": asdict(self.augment), "augment_version": AUGMENT_VERSION}
         return identity
 
 
 def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
     """The nodes of a row, inputs first; the last one gives the predictions."""
+    augment = experiment.augmentation
     parts = method(row.method).parts(row.words, lambda role: experiment.network(role)[0])
     found: dict[str, Node] = {}
     for part in parts:
@@ -107,5 +114,6 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
             trained=trained,
             settings=settings,
             normalise=experiment.signals.normalise if scaled else "",
+            augment=augment if scaled and len(part.inputs) == 1 and augment.kinds else None,
         )
     return tuple(found.values())

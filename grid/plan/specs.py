@@ -18,6 +18,7 @@ from grid.store.identity import Stage
 from painmodels import registry
 from painmodels.methods.graph import KINDS, Estimator, Input, kinds
 from painmodels.tasks import Task
+from painmodels.training.augment import Augment
 from painmodels.training.packed_loop import PACKABLE, layout
 
 FIT_VERSION = 1
@@ -49,7 +50,7 @@ class PartSpec:
 
     `network`: the name of what is trained; `own`: itself, where it is not one of painmodels/networks. `words` are what the part
     sees of the row, `channels` the columns of the prepared signals, `steps` the part of each trial that is used, `clock_hz` their
-    rate.
+    rate. `augment`: how windows are made beside those of the training side; None: not at all.
     """
 
     method: str
@@ -62,6 +63,7 @@ class PartSpec:
     steps: tuple[int, int]
     clock_hz: float
     keeps: str = ""
+    augment: Augment | None = None
 
     @property
     def trained(self) -> registry.SubNetwork | Estimator:

@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from dataprep.storage import Place
-from grid.plan.specs import Fit, Predict
+from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from painmodels.devices import peak_gpu_mb
 from painmodels.methods.graph import Estimator, Recordings
 from painmodels.registry import SubNetwork
+from painmodels.training.augment import augmented
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
 from painmodels.training.loop import Fitted, outputs
 from painmodels.training.loop import fit as train
@@ -86,6 +87,16 @@ def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
     ]
 
 
+def with_made(
+    job: Fit | Search, inputs: list[np.ndarray], labels: np.ndarray, seed: int, normalise: str
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Inputs and labels of a training side, and after them the windows that the part's augmentation makes of them."""
+    if job.part.augment is None:
+        return inputs, labels
+    x_NTC, labels = augmented(inputs[0], labels, job.part.augment, seed=seed, normalise=normalise)
+    return [x_NTC], labels
+
+
 class Runner:
     """Runs fits and predictions against a store and blocks, on one device ('cpu' or 'cuda').
 
@@ -123,10 +134,10 @@ class Runner:
             for job in jobs:
                 marks.enter_context(self.store.marked(job.stage))
             inputs = [self.inputs(job, job.train.trial_ids, job.train.subjects) for job in jobs]
-            packed = [
-                Job(job.settings, x[0], np.asarray(job.train.labels), job.stage.seed, self._resumable(job))
-                for job, (x, _) in zip(jobs, inputs, strict=True)
-            ]
+            packed = []
+            for job, (x, _) in zip(jobs, inputs, strict=True):
+                (x_NTC,), labels = with_made(job, x, np.asarray(job.train.labels), job.stage.seed, job.normalise)
+                packed.append(Job(job.settings, x_NTC, labels, job.stage.seed, self._resumable(job)))
             results = fit_packed(packed, device=self.device)
             seconds = (time.monotonic() - started) / len(jobs)
             for job, (_, limits), fitted in zip(jobs, inputs, results, strict=True):
@@ -159,11 +170,12 @@ class Runner:
     def _trained(self, job: Fit, network: SubNetwork) -> tuple[Fitted, Limits | None]:
         """A network, trained, and the scaling of its inputs."""
         inputs, limits = self.inputs(job, job.train.trial_ids, job.train.subjects)
+        inputs, labels = with_made(job, inputs, np.asarray(job.train.labels), job.stage.seed, job.normalise)
         fitted = train(
             network,
             job.settings,
             inputs,
-            np.asarray(job.train.labels),
+            labels,
             seed=job.stage.seed,
             device=self.device,
             initial=self.blocks.head() if job.pretrained else None,

@@ -15,7 +15,7 @@ from dataprep.storage import Place, write_whole
 from grid.plan.specs import Fit, InnerFold, Search
 from grid.store.artefacts import Store
 from grid.store.identity import Stage, digest
-from grid.work.fit_predict import Runner
+from grid.work.fit_predict import Runner, with_made
 from painmodels.methods.graph import Estimator
 from painmodels.registry import SubNetwork
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
@@ -59,7 +59,10 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
         scores, likelihoods = [], []
         sides = [_inputs(runner, job, inner, normalise) for inner in job.inner]
         fits = [
-            InnerFit(x_train, np.asarray(inner.train.labels), seed, file_checkpoint(file, every=max(1, rungs[-1])))
+            InnerFit(
+                *with_made(job, x_train, np.asarray(inner.train.labels), seed, normalise),
+                *(seed, file_checkpoint(file, every=max(1, rungs[-1]))),
+            )
             for (x_train, _), inner, seed, file in zip(sides, job.inner, seeds, kept, strict=True)
         ]
         trained = train_folds(trained_by, settings, fits, runner, until=epochs)

@@ -9,7 +9,8 @@ One branch per signal: blocks of two convolutions with batch normalisation and E
 dense layers. The branches' probabilities are averaged with learned weights ("late"), or their features feed one classifier.
 The full text could not be read here, so: blocks, filters, kernel, dense widths, dropout, ELU, epochs, batch, learning rate,
 weights of the late fusion: guessed. `length`, the number of steps that feed the first dense layer: guessed; it makes any
-window fit."""
+window fit.
+"""
 
 from __future__ import annotations
 
@@ -73,15 +74,15 @@ class Branch(nn.Module):
 
 
 class SignalCNN(nn.Module):
-    """(B, T, C) to logits (B, classes): with late fusion log-probabilities, which softmax gives back as they are."""
+    """(B, T, C) to (B, outputs): with late fusion log-probabilities, which softmax gives back as they are, or means of numbers."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_signals,) = input_sizes
-        self.late = settings.fusion == "late"
+        self.late, self.softmax = settings.fusion == "late", settings.softmax
         self.branches = nn.ModuleList(Branch(settings) for _ in range(n_signals))
         n, n_heads = (settings.dense[-1], n_signals) if self.late else (settings.dense[-1] * n_signals, 1)
-        self.heads = nn.ModuleList(nn.Linear(n, settings.classes) for _ in range(n_heads))
+        self.heads = nn.ModuleList(nn.Linear(n, settings.outputs) for _ in range(n_heads))
         self.weight = nn.Parameter(torch.zeros(n_heads)) if n_heads > 1 else None
 
     def _branches(self, x_BTC: torch.Tensor) -> list[torch.Tensor]:
@@ -95,6 +96,8 @@ class SignalCNN(nn.Module):
         logits = [head(stream) for head, stream in zip(self.heads, streams, strict=True)]
         if self.weight is None:
             return logits[0]
+        if not self.softmax:
+            return (torch.stack(logits) * functional.softmax(self.weight, dim=0)[:, None, None]).sum(0)
         each_SBK = torch.stack([functional.log_softmax(x, dim=-1) for x in logits])
         return torch.logsumexp(each_SBK + functional.log_softmax(self.weight, dim=0)[:, None, None], dim=0)
 

@@ -3,7 +3,8 @@
 Published accuracy (BioVid A, no pain against the highest level, EDA, ten folds, as Farmani et al. quote it): 75.21 % (87
 people), 80.17 % (67 people). Convolutions find short patterns, an LSTM follows them through time, a linear head calls the
 class. The full text could not be read here, so every size and all of the training is guessed, for 25 Hz: filters, kernels,
-pooling, units, dropout, epochs, batch, learning rate. Scaled to [0, 1] as [signals] says."""
+pooling, units, dropout, epochs, batch, learning rate. Scaled to [0, 1] as [signals] says.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ Published: filters 128, 256 and 128 with kernels 8, 5 and 3, two LSTM layers of 
 heads, dense layers of 512, 256 and 128, signals at 25 Hz (the last two as a public adaptation reports them; the full text
 could not be read here). Guessed: dropout, inner layers, learning rate, batch, epochs, scaling, the ReLU in the attention of
 the LSTM; kernel 7 for 8, which keeps the number of steps. Published is training block by block, with the blocks before
-frozen; here everything is trained at once."""
+frozen; here everything is trained at once.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +91,7 @@ class SignalEncoder(nn.Module):
 
 
 class CrossModTransformer(nn.Module):
-    """(B, T, C) to logits (B, classes); each of C signals asks all others, step by step."""
+    """(B, T, C) to logits (B, outputs); each of C signals asks all others, step by step."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class CrossModTransformer(nn.Module):
         sizes = (settings.width, settings.heads, settings.inner, settings.dropout)
         self.crossings = nn.ModuleList(Encoder(*sizes) for _ in range(n_signals if n_signals > 1 else 0))
         self.dense = dense((n_signals * settings.width, *settings.dense), settings.dropout)
-        self.head = nn.Linear(settings.dense[-1], settings.classes)
+        self.head = nn.Linear(settings.dense[-1], settings.outputs)
 
     def features(self, x_BTC: torch.Tensor) -> torch.Tensor:
         streams = [encoder(x_BTC[..., i : i + 1]) for i, encoder in enumerate(self.encoders)]

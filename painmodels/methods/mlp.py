@@ -4,7 +4,8 @@ Published on BioVid A, EDA features, leave-one-subject-out; the accuracy could n
 of the perceptron in the authors' later code (https://github.com/gouverneurp/XAIinPainResearch, read, not copied): dropout
 0.2 before each layer, dense layers of 250 and 100 with ReLU, Adam, 1e-4, batches of 32, 100 epochs. That it is so in the
 publication of 2021, whose perceptron takes features: guessed. Guessed: standardised features by the training trials (there:
-without scaling, or scaled over the person), gaps filled with the median of the training trials (there: 0)."""
+without scaling, or scaled over the person), gaps filled with the median of the training trials (there: 0).
+"""
 
 from __future__ import annotations
 
@@ -35,14 +36,14 @@ class Settings(Training):
 
 
 class Perceptron(nn.Module):
-    """(B, F) to logits (B, classes)."""
+    """(B, F) to logits (B, outputs)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         (n_features,) = input_sizes
         sizes = (n_features, *settings.dense)
         self.way = nn.Sequential(nn.Dropout(settings.dropout), dense(sizes, settings.dropout))
-        self.head = nn.Linear(sizes[-1], settings.classes)
+        self.head = nn.Linear(sizes[-1], settings.outputs)
 
     def features(self, x_BF: torch.Tensor) -> torch.Tensor:
         return self.way(x_BF)
@@ -63,10 +64,10 @@ def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: in
 
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
-    """Probability of pain."""
+    """What the task predicts."""
     x_NF = standardised(feature_table(recordings), weights).astype(np.float32)
     own = {name: value for name, value in weights.items() if name not in ("typical", "mean", "sd")}
-    return outputs(NETWORK, settings, own, [x_NF], what="probability", device=device)
+    return outputs(NETWORK, settings, own, [x_NF], what="prediction", device=device)
 
 
 METHOD = Method(

@@ -9,7 +9,8 @@ Guessed: widths, dropout, learning rate, batch, epochs, weight decay, standardis
 persons: `heads` are of persons or of clusters of persons who are alike at rest; a new person gets the mean over all heads or
 the one whose persons' resting features are nearest. Resting features of a trial are mean, SD and slope of each signal in its
 first second, before heat can have an effect, whatever its class: no label of the tested person is used, and no other trial
-of them."""
+of them.
+"""
 
 from __future__ import annotations
 
@@ -61,21 +62,23 @@ class Settings(Training):
 
 
 class MultiTask(nn.Module):
-    """Features (B, F) and the weights of K heads (B, K), which sum to 1, to log-probabilities (B, classes)."""
+    """Features (B, F) and the weights of K heads (B, K), which sum to 1, to (B, outputs): log-probabilities, or numbers."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
         n_features, n_heads = input_sizes
         sizes = (n_features, *settings.shared)
-        self.shared, self.classes = dense(sizes, settings.dropout), settings.classes
-        self.heads = nn.Linear(sizes[-1], n_heads * settings.classes)
+        self.shared, self.outputs, self.softmax = dense(sizes, settings.dropout), settings.outputs, settings.softmax
+        self.heads = nn.Linear(sizes[-1], n_heads * settings.outputs)
 
     def features(self, x_BF: torch.Tensor, weight_BK: torch.Tensor) -> torch.Tensor:
         return self.shared(x_BF)
 
     def forward(self, x_BF: torch.Tensor, weight_BK: torch.Tensor) -> torch.Tensor:
-        each_BKC = functional.log_softmax(self.heads(self.shared(x_BF)).unflatten(-1, (-1, self.classes)), dim=-1)
-        return torch.logsumexp(each_BKC + weight_BK.clamp(min=1e-30).log()[..., None], dim=1)
+        each_BKO = self.heads(self.shared(x_BF)).unflatten(-1, (-1, self.outputs))
+        if not self.softmax:
+            return (each_BKO * weight_BK[..., None]).sum(1)
+        return torch.logsumexp(functional.log_softmax(each_BKO, dim=-1) + weight_BK.clamp(min=1e-30).log()[..., None], dim=1)
 
 
 NETWORK = SubNetwork(role="multitask", name="multitask", settings=Settings, build=MultiTask)
@@ -149,13 +152,13 @@ def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: in
 
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
-    """Probability of pain."""
+    """What the task predicts."""
     inputs = [
         standardised(feature_table(recordings), weights).astype(np.float32),
         weights_of_heads(weights, _rest(recordings, weights), recordings.subjects, settings),
     ]
     network = {name: value for name, value in weights.items() if name not in OWN}
-    return outputs(NETWORK, settings, network, inputs, what="probability", device=device)
+    return outputs(NETWORK, settings, network, inputs, what="prediction", device=device)
 
 
 METHOD = Method(

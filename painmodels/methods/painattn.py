@@ -12,7 +12,8 @@ weight decay (its configuration names one of 0.001 and AMSGrad; the code uses ne
 validation loss on the tested person; here it is the last. The code leaves the norm before the attention without effect; here
 queries pass through it. Guessed: kernels and steps at 25 Hz (3, 25 and 50 samples, steps of 1, 2 and 4: about the published
 durations), the interpolation to 60, 12 and 3 steps (the published ones, reached without it at 512 Hz), several signals as
-channels of the first convolution."""
+channels of the first convolution.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +142,7 @@ class Encoder(nn.Module):
 
 
 class PainAttnNet(nn.Module):
-    """(B, T, C) to logits (B, classes)."""
+    """(B, T, C) to logits (B, outputs)."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ class PainAttnNet(nn.Module):
         self.excited = Excited(settings, settings.filters * len(LENGTHS))
         self.encoders = nn.Sequential(*(Encoder(settings) for _ in range(settings.encoders)))
         self.norm = nn.LayerNorm(settings.width)
-        self.head = nn.Linear(settings.width * settings.channels, settings.classes)
+        self.head = nn.Linear(settings.width * settings.channels, settings.outputs)
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.normal_(module.weight, 0.0, 0.02)

@@ -68,7 +68,7 @@ def test_each_published_method_learns_a_cue_that_it_can_see(row: str) -> None:
         assert isinstance(trained, SubNetwork)
         x_NTC = np.stack(list(windows(words).values()), axis=-1)
         weights = fit(trained, settings, [x_NTC[TRAIN]], LABELS[TRAIN], seed=3).weights
-        p_N = outputs(trained, settings, weights, [x_NTC[TEST]], what="probability")
+        p_N = outputs(trained, settings, weights, [x_NTC[TEST]], what="prediction")
     assert accuracy(p_N) >= 0.8
 
 
