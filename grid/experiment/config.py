@@ -35,6 +35,7 @@ from grid.experiment.config_tables import (
     Table,
     TaskTable,
     Trunk,
+    explained,
 )
 from grid.experiment.families import FRAME_MEAN, added_pairs, is_baseline
 from grid.protocols import ONE_PARTITION, protocols
@@ -146,8 +147,6 @@ _DEFAULT_NETWORK = {
     "physiological": "lstm",
     "fusion": "concat",
 }
-
-
 OF_THE_TASK = ("classes", "task")
 """Settings that no table but [task] may hold."""
 
@@ -163,7 +162,7 @@ def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
     try:
         return TypeAdapter(kind).validate_python(dict(table))
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error, known)}") from None
+        raise ConfigError(f"{where}: {explained(error, known)}") from None
 
 
 def names() -> tuple[str, ...]:
@@ -190,7 +189,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
         experiment = Experiment.model_validate(table)
         _check(experiment)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, list(Experiment.model_fields))}") from None
+        raise ConfigError(f"{path}: {explained(error, list(Experiment.model_fields))}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return experiment
@@ -294,14 +293,3 @@ def _check_space(space: Space, own: Mapping[str, Any], where: str, what: str) ->
             raise InputError(
                 f"{where}.{name}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}"
             )
-
-
-def _explain(error: ValidationError, known: list[str]) -> str:
-    """The first problem of a pydantic error in one line."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{suggestion(where, known)}"
-    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {first['msg']}{found}{more}"

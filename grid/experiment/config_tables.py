@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from grid.experiment.cells import suggestion
 
 
 class Table(BaseModel):
@@ -174,3 +176,14 @@ class Execution(Table):
     prepare_memory_mb: int = Field(1000, ge=0)
     fit_memory_mb: int = Field(1000, ge=0)
     nodes_wait_s: float = Field(1800, ge=0)
+
+
+def explained(error: ValidationError, known: list[str]) -> str:
+    """The first problem of a pydantic error in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{suggestion(where, known)}"
+    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {first['msg']}{found}{more}"

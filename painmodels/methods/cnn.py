@@ -74,7 +74,7 @@ class Branch(nn.Module):
 
 
 class SignalCNN(nn.Module):
-    """(B, T, C) to (B, outputs): with late fusion log-probabilities, which softmax gives back as they are, or means of numbers."""
+    """(B, T, C) to (B, outputs): with late fusion log-probabilities, which softmax gives back, or means of numbers."""
 
     def __init__(self, settings: Settings, input_sizes: Sequence[int]) -> None:
         super().__init__()

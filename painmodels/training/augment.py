@@ -5,8 +5,8 @@ pure function of its arguments: a fit that sees its result, packed with others o
 
 time-warp, magnitude-warp, jitter   Um et al. 2017, https://doi.org/10.1145/3136755.3136817: smooth random curves bend the clock
                                     or scale the values; white noise is added
-mix-up                              Zhang et al. 2018, https://arxiv.org/abs/1710.09412: weighted means of two windows. The label is
-                                    drawn from the two with the same weights (a mean where labels are floating-point numbers): the
+mix-up                              Zhang et al. 2018, https://arxiv.org/abs/1710.09412: weighted means of two windows. The label
+                                    is drawn from the two with the same weights (a mean where labels are of a float type): the
                                     cross-entropy is linear in the label, so in the mean this is the published loss
 vae                                 draws of a conditional variational auto-encoder (painmodels/training/generative.py)
 """

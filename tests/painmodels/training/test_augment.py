@@ -1,4 +1,4 @@
-"""Augmented training windows: what each kind does, that it is a pure function of the training side, and that nothing is repeated."""
+"""Augmented training windows: what each kind does, a pure function of the training side, and nothing is repeated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL = Augment(kinds=tuple(KINDS), epochs=60)
 
 
 def windows(*, seed: int = 0, n: int = N) -> np.ndarray:
-    """Two channels: a rise under pain whose moment and height differ from trial to trial, and a slow wave; (N, T, 2) in [0, 1]."""
+    """Two channels: a rise under pain whose moment and height vary, and a slow wave; (N, T, 2) in [0, 1]."""
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 1, T)
     at, height, phase = rng.uniform(0.3, 0.7, n), rng.uniform(0.5, 1.5, n), rng.uniform(0, 6.3, n)
