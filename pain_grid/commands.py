@@ -37,6 +37,7 @@ DATA, GRID, MODEL, OTHER = "recordings", "a grid", "a trained row", "other"
 COMMANDS = (
     Command("check", DATA, "check the recordings of a data set before training", "dataprep.check.command"),
     Command("faces", DATA, "show the faces found in video clips", "dataprep.faces"),
+    Command("manifest", DATA, "draft manifest.csv and dataset.toml for a folder of recordings", "dataprep.manifest.command"),
     Command("synthetic", DATA, "write a synthetic data set in BioVid's layout", "dataprep.synthetic.dataset"),
     Command("launch", GRID, "train and compare every cell of a grid", "grid.launch"),
     Command("status", GRID, "show the progress of a run as a matrix", "pain_grid.status"),

@@ -1,0 +1,46 @@
+"""Drafts manifest.csv and dataset.toml for a folder of recordings.
+
+    python -m dataprep.manifest FOLDER              what is missing of the two is written; nothing is overwritten, nothing asked
+    python -m dataprep.manifest --example FOLDER    a small data set to look at: four people, long recordings
+
+Exit codes: 0 written, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataprep.faults import guarded
+from dataprep.manifest.draft import draft
+from dataprep.program import program
+from dataprep.records import InputError
+
+EXAMPLE = Path(__file__).parent / "example"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=program("dataprep.manifest"), description="Draft manifest.csv and dataset.toml by looking at a folder."
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--example", action="store_true", help="write a small data set with both files there instead")
+    options = parser.parse_args(arguments)
+    return guarded(lambda: _command(options.folder, example=options.example))
+
+
+def _command(folder: Path, *, example: bool) -> int:
+    if example:
+        if folder.exists():
+            raise InputError(f"{folder}: is there already; expected the name of a new folder")
+        shutil.copytree(EXAMPLE, folder)
+        print(f"written    {folder}\nnext       python -m dataprep.check {folder}")
+        return 0
+    if not folder.is_dir():
+        raise InputError(f"{folder}: found {'a file' if folder.exists() else 'nothing'}, expected a folder of recordings")
+    print("\n".join(draft(folder)))
+    print(f"next       read the guesses in the file, then: python -m dataprep.check {folder}")
+    return 0
