@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dataprep.datasets import recognise
-from dataprep.manifest.__main__ import main as draft
+from dataprep.manifest.command import main as draft
 from dataprep.signals.files import prepare_signals
 from tests.dataprep.datasets.test_stress_predict import REAL, START
 
