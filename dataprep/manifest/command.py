@@ -21,14 +21,19 @@ from dataprep.records import InputError
 EXAMPLE = Path(__file__).parent / "example"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
         prog=program("dataprep.manifest"), description="Draft manifest.csv and dataset.toml by looking at a folder."
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--example", action="store_true", help="write a small data set with both files there instead")
-    options = parser.parse_args(arguments)
+    p.add_argument("folder", type=Path, metavar="FOLDER")
+    p.add_argument("--example", action="store_true", help="write a small data set with both files there instead")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
     return guarded(lambda: _command(options.folder, example=options.example))
 
 
