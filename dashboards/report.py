@@ -19,7 +19,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import claims, compare, figures, published, searches, wording
+from dashboards import claims, compare, figures, published, searches, transfers, wording
 from dashboards.results import Panel, Results, read_results
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
@@ -84,6 +84,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         table3=published.table3(results, table) if "paper" in sections else None,
         roc=_multiples(results, figures.roc_figure, "roc") if "roc" in sections else [],
         calibration=_multiples(results, figures.calibration_figure, "calibration") if "calibration" in sections else [],
+        transfers=transfers.section(results),
         curves=_curves(results),
         mark_key=KEY,
         learning=_learning(results),

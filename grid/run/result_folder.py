@@ -81,6 +81,7 @@ def facts(session: Session) -> dict[str, Any]:
         "data": {
             "name": s.dataset.name,
             "title": s.dataset.title,
+            "pain": s.dataset.pain,
             "description": dict(s.dataset.description),
             "path": str(s.path),
             "fingerprint": s.fingerprint,

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboards import transfers
+from dashboards.results import read_results
 from dataprep.datasets import opened
 from dataprep.records import InputError, SampleIndex
 from grid import launch
@@ -17,6 +19,7 @@ from grid.plan.inventory import read_inventory
 from grid.plan.planner import Planner
 from grid.protocols import protocols
 from grid.run.transfer import transfer
+from tests.dataprep.datasets.test_stress_predict import subject as stress_predict
 from tests.dataprep.datasets.trees import ai4pain
 
 
@@ -106,6 +109,28 @@ def test_a_row_with_the_shared_cue_crosses_and_one_without_it_does_not(two: tupl
     tested = pd.read_parquet(out / "predictions.parquet").query("scenario == 'lab-a-to-lab-b'")
     assert {name.partition(":")[0] for name in tested.subject_name} == {"lab-b"}
     assert len(tested) == 2 * 30
+    page = (out / "report.html").read_text()
+    assert "From one data set to another" in page
+    assert "arousal" not in page  # these two data sets are of pain
+
+
+def test_a_model_of_pain_that_answers_to_stress_is_told_so(two: tuple[Path, Path], tmp_path: Path) -> None:
+    """Stress-Predict's people have the same cue: the model calls their stress pain, and their rest not."""
+    for n in range(3):
+        rising = np.tile(np.concatenate([np.full(240, 3.0), 3 + np.linspace(0, 1, 240)]), 30)[: 4 * 3300]
+        stress_predict(tmp_path / "watch", f"S{n:02d}", values=rising)
+    out = tmp_path / "out"
+    scenario = "lab-a-to-stress-predict"
+    what = ("--modalities", "eda:logistic", "--scenarios", scenario, "--train-on", two[0], "--test-on", tmp_path / "watch")
+    assert run(out, *what) == 0
+    results = read_results(out)
+    (crossing,) = transfers.section(results)
+    calls = crossing["calls"]["eda:logistic"]
+    predictions = results.predictions
+    for name, truth in (("rest", 0), ("aroused", 1)):
+        part = predictions[predictions.y_true == truth]
+        assert calls[name]["mean"] == pytest.approx(100 * (part.p_pain > 0.5).groupby(part.subject_name).mean().mean())
+    assert "How often is arousal without pain called pain?" in (out / "report.html").read_text()
 
 
 def test_other_labels_and_signals_of_the_tested_people_change_no_fit(two: tuple[Path, Path], tmp_path: Path) -> None:
