@@ -45,7 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.status:
         return guarded(lambda: _status(options))
-    if not (options.all or options.baselines or options.modalities or options.scenarios or options.folds or options.plan):
+    if not (
+        options.all
+        or options.baselines
+        or options.methods
+        or options.modalities
+        or options.scenarios
+        or options.folds
+        or options.plan
+    ):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
     return guarded(
         lambda: _command(options),
@@ -124,7 +132,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.tracking.redact import redact
 
     everything = bool(options.all or options.plan)
-    apart = {"baselines": options.baselines, "no_baselines": options.no_baselines}
+    apart = {"baselines": options.baselines, "no_baselines": options.no_baselines, "of_methods": options.methods}
     rows = selected_rows(experiment, named=options.modalities, whole=everything, **apart)
     scenarios = experiment.axes.scenarios
     scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios

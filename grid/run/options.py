@@ -34,6 +34,9 @@ def parser() -> argparse.ArgumentParser:
     beside = what.add_mutually_exclusive_group()
     beside.add_argument("--baselines", action="store_true", help="every baseline, too (or alone): majority, eda:argmax, …")
     beside.add_argument("--no-baselines", action="store_true", help="leave out the baselines that the experiment names")
+    what.add_argument(
+        "--methods", metavar="all|NAME,…", help="the rows of these methods, too (or alone): all, or cnn,painattn"
+    )
     what.add_argument("--scenarios", metavar="NAMES", help="scenarios, comma-separated: all87,expressive67")
     what.add_argument("--folds", metavar="FOLDS", help="fold numbers such as 0-4,7")
     what.add_argument("--repeats", type=int, metavar="N", help="number of partitions into folds (default: 1)")
