@@ -2,12 +2,13 @@
 # make test   linters, types, import rules, all tests
 # make docs   the documentation site, into docs/site
 # make quick  the tests that are neither slow nor start a Ray
+# make methods  published systems and baselines on the same ten folds (STRESS=FOLDER: of Stress-Predict, too); hours, resumable
 # Needs Python 3.11, git and make; everything else goes into .venv.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test quick check docs bench chaos cluster audit clean
+.PHONY: help demo test quick check docs bench methods chaos cluster audit clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -39,6 +40,17 @@ docs: .venv/.complete
 
 bench: .venv/.complete
 	for b in tests/benchmarks/*.py; do $(BIN)/python $$b; done
+
+METHODS := runs/methods
+STRESS ?=
+LAUNCH := $(BIN)/python -m grid.launch --all --methods all --experiment methods-demo
+
+methods: .venv/.complete
+	for signal in all none; do test -d $(METHODS)/data-$$signal || $(BIN)/python -m dataprep.synthetic $(METHODS)/data-$$signal \
+	  --subjects 20 --trials 2 --size 160x120 --signal $$signal || exit 1; done
+	$(LAUNCH) --data $(METHODS)/data-all --out $(METHODS)/all
+	$(LAUNCH) --data $(METHODS)/data-none --out $(METHODS)/none --seeds 0-2
+	test -z "$(STRESS)" || $(LAUNCH) --data "$(STRESS)" --out $(METHODS)/stress-predict
 
 # Slow, and not part of `make test`: nodes, drivers and servers are killed; a real `ray up` on machines made of namespaces (root).
 chaos: .venv/.complete

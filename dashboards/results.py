@@ -23,6 +23,7 @@ from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
+from grid.results.costs import COLUMNS as COSTS
 from grid.results.stats import mean_by
 from grid.results.tables import SCENARIOS, in_order, prediction_columns, score_columns, scores_table, with_frame_mean
 from painmodels.tasks import Task, task_of_run
@@ -82,6 +83,7 @@ class Results:
     curves: pd.DataFrame
     attention: pd.DataFrame
     learning: pd.DataFrame
+    costs: pd.DataFrame
     disagreements: int
     panels: tuple[Panel, ...]
 
@@ -148,6 +150,7 @@ def read_results(folder: Path) -> Results:
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
         learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
+        costs=_table(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),
         panels=_panels(with_frame_mean(predictions, task), scores, task),
     )

@@ -20,6 +20,7 @@ from grid.experiment.cells import CELL, SIGNALS, Cell
 from grid.plan.specs import Fit, Plan, Search, fits_of
 from grid.results import learned, tables
 from grid.results.axes import AXES
+from grid.results.costs import costs_table
 from grid.store.artefacts import Store
 from painmodels.methods import PAPER
 from painmodels.registry import said
@@ -121,6 +122,7 @@ def write(
     write_quarantine(out, odd, name="odd.csv")
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, targets, task).to_parquet(p, index=False))
+    _replace(out / "costs.csv", lambda p: costs_table(plan, store).to_csv(p, index=False))
     _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
     summary = tables.table2(scores, table, learned.marks(learning), run["scenarios"], task=task)
     tables.write_table2(summary, out, task=task)

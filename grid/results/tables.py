@@ -124,6 +124,12 @@ def paper_table3() -> pd.DataFrame:
     return pd.read_csv(REFERENCE / "paper_table3.csv")
 
 
+@cache
+def published_systems() -> pd.DataFrame:
+    """Published accuracy of rows of other methods: row, study, validation, accuracy_67, accuracy_87 (percent or NaN), source."""
+    return pd.read_csv(REFERENCE / "published_systems.csv")
+
+
 def is_the_papers(facts: Mapping[str, Any], scored: pd.DataFrame, n_subjects: object) -> bool:
     """True if a row may stand beside the paper's: its scenario is the paper's, and no fold and nobody is missing.
 

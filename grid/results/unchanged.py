@@ -33,7 +33,7 @@ TABLES = (
         "curves.parquet",
         "attention.parquet",
     ),
-    *("learning.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
+    *("learning.csv", "costs.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
 )
 
 

@@ -158,6 +158,7 @@ class Runner:
             "device": self.device,
             "packed": packed,
             "peak_gpu_mb": peak_gpu_mb(self.device),
+            "parameters": sum(int(value.size) for value in fitted.weights.values()),
             "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
             "scenario": job.scenario,
             "fold": job.fold,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from dashboards.report import write_report
+from grid.experiment.cells import CELL
+from grid.results.costs import COLUMNS as COSTS
 from tests.dashboards.test_report import FEW, MakeFolder, Predict, RunRecord, page_of
 
 
@@ -54,3 +60,36 @@ def test_random_trunk_is_no_warning_for_rows_without_video(
 ) -> None:
     run = run_record(trunk={"name": "a", "random": True})
     assert "Random face network" not in page_of(make_folder(predict(rows=("eda",), scenarios=FEW), run=run)).text
+
+
+def rows_of_table3(folder: Path) -> dict[tuple[str, ...], list[str]]:
+    """(modality, study, validation) -> method, parameters, seconds per fold and the two accuracies."""
+    html = write_report(folder).read_text(encoding="utf-8")
+    section = html[html.index('<section id="table3">') :]
+    section = section[: section.index("</section>")]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", section, re.S)[1:]]
+    return {tuple(row[:3]): row[3:] for row in cells}
+
+
+def test_table_3_has_published_systems_beside_our_rows_with_what_these_cost(
+    make_folder: MakeFolder, predict: Predict
+) -> None:
+    predictions = predict(rows=("eda", "eda:cnn"), trials=4)
+    costs = pd.DataFrame([{**dict.fromkeys(CELL, 0), "modality": "eda:cnn", "protocol": "subject"}]).assign(
+        scenario="all87", parameters=[335_314], seconds=[12.34]
+    )
+    rows = rows_of_table3(make_folder(predictions, costs=costs[COSTS]))
+    assert rows["eda", "Thiam 2019", "leave-one-subject-out, other folds"][-1] == "84.57"
+    assert rows["eda", "Werner 2014", "10-fold"][-1] == "71.90"
+    ours = [row for row in rows.values() if row[0].startswith("cnn, ")]
+    assert [row[1:3] for row in ours] == [["335,314", "12.3"]]
+
+
+def test_without_the_papers_people_no_published_number_stands_in_table_3(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    predictions = predict(rows=("eda", "eda:cnn"), scenarios={"all87": FEW["all87"]})
+    run = run_record(scenarios={"all87": {"subjects": 10, "folds": 10, "subset_size": 87, "not_the_papers": "few people"}})
+    rows = rows_of_table3(make_folder(predictions, run=run))
+    assert [key[:2] for key in rows] == [("eda", "this run")]
+    assert next(iter(rows.values()))[0].startswith("cnn, ")

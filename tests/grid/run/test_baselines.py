@@ -61,6 +61,10 @@ def test_they_stand_beside_the_learned_rows(beside: Path) -> None:
     assert all(f == folds["eda"] for f in folds.values())
     text = (beside / "report.html").read_text()
     assert all(row in text for row in default_rows())
+    costs = pd.read_csv(beside / "costs.csv").groupby("modality")[["parameters", "seconds"]].median()
+    assert costs.loc["majority", "parameters"] == 1
+    assert costs.loc["eda:cnn-lstm", "parameters"] == 11_234
+    assert (costs.seconds >= 0).all()
 
 
 def test_what_is_impossible_says_so(tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys) -> None:
