@@ -26,7 +26,7 @@ def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
     p = panel.predictions
     what: dict[str, Any] = {"marked": results.marked(panel), "people": results.people(panel), "task": panel.task}
     named = [(a, b) for a, b in _named(results, panel) if a in panel.rows and b in panel.rows]
-    rules = [(families.trivial_rule(row), row) for row in families.learned_rows(panel.rows)]
+    rules = [(_rule(row, panel.task), row) for row in families.learned_rows(panel.rows)]
     tables = {
         "chance": stats.against_chance(p, **what),
         "trivial": stats.compare(p, rules, **what),
@@ -37,6 +37,18 @@ def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
     found = {name: [{**row, "text": sentence(row, panel.task)} for row in records(table)] for name, table in tables.items()}
     others = records(stats.compare(p, every, **what))
     return {**found, "others": [{**row, "claim": False, "p_holm": float("nan")} for row in others]}
+
+
+def _rule(row: str, task: Task) -> str:
+    """The trivial rule of a row: where the task is no choice of two classes, that which does every task."""
+    return families.trivial_rule(row) if task.n_classes == 2 else "majority"
+
+
+def rule_text(task: Task) -> str:
+    """The trivial rules of a task, as HTML."""
+    if task.n_classes == 2:
+        return "<code>eda:argmax</code> where it sees the EDA, else <code>majority</code>"
+    return "<code>majority</code>"
 
 
 def _named(results: Results, panel: Panel) -> list[tuple[str, str]]:
@@ -94,7 +106,9 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
 
 
 def _better(main: Metric) -> str:
-    return "was more accurate than" if main.name == "accuracy" else f"had the better {main.title} than"
+    if main.name == "accuracy":
+        return "was more accurate than"
+    return f"had a {'higher' if main.higher_is_better else 'lower'} {main.title} than"
 
 
 def p_text(p: float) -> str:

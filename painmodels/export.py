@@ -26,6 +26,7 @@ from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.storage import pointed
 from painmodels.registry import ROLES
+from painmodels.tasks import task_of_run
 from painmodels.trunks.backbones import backbone
 from painmodels.trunks.trunk import trunk_fingerprint, whole_state
 from painmodels.use.model import Ensemble, Model
@@ -44,6 +45,10 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     """
     about, record = read_json(run / "run.json"), the_cell(run, cell)
     experiment, reader = about["experiment"], dataset(about["data"]["name"], about["data"].get("description"))
+    if not task_of_run(about).softmax:
+        raise InputError(
+            f"{run}: its task is {task_of_run(about).kind}; models of the tasks binary and multiclass alone are exported"
+        )
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     roles = {fit["key"]: fit["role"] for fit in record["fits"]}

@@ -117,6 +117,9 @@ def write(
     failures = pd.DataFrame(problems, columns=[*CELL, "status", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
     _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
+    if "people" in task.sections:
+        by_person = tables.subject_table(table, task)
+        _replace(out / "subject_scores.csv", lambda p: by_person.to_csv(p, index=False))
     _replace(out / "failures.csv", lambda p: failures.to_csv(p, index=False, errors="backslashreplace"))
     write_quarantine(out, defects)
     write_quarantine(out, odd, name="odd.csv")

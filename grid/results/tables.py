@@ -71,6 +71,16 @@ def scores_table(predictions: pd.DataFrame, *, cells: Iterable[Sequence[object]]
     return sort_rows(pd.DataFrame(rows, columns=score_columns(task)).astype(dict.fromkeys(["n_test", *AXES], int)))
 
 
+def subject_table(predictions: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Every metric over all predictions of a person: a row a (modality, scenario, protocol) and person, with n_test."""
+    key = ["modality", "scenario", "protocol", "subject_name"]
+    rows = [
+        {**dict(zip(key, group, strict=True)), "n_test": len(part), **task.score(*task.of(part))}
+        for group, part in predictions.groupby(key, observed=True, sort=False)
+    ]
+    return sort_rows(pd.DataFrame(rows, columns=[*key, "n_test", *(metric.name for metric in task.metrics)]))
+
+
 def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
     """A score table with LEARNING_COLUMNS at its end, from a table as `learned.learning_table` makes it."""
     scores, found = with_axes(scores), marks(with_axes(learning), CELL)

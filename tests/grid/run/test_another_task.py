@@ -12,15 +12,12 @@ import pytest
 from torch.nn import functional
 
 from dashboards.report import write_report
-from dataprep.storage import place
 from dataprep.synthetic.dataset import write_synthetic
 from grid.experiment.config import ConfigError, load
-from grid.plan.inventory import read_inventory
-from grid.run.result_folder import write
-from grid.run.session import Session
 from grid.run.show import outcome_text
 from painmodels.tasks import tasks
 from painmodels.tasks.task import Metric, Task
+from tests.grid.run.scored import scored
 
 
 @dataclass(frozen=True)
@@ -91,17 +88,14 @@ def test_a_task_of_this_file_runs_through_the_grid(
     monkeypatch.setitem(tasks(), Median.kind, Median)
     data, toml = three_levels
     out, rows = tmp_path / "out", [*ROWS, "eda:argmax"]
-    experiment = load(str(toml))
-    found = read_inventory(place(data), experiment, rows=rows, scenarios=["all87"], memory=tmp_path / "hashes.json")
-    session = Session(experiment, found, out, rows=rows, scenarios=["all87"], folds=[0])
-    session.run(address=None, in_process=True, strict=False)
-    scores = write(session).set_index("modality")
+    session, scores = scored(data, toml, out, rows, "all87", folds=[0])
+    told, scores = outcome_text(scores, task=session.inventory.learns), scores.set_index("modality")
     predictions = pd.read_parquet(out / "predictions.parquet")
     assert set(predictions.modality) == set(ROWS)
     assert set(predictions.y_true) == {0.0, 1.0, 2.0}
     for row, part in predictions.groupby("modality"):
         assert scores.error[row] == pytest.approx((part.y_true - part.level).abs().mean(), abs=1e-6)
-    assert "absolute error in levels (mean ± SD over folds)" in outcome_text(scores.reset_index(), task=found.learns)
+    assert "absolute error in levels (mean ± SD over folds)" in told
     assert "argmax tells two classes apart and does no other task" in (out / "failures.csv").read_text()
     page = write_report(out).read_text()
     assert "always the median" in page
