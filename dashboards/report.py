@@ -28,7 +28,7 @@ from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES
 from grid.results.inference import ALPHA, estimate, training_people
 from grid.results.learned import KEY, SYMBOLS
-from grid.results.tables import identity_check, in_order, subject_table, table2
+from grid.results.tables import identity_check, in_order, table2
 
 SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
 GROUPS = (
@@ -140,7 +140,7 @@ def _panel(
         "confusions": [(row, _confusion(panel, row)) for row in panel.rows] if "confusion" in panel.task.sections else [],
         "heat": _svg(figures.subject_figure(panel.by_subject, panel.task.main), f"subjects-{_slug(panel.title)}"),
         "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
-        "people": _each_metric(panel) if "people" in panel.task.sections else [],
+        "people": panel.each_metric() if "people" in panel.task.sections else [],
         "groups": _groups(panel, people, training_people(panel.predictions, results.people(panel))),
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
         "over": {
@@ -158,17 +158,6 @@ def _confusion(panel: Panel, row: str) -> list[list[tuple[int, float]]]:
     """Counts and shares of the true class, a line a true class and a column a called one."""
     table_KK = panel.task.confusion(*panel.task.of(panel.of_row(row))).tolist()
     return [[(n, n / max(sum(line), 1)) for n in line] for line in table_KK]
-
-
-def _each_metric(panel: Panel) -> list[tuple[str, list[Any]]]:
-    """Row -> mean and SD over people of every metric, each of one person's own predictions; and how many people define it."""
-    table = subject_table(panel.predictions, panel.task)
-    found = []
-    for row in panel.rows:
-        mine = table[table["modality"].astype(str) == row]
-        values = [mine[m.name].astype(float) * m.scale for m in panel.task.metrics]
-        found.append((row, [(v.mean(), v.std(), int(v.notna().sum())) for v in values]))
-    return found
 
 
 def _people(results: Results) -> pd.DataFrame:

@@ -25,7 +25,15 @@ from grid.results import learned
 from grid.results.axes import AXES, with_axes
 from grid.results.costs import COLUMNS as COSTS
 from grid.results.stats import mean_by
-from grid.results.tables import SCENARIOS, in_order, prediction_columns, score_columns, scores_table, with_frame_mean
+from grid.results.tables import (
+    SCENARIOS,
+    in_order,
+    prediction_columns,
+    score_columns,
+    scores_table,
+    subject_table,
+    with_frame_mean,
+)
 from painmodels.tasks import Task, task_of_run
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
@@ -62,6 +70,15 @@ class Panel:
         """The main metric of the best constant guess: the accuracy of always naming the more frequent class, a fraction."""
         y_N = self.predictions["y_true"].to_numpy()
         return float(self.task.merit(y_N, np.tile(self.task.constant(y_N), (len(y_N), 1))).mean())
+
+    def each_metric(self) -> list[tuple[str, list[tuple[float, float, int]]]]:
+        """Row -> mean and SD over people of every metric of a person's own predictions, and how many people define it."""
+        table, found = subject_table(self.predictions, self.task), []
+        for row in self.rows:
+            mine = table[table["modality"].astype(str) == row]
+            values = [mine[m.name].astype(float) * m.scale for m in self.task.metrics]
+            found.append((row, [(float(v.mean()), float(v.std()), int(v.notna().sum())) for v in values]))
+        return found
 
     def of_row(self, modality: str) -> pd.DataFrame:
         """The predictions of one modality row."""

@@ -89,14 +89,17 @@ def read_inventory(
     of_classes = [t for t in trials if targets.get(t.trial_id) is not None]
     of_classes.sort(key=lambda t: (t.subject, t.trial_id))
     if not of_classes:
-        found_none = f"none of class {' or '.join(learns.names)}" + (f" with a value of {learns.words}" if targets else "")
-        raise InputError(f"{path}: found {len(trials)} trials, {found_none}")
+        lacking = f"{path}: found {len(trials)} trials, none of class {' or '.join(learns.names)}"
+        columns = ", ".join(dict.fromkeys(name for t in trials for name in t.columns)) or "none"
+        raise InputError(lacking + (f" with a value of {learns.wanting}; columns are: {columns}" if targets else ""))
     index = SampleIndex(*zip(*((t.trial_id, t.subject, targets[t.trial_id]) for t in of_classes), strict=True))
     asked = [row(name) for name in rows]
     parts = {part for r in asked for part in r.parts}
     used = {SIGNALS[signal] for r in asked for signal in r.signals}
     reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
     defects = [d for d in found if d.part in {"index", *parts}]
+    without = [t for t in trials if t.trial_id in targets and targets[t.trial_id] is None]
+    defects += [Defect(t.trial_id, t.subject, "index", str(path), f"{path}: no value of {learns.wanting}") for t in without]
     members = _subjects_of(experiment, reader, index, scenarios)
     chosen = [t for t in of_classes if t.subject in members]
     files = [file for t in of_classes for file in (t.video, t.signals, *t.more_signals) if file]

@@ -74,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
         help="leave recordings out: a .txt with one trial id or file name per line, or one recording; may be repeated",
     )
     how.add_argument(
-        "--experiment", metavar="NAME|FILE", help="demo, paper or a TOML file; default: paper with --data, else demo"
+        "--experiment",
+        metavar="NAME|FILE",
+        help="demo, paper or a TOML file ([task]: what is learnt); default: paper with --data, else demo",
     )
     how.add_argument("--search", type=int, metavar="N", help="search hyperparameters, N trials each, on training data only")
     how.add_argument("--trunk", metavar="NAME", help="the frozen CNN, such as mini-xception-fer; default: the experiment's")

@@ -70,11 +70,7 @@ class Regression(Task):
         low, high = self.levels[0], self.levels[-1]
         if not self.column:
             return (self.levels[place] - low) / (high - low)
-        if self.column not in columns:
-            raise InputError(
-                f"task.column: found {self.column!r}, expected a column of the data: {', '.join(columns) or 'none'}"
-            )
-        text = columns[self.column].strip()
+        text = columns.get(self.column, "").strip()
         if not text:
             return None
         try:
@@ -84,6 +80,10 @@ class Regression(Task):
         if not low <= value <= high:
             raise InputError(f"task.column: found {value:g} in {self.column!r}, expected {low:g} to {high:g} (task.range)")
         return (value - low) / (high - low)
+
+    @property
+    def wanting(self) -> str:
+        return repr(self.column)
 
     def truth(self, target: float) -> float:
         return round(float(self._unscaled(target)), 9)

@@ -110,6 +110,11 @@ class Task(ABC):
         """What is learnt of a trial of the class at this place of `names`, of which the data set's table says `columns`;
         None where it cannot be learnt from."""
 
+    @property
+    def wanting(self) -> str:
+        """What a trial lacks that cannot be learnt from."""
+        return self.words
+
     @abstractmethod
     def truth(self, target: float) -> float:
         """What tables say of it, as `y_true`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dataprep.records import InputError
 from tests.grid.run.scored import scored
 
 LEVELS = ("none", "mild", "medium", "strong", "worst")
@@ -115,6 +117,21 @@ def test_a_rating_of_the_table_is_learnt_in_its_unit(planted: Path, tmp_path: Pa
     assert scores.icc.min() > 0.8
     assert scores.mae.max() < 1.1
     assert "quadratic_kappa" not in scores
+
+
+def test_a_trial_without_a_rating_is_left_out_and_listed(planted: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(planted, tmp_path / "data")
+    table = (data / "manifest.csv").read_text().splitlines()
+    table[3] = f"{table[3].rpartition(',')[0]},"
+    (data / "manifest.csv").write_text("\n".join(table) + "\n")
+    says = 'kind = "regression"\ncolumn = "vas"\nrange = [0.0, 10.0]'
+    _, predictions = run(tmp_path, data, says, ("majority",))
+    assert len(predictions) == 6 * 40 - 1
+    quarantine = pd.read_csv(tmp_path / "out" / "quarantine.csv")
+    assert quarantine.trial_id.tolist() == [table[3].partition(",")[0]]
+    assert "no value of 'vas'" in quarantine.reason[0]
+    with pytest.raises(InputError, match="with a value of 'nrs'; columns are: vas"):
+        run(tmp_path, data, says.replace("vas", "nrs"), ("majority",))
 
 
 def test_classes_are_taken_as_one_by_a_plus(planted: Path, tmp_path: Path) -> None:
