@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from grid.results.axes import AXES, with_axes
+from grid.results.calibration import bins_of
+from grid.results.inference import Estimate
 from grid.results.tables import in_order
 from painmodels.tasks import PAIN, Task
-from painmodels.tasks.binary import auroc
 from painmodels.tasks.task import Metric
 
 SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
@@ -45,10 +47,9 @@ STYLE: Any = {
     "svg.fonttype": "none",
 }
 FPR = np.linspace(0, 1, 101)
-N_BINS = 10
 
 
-def to_svg(fig: Figure, name: str) -> str:
+def to_svg(fig: Figure, name: str, *, label: str) -> str:
     """The figure as an <svg> element whose ids begin with `name`, so that many can stand in one page."""
     buffer = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
@@ -60,6 +61,7 @@ def to_svg(fig: Figure, name: str) -> str:
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{escape(label, quote=True)}"', 1)
     for i, (colour, _) in enumerate(SERIES):
         text = text.replace(colour.lower(), f"var(--series-{i})")
     return text.replace(INK, "currentColor").replace(RULE, "var(--rule)")
@@ -68,7 +70,7 @@ def to_svg(fig: Figure, name: str) -> str:
 def means_figure(
     table: pd.DataFrame, series: Sequence[tuple[str, str, str]], chance: Sequence[float], main: Metric
 ) -> Figure:
-    """Figure 3: the mean of the main metric (accuracy) with its SD over folds, a line a modality row, with the paper's value as
+    """Figure 3: the mean of the main metric (accuracy) with its 95 % interval, a line a modality row, with the paper's value as
     a hollow diamond.
 
     A mark (grid/results/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
@@ -77,7 +79,6 @@ def means_figure(
     guess has in each series.
     """
     rows = in_order(table["modality"].astype(str), ())
-    ends = (main.scale * main.low, main.scale * main.high)
     has_paper = "paper_accuracy" in table and bool(table["paper_accuracy"].notna().any())
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(4.9, 0.75 + 0.22 * len(rows) * max(len(series), 2))
@@ -86,10 +87,10 @@ def means_figure(
             colour, marker = SERIES[i % len(SERIES)]
             mine = table[(table["scenario"] == scenario) & (table["protocol"] == protocol)]
             y = np.array([rows.index(str(name)) for name in mine["modality"]]) + dy
-            mean, spread = mine[f"{main.name}_mean"], mine[f"{main.name}_sd"].fillna(0)
-            within = [np.minimum(spread, mean - ends[0]), np.minimum(spread, ends[1] - mean)]  # no accuracy is above 100 %
+            mean, low, high = (mine[f"{main.name}_{what}"] for what in ("mean", "low", "high"))
+            ends = np.clip([mean - low, high - mean], 0, None)  # NaN, and no bar, where it cannot be told
             style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
-            ax.errorbar(mean, y, xerr=within, label=title, **style)
+            ax.errorbar(mean, y, xerr=ends, label=title, **style)
             for x, at, mark in zip(mean, y, mine["mark"] if "mark" in mine else [""] * len(mine), strict=True):
                 if mark:
                     ax.annotate(mark, (x, at), xytext=(5, 1), textcoords="offset points", color=colour, fontsize=8)
@@ -99,10 +100,10 @@ def means_figure(
             ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))
         extra = [Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="chance")]
         if has_paper:
-            extra.append(Line2D([], [], color=INK, marker="D", mfc="none", ls="", ms=5.5, label="paper"))
+            extra.append(Line2D([], [], color=INK, marker="D", mfc="none", ls="", ms=5.5, label="Farmani et al."))
         handles = [*ax.get_legend_handles_labels()[0], *extra]
         fig.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.4, columnspacing=1.2)
-        drawn = [table[f"{main.name}_mean"] - table[f"{main.name}_sd"].fillna(0)]
+        drawn = [table[f"{main.name}_low"], table[f"{main.name}_mean"]]
         drawn += [table["paper_accuracy"]] if has_paper else []
         lowest = min(main.scale * min(chance), *(x.min() for x in drawn if x.notna().any()))
         limits: Any = (max(0, 10 * np.floor((lowest - 2) / 10)), 101.5) if main.unit == "%" else (0, None)
@@ -121,13 +122,13 @@ def save_figure3(fig: Figure, folder: Path) -> None:
             fig.savefig(folder / f"figure3.{suffix}", facecolor="white", **options)
 
 
-def roc_band(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[np.ndarray, np.ndarray, float, float] | None:
-    """ROC of one row averaged over folds at the false alarm rates FPR: mean and SD of the hit rate, mean and SD of AUROC.
+def roc_band(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[np.ndarray, np.ndarray] | None:
+    """ROC of one row averaged over folds at the false alarm rates FPR: mean and SD of the hit rate.
 
     Each fold of each partition and fit seed counts once; those that test one class only are left out, None if none is left.
     The SD is 0 where there is one.
     """
-    hits, areas = [], []
+    hits = []
     for _, part in with_axes(predictions).groupby(list(AXES)):
         y_N, p_N = part["y_true"].to_numpy(), part[task.columns[0]].to_numpy()
         if y_N.min() == y_N.max():
@@ -136,58 +137,70 @@ def roc_band(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[np.ndarray, 
         last_of_tie = np.append(np.flatnonzero(np.diff(p_N[order])), len(p_N) - 1)
         tp, fp = (np.cumsum(y_N[order] == value)[last_of_tie] for value in (1, 0))
         hits.append(np.interp(FPR, np.append(0, fp / fp[-1]), np.append(0, tp / tp[-1])))
-        areas.append(auroc(y_N, p_N))
-    if not hits:
-        return None
-    ddof = int(len(hits) > 1)
-    return np.mean(hits, axis=0), np.std(hits, axis=0, ddof=ddof), float(np.mean(areas)), float(np.std(areas, ddof=ddof))
+    return (np.mean(hits, axis=0), np.std(hits, axis=0, ddof=int(len(hits) > 1))) if hits else None
 
 
-def roc_figure(row: str, series: Mapping[str, pd.DataFrame], task: Task = PAIN) -> Figure:
-    """ROC of one modality row: `series` is title -> its predictions. The band is one SD over folds."""
+def roc_figure(
+    row: str,
+    series: Sequence[str],
+    bands: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    areas: Mapping[str, Estimate],
+) -> Figure:
+    """ROC of one modality row: of each series its `roc_band` and its AUROC. The band is one SD over folds."""
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(2.1, 2.25)
         ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
-        for i, part in enumerate(series.values()):
-            band = roc_band(part, task)
-            if band is None:
+        for i, title in enumerate(series):
+            if title not in bands:
                 continue
-            mean, sd, area, area_sd = band
+            mean, sd = bands[title]
             colour = SERIES[i % len(SERIES)][0]
             ax.fill_between(FPR, np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), color=colour, alpha=0.18, lw=0)
             ax.plot(FPR, mean, color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
-            ax.text(0.98, 0.04 + 0.1 * i, f"AUROC {area:.3f} ± {area_sd:.3f}", color=colour, ha="right", fontsize=7.5)
+            _tell(ax, i, "AUROC", areas[title])
         ax.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="1 − specificity", ylabel="sensitivity", title=row, aspect="equal")
         _unit_ticks(ax)
     return fig
 
 
-def calibration(predictions: pd.DataFrame, task: Task = PAIN) -> tuple[pd.DataFrame, float]:
-    """Ten equal bins of what is expected, the probability of pain: mean expected, mean of what was true (the share of pain), n;
-    and the expected calibration error."""
+def _tell(ax: Axes, i: int, name: str, found: Estimate) -> None:
+    """A number with its interval, in the colour of its series."""
+    text = f"{name} {max(found.mean, 0):.2f}"
+    text += (
+        ""
+        if np.isnan(found.low)
+        else f" ({max(found.low, 0):.2f}–{found.high if name == 'ECE' else min(found.high, 1):.2f})"
+    )
+    place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 6.5}
+    ax.text(0.98, 0.05 + 0.1 * i, text, color=SERIES[i % len(SERIES)][0], **place)
+
+
+def calibration(predictions: pd.DataFrame, task: Task = PAIN) -> pd.DataFrame:
+    """Ten equal bins of what is expected, the probability of pain: mean expected, mean of what was true (share of pain), n."""
     y_N, p_NC = task.of(predictions)
-    p_N, (low, high) = task.expected(p_NC), task.expects.span
-    bins = np.clip(((p_N - low) / (high - low) * N_BINS).astype(int), 0, N_BINS - 1)
-    table = pd.DataFrame({"bin": bins, "predicted": p_N, "observed": y_N, "n": 1})
-    table = table.groupby("bin").agg({"predicted": "mean", "observed": "mean", "n": "sum"})
-    return table, float((table["n"] / len(p_N) * (table["predicted"] - table["observed"]).abs()).sum())
+    p_N = task.expected(p_NC)
+    table = pd.DataFrame({"bin": bins_of(p_N, task), "predicted": p_N, "observed": y_N, "n": 1})
+    return table.groupby("bin").agg({"predicted": "mean", "observed": "mean", "n": "sum"})
 
 
-def calibration_figure(row: str, series: Mapping[str, pd.DataFrame], task: Task = PAIN) -> Figure:
+def calibration_figure(
+    row: str, series: Mapping[str, pd.DataFrame], errors: Mapping[str, Estimate], task: Task = PAIN
+) -> Figure:
     """Calibration of one modality row, folds pooled. The area of a mark grows with the number of predictions in its bin."""
-    (low, high), digits = task.expects.span, 3 if task.expects.span == (0.0, 1.0) else 2
+    low, high = task.expects.span
     with matplotlib.rc_context(STYLE):
         fig, ax = _axes(2.1, 2.25)
         ax.plot([low, high], [low, high], color=RULE, lw=0.8)
-        for i, part in enumerate(series.values()):
-            table, error = calibration(part, task)
+        for i, (title, part) in enumerate(series.items()):
+            if part.empty:
+                continue
+            table = calibration(part, task)
             colour, marker = SERIES[i % len(SERIES)]
             ax.plot(table["predicted"], table["observed"], color=colour, lw=0.9, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
             ax.scatter(
                 table["predicted"], table["observed"], s=6 + 90 * table["n"] / len(part), color=colour, marker=marker, lw=0
             )
-            place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 7.5}
-            ax.text(0.98, 0.06 + 0.1 * i, f"ECE {error:.{digits}f}", color=colour, **place)
+            _tell(ax, i, "ECE", errors[title])
         labels: Any = {"xlabel": task.expects.predicted, "ylabel": task.expects.observed}
         margin = 0.02 * (high - low)
         limits = (low - margin, high + margin)

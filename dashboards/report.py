@@ -1,15 +1,16 @@
 """The report of one run: `python -m dashboards.report DIR [--compare DIR2]` reads a result folder and writes DIR/report.html.
 
-The page is one file without scripts, fonts or anything from a network; figure3.svg and figure3.png are saved beside it.
-`dashboards/results.py` describes the result folder. If DIR is none, the exit status is 2 and a message gives the reason. All text
-from the folder is escaped; the SVG is made here.
+The page is one file without fonts or anything from a network, and can be read without its script; figure3.svg and figure3.png
+are saved beside it. `dashboards/results.py` describes the result folder. If DIR is none, the exit status is 2 and a message
+gives the reason. All text from the folder is escaped; the SVG is made here.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,25 +20,19 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import claims, compare, figures, published, searches, transfers, wording
+from dashboards import claims, compare, drawings, figures, groups, published, searches, transfers, wording
+from dashboards.findings import findings
 from dashboards.results import Panel, Results, read_results
+from dashboards.tested import tested
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
 from dataprep.program import program
 from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES
-from grid.results.inference import ALPHA, estimate, training_people
+from grid.results.inference import ALPHA
 from grid.results.learned import KEY, SYMBOLS
-from grid.results.tables import identity_check, in_order, table2
+from grid.results.tables import identity_check, table2
 
-SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")  # as in 071309_w_21
-GROUPS = (
-    ("women", "sex == 'w'"),
-    ("men", "sex == 'm'"),
-    ("up to 35 years", "age <= 35"),
-    ("36–50 years", "35 < age <= 50"),
-    ("over 50 years", "age > 50"),
-)
 LISTED_AT_MOST = 500
 
 
@@ -51,7 +46,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     table = table2(results.scores, results.predictions, results.marks, results.scenarios, task=results.task)
     page = folder / "report.html"
     if results.panels:
-        figures.save_figure3(_figure3(results, table), folder)
+        figures.save_figure3(drawings.figure3(results, table), folder)
     with drafted(page) as draft:
         draft.write_text(render(results, table, beside), encoding="utf-8", errors="backslashreplace")
     return page
@@ -64,16 +59,20 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     environment.filters |= {"signed": claims.signed, "number": wording.number, "duration": wording.duration}
     environment.filters |= {"plural": claims.plural, "p_value": claims.p_value}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
-    people = _people(results)
+    people = groups.people_of(results)
+    script = (templates / "report.js").read_text(encoding="utf-8")
     sections, main = results.task.sections, results.task.main
     identity = identity_check(table) if "identity" in sections else table[:0]
     panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
         title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
+        script=Markup(script),
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        findings=findings(results, panels),
         banners=wording.banners(results),
         summary=wording.summary(results),
-        inference=wording.inference(results),
+        tested=tested(results, panels),
         classes=results.task.names,
         main=main,
         headline=wording.headline(results.task),
@@ -81,20 +80,20 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         shown=[m for m in results.task.metrics if m.in_table],
         task=results.task,
         panels=panels,
-        figure3=_svg(_figure3(results, table), "figure3") if results.panels else None,
+        figure3=drawings.main(results, table) if results.panels else None,
         table3=published.table3(results, table) if "paper" in sections else None,
-        roc=_multiples(results, figures.roc_figure, "roc") if "roc" in sections else [],
-        calibration=_multiples(results, figures.calibration_figure, "calibration") if "calibration" in sections else [],
+        roc=drawings.roc(results) if "roc" in sections else [],
+        calibration=drawings.calibration(results) if "calibration" in sections else [],
         transfers=transfers.section(results),
-        curves=_curves(results),
+        curves=drawings.curves(results),
         mark_key=KEY,
         learning=_learning(results),
-        attention=_attention(results),
+        attention=drawings.attention(results),
         search=searches.section(searches.read_searches(results.folder)),
         beside=beside,
         beside_sentences=[compare.sentence(p, main, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
         series=[panel.title for panel in results.panels],
-        age_sentences=_age_sentences(results.panels, people),
+        age_sentences=groups.age_sentences(results.panels, people),
         failures=_listed(results.failures, ["status", "reason"]),
         quarantine=_listed(results.quarantine, ["part", "reason"]),
         odd=_listed(results.odd, ["part", "reason"]),
@@ -138,10 +137,10 @@ def _panel(
         "paper": "paper_accuracy" in table and bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chance": panel.chance,
         "confusions": [(row, _confusion(panel, row)) for row in panel.rows] if "confusion" in panel.task.sections else [],
-        "heat": _svg(figures.subject_figure(panel.by_subject, panel.task.main), f"subjects-{_slug(panel.title)}"),
+        "heat": drawings.subjects(panel),
         "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
         "people": panel.each_metric() if "people" in panel.task.sections else [],
-        "groups": _groups(panel, people, training_people(panel.predictions, results.people(panel))),
+        "groups": groups.groups(panel, people, results.people(panel)),
         "matrix": {(pair["a"], pair["b"]): pair for pair in pairs},
         "over": {
             (name, pair["b"]): pair
@@ -160,57 +159,6 @@ def _confusion(panel: Panel, row: str) -> list[list[tuple[int, float]]]:
     return [[(n, n / max(sum(line), 1)) for n in line] for line in table_KK]
 
 
-def _people(results: Results) -> pd.DataFrame:
-    """Sex and age of the subjects whose name contains them, indexed by subject."""
-    found = {str(name): SUBJECT_NAME.fullmatch(str(name)) for name in results.predictions["subject_name"].unique()}
-    rows = {name: {"sex": match["sex"], "age": float(match["age"])} for name, match in found.items() if match}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
-
-
-def _groups(panel: Panel, people: pd.DataFrame, n_train: float) -> dict[str, Any] | None:
-    """The main metric, as it is shown, by sex and age with a 95 % interval; None where no subject's name tells them."""
-    known = people.reindex([name for name in panel.by_subject.index if name in people.index])
-    members = [(label, known.query(rule).index) for label, rule in GROUPS] if len(known) else []
-    members = [(label, names) for label, names in members if len(names)]
-    if not members:
-        return None
-    rows = [
-        (row, [estimate(panel.task.main.scale * panel.by_subject.loc[names, row], n_train=n_train) for _, names in members])
-        for row in panel.rows
-    ]
-    unknown = len(panel.by_subject) - len(known)
-    return {"heads": [(label, len(names)) for label, names in members], "rows": rows, "unknown": unknown}
-
-
-def _age_sentences(panels: Sequence[Panel], people: pd.DataFrame) -> list[str]:
-    pairs = [(a, b) for a in panels for b in panels if a.protocol == b.protocol]
-    sentences = [wording.age_text(a, b, people) for a, b in pairs] if len(people) else []
-    return [text for text in sentences if text]
-
-
-def _figure3(results: Results, table: pd.DataFrame) -> Any:
-    series = [(panel.scenario, panel.protocol, panel.title) for panel in results.panels]
-    return figures.means_figure(table, series, [panel.chance for panel in results.panels], results.task.main)
-
-
-def _multiples(results: Results, draw: Any, name: str) -> list[Markup]:
-    """One small figure a modality row, each with every panel that has the row (an empty series keeps the colours aligned)."""
-    rows = in_order([row for panel in results.panels for row in panel.rows], ())
-    found = []
-    for i, row in enumerate(rows):
-        series = {panel.title: panel.of_row(row) for panel in results.panels}
-        found.append(_svg(draw(row, series, results.task), f"{name}-{i}"))
-    return found
-
-
-def _curves(results: Results) -> list[Markup]:
-    found = []
-    for i, (stage, part) in enumerate(results.curves.groupby("stage", sort=False, observed=True)):
-        series = {panel.title: part[part["scenario"] == panel.scenario] for panel in results.panels}
-        found.append(_svg(figures.curves_figure(str(stage), series), f"curves-{i}"))
-    return found
-
-
 def _learning(results: Results) -> dict[str, Any] | None:
     """The fits that did not learn or collapsed, each once, for a list; None where nothing was recorded."""
     table = results.learning.drop_duplicates("key")
@@ -222,11 +170,6 @@ def _learning(results: Results) -> dict[str, Any] | None:
     for name in columns[columns.index("verdict") + 1 :]:
         shown[name] = pd.to_numeric(shown[name]).map("{:.3f}".format)
     return {"fits": len(table), "listed": _listed(shown, ["verdict", "stage"])}
-
-
-def _attention(results: Results) -> list[Markup]:
-    courses = compare.attention_series(results)
-    return [_svg(figures.attention_figure(title, c), f"attention-{i}") for i, (title, c) in enumerate(courses.items())]
 
 
 def _listed(table: pd.DataFrame, by: list[str]) -> dict[str, Any]:
@@ -259,14 +202,6 @@ def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def _svg(fig: Any, name: str) -> Markup:
-    return Markup(figures.to_svg(fig, name))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"\W+", "-", text, flags=re.ASCII).strip("-").lower() or "panel"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from dashboards import search_figures as figures
-from dashboards.figures import to_svg
+from dashboards.drawings import drawing
 from dataprep.records import InputError
 from grid.experiment.config_tables import Range
 
@@ -118,10 +117,16 @@ def _figures(title: str, group: Sequence[Record], place: int) -> dict[str, Any]:
         return {"title": title, "figures": [], "notes": ["Every trial failed: there is nothing to draw."]}
     shares, reasons = importances(group)
     logs = [name for name, values in group[0]["space"].items() if isinstance(values, dict) and values.get("log")]
-    drawn = [figures.history_figure(title, rows), figures.parallel_figure(title, rows, logs)]
+    drawn = [
+        ("best score so far", figures.history_figure(title, rows), rows),
+        ("all trials", figures.parallel_figure(title, rows, logs), rows),
+    ]
     if not shares.empty:
-        drawn.insert(1, figures.importance_figure(title, shares))
-    pictures = [Markup(to_svg(figure, f"search-{place}-{i}")) for i, figure in enumerate(drawn)]  # names in it are escaped
+        drawn.insert(1, ("importance", figures.importance_figure(title, shares), shares))
+    pictures = [
+        drawing(figure, f"search-{place}-{i}", label=f"{title}: {what}", numbers=numbers)
+        for i, (what, figure, numbers) in enumerate(drawn)
+    ]
     notes = [f"Importance cannot be told for {n} of {len(group)} searches: {why}." for why, n in reasons.items()]
     return {"title": title, "figures": pictures, "notes": notes}
 

@@ -13,7 +13,6 @@ import pandas as pd
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
 from grid.experiment.families import learned_rows
-from grid.protocols import ONE_PARTITION
 from grid.results.learned import SYMBOLS, WHY_ECG
 from grid.results.tables import PAPER_METRICS
 from painmodels.tasks import Task
@@ -127,47 +126,6 @@ def headline(task: Task) -> str:
     titles = [m.title for m in task.metrics if m.name in names]
     text = f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
     return text[:1].upper() + text[1:]
-
-
-def inference(results: Results) -> str:
-    """What the intervals and p values are about, and of what the numbers speak: a method, or one partition and one seed."""
-    repeats, seeds = (results.scores[axis].nunique() for axis in ("repeat", "seed"))
-    protocols = set(results.scores["protocol"].astype(str))
-    text = (
-        "What is estimated is the expected value, on a new person, of the method trained on as many people as one fold trains. "
-        "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
-        "each of them trains what the others are tested with, and the variance is raised for that. "
-    )
-    if repeats > 1:
-        text += (
-            f"Each person was tested on {repeats} partitions; how far that moves the value says how much has to be added. "
-        )
-    else:
-        text += "One partition cannot tell how much that is, so the most is added and the intervals are rather too wide. "
-    if repeats > 1 or seeds > 1:
-        text += (
-            f"Every trial was predicted {repeats * seeds} times ({plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}): "
-            "this adds no person. "
-        )
-    if "loso" in protocols:
-        text += (
-            "Leaving one person out, simulated intervals cover 95 to 99 %, but where nobody shows any common response some "
-            "difference between nested rows is claimed in up to 9 of 100 grids instead of 5: take a difference whose corrected "
-            "p is just below 0.05 as undecided. "
-        )
-    if "holdout" in protocols:
-        text += "The fixed split has one training side: what another choice of people for it would change is not measured. "
-    if "sample" in protocols:
-        text += "Under “sample” the new trials are of people whom the network has met. "
-    drawn = protocols - set(ONE_PARTITION)
-    one = ["one partition into folds"] * (repeats == 1) + ["one fit seed (initial weights)"] * (seeds == 1)
-    more = ["[protocol] repeats"] * (repeats == 1 and bool(drawn)) + ["[fit] seeds"] * (seeds == 1)
-    if one:
-        text += f"All numbers are of {' and '.join(one)}: they do not say how much another would change them"
-        text += (
-            f"; to speak about the method rather than about this choice, set {' and '.join(more)} higher." if more else "."
-        )
-    return text.strip()
 
 
 def size_text(facts: Mapping[str, Any], panel: Panel) -> str:

@@ -4,12 +4,21 @@ What is estimated: the expected value (accuracy, say), on a new person, of the m
 trains.
 
 Held-out people are not independent: each pair of people in two folds meets twice, once with either as a part of the other's
-training side. Where there is nothing to learn this doubles the variance of the mean. Nadeau and Bengio's correction, with the
-person as the unit, allows for it: s²/S becomes s² (1/S + 1/n), S people tested, n people in a training side, s² the variance over
-people. From one partition nobody can tell how much of it is needed (Bengio & Grandvalet 2004), so all of it is taken. Several
-partitions show how far a person's value moves with the training side: K folds move it by w² from partition to partition, which
-makes K w² of what training on others adds; that is taken where it is less than what one partition would add.
-`tests/benchmarks/coverage.py` holds both against simulated grids, beside what they replaced (bootstrap, t test over folds).
+training side. Where there is nothing to learn this up to doubles the variance of the mean. Nadeau and Bengio's correction, with
+the person as the unit, allows for it: s²/S becomes s² (1/S + 1/n), S people tested, n people in a training side, s² the variance
+over people. Every test of "nothing" (a row against chance, a difference of two rows) takes all of it.
+
+The interval of a row that lies clearly above chance takes less. What is added comes from what other people's chance luck does to
+a person's decisions, and that loses its weight once the training side points the classifier: by 1/(1 + r), r the power of what
+was learned over that of the luck in it (derived in grid/DECISIONS.md, section 7). One partition does not show r; a floor of it
+follows from how far the row lies above chance, if luck has as many directions as there are people who train.
+
+Several partitions show more: how far a person's value moves with the training side. K folds move it by w² from partition to
+partition, which makes K w² of what training on others adds; that is taken where it is less.
+
+Where one person is left out at a time, every pair of people meets, and differences of two rows have heavier tails than t: half as
+much again is added. `tests/benchmarks/coverage.py` holds all this against simulated grids, beside what it replaced (bootstrap,
+t test over folds).
 
 Legend: S people, R partitions. Sources: Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003);
 Bengio & Grandvalet, "No Unbiased Estimator of the Variance of K-Fold Cross-Validation", JMLR 5 (2004).
@@ -29,6 +38,8 @@ from grid.results.axes import with_axes
 LEVEL = 0.95
 ALPHA = 0.05
 POWER = 0.8
+ONE_OUT = 1.5
+"""How many times the correction differences of two rows take where one person is left out at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,13 @@ class Estimate:
     """A mean over `n` people with its corrected standard error; `se`, `low`, `high` and `p` are NaN where it cannot be told.
 
     It cannot be told for fewer than two people, for values that are the same in everybody, and where the number of people in
-    the training sides is not known.
+    the training sides is not known. `null_se` is the standard error if there is nothing: p and `detectable` are of it.
     """
 
     mean: float
     se: float
     n: int
+    null_se: float
 
     def _half(self, level: float = LEVEL) -> float:
         return float(student_t.ppf((1 + level) / 2, max(self.n - 1, 1))) * self.se
@@ -59,34 +71,56 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p of "the mean is zero"."""
-        return float(2 * student_t.sf(abs(self.mean) / self.se, self.n - 1)) if self.se > 0 else float("nan")
+        return float(2 * student_t.sf(abs(self.mean) / self.null_se, self.n - 1)) if self.se > 0 else float("nan")
 
     def detectable(self, tests: int = 1) -> float:
         """The difference from zero that would be claimed with a probability of 80 % if `tests` share the error of 5 %."""
         if not self.se > 0:
             return float("nan")
         freedom = self.n - 1
-        return float(student_t.ppf(1 - ALPHA / (2 * max(tests, 1)), freedom) + student_t.ppf(POWER, freedom)) * self.se
+        return float(student_t.ppf(1 - ALPHA / (2 * max(tests, 1)), freedom) + student_t.ppf(POWER, freedom)) * self.null_se
 
 
-def corrected(x_SR: np.ndarray, *, n_train: float) -> tuple[Any, Any]:
-    """Mean and corrected standard error of values of people (last axis but one) on partitions (last axis); leading axes stay.
+def corrected(x_SR: np.ndarray, *, n_train: float, learned: Any = None) -> tuple[Any, Any, Any]:
+    """Mean, standard error, and standard error if there is nothing, of values of people (last axis but one) on partitions (last).
 
-    A person missing from a partition is NaN there. The standard error is NaN where it cannot be told (see Estimate).
+    `learned`: what `learned` says of the row; None for differences of two rows. Leading axes stay. A person missing from a
+    partition is NaN there. The standard errors are NaN where they cannot be told (see Estimate).
     """
     x_S = np.nanmean(x_SR, axis=-1)
     n = x_S.shape[-1]
     mean = x_S.mean(axis=-1)
     if n < 2 or not n_train >= 1:
-        return mean, np.full(np.shape(mean), np.nan)
-    variance = x_S.var(axis=-1, ddof=1)
-    added = np.nanmean(np.nanvar(x_SR, axis=-2, ddof=1), axis=-1) / n_train  # as from one partition
-    several = np.isfinite(x_SR).sum(axis=-1).max() > 1
-    if several and n_train < n:
-        moved = np.nanmean(_variance(x_SR), axis=-1)  # over partitions, mean over people
-        added = np.minimum(added, moved / (n - n_train))  # K w² / S with K = S / (S - n_train)
-    se = np.sqrt(variance / n + added)
-    return mean, np.where(variance > 1e-18, se, np.nan)
+        unknown = np.full(np.shape(mean), np.nan)
+        return mean, unknown, unknown
+    plain = x_S.var(axis=-1, ddof=1) / n
+    one = np.nanmean(np.nanvar(x_SR, axis=-2, ddof=1), axis=-1) / n_train  # as from one partition
+    if learned is None and n - 1.5 < n_train < n:
+        one = one * ONE_OUT
+    seen: Any = np.inf  # from several partitions
+    if np.isfinite(x_SR).sum(axis=-1).max() > 1 and n_train < n:
+        seen = np.nanmean(_variance(x_SR), axis=-1) / (n - n_train)  # K w² / S with K = S / (S - n_train)
+    known = plain > 1e-18 / n
+    null = np.where(known, np.sqrt(plain + np.minimum(one, seen)), np.nan)
+    if learned is None:
+        return mean, null, null
+    return mean, np.where(known, np.sqrt(plain + np.minimum(one / (1 + learned), seen)), np.nan), null
+
+
+def learned(x_SR: np.ndarray, *, n_train: float, chance: float) -> Any:
+    """A floor of the power of what a row learned over that of luck, from accuracies: 0 where it is not clearly above chance.
+
+    The accuracy of a linear rule lies z standard errors above chance with z² = (2/pi) n r² / (1 + r), n the directions of luck.
+    z is taken at the lower end of the interval that allows for everything.
+    """
+    mean, _, null = corrected(x_SR, n_train=n_train, learned=0.0)
+    x_S = np.nanmean(x_SR, axis=-1)
+    n = x_S.shape[-1]
+    if n < 2 or not n_train >= 1:
+        return np.zeros(np.shape(mean))
+    sure = np.nan_to_num(np.maximum(mean - chance - student_t.ppf((1 + LEVEL) / 2, n - 1) * null, 0))
+    q = np.pi / 2 * sure**2 / np.maximum(x_S.var(axis=-1, ddof=1) / n, 1e-300) / n_train
+    return (q + np.sqrt(q * q + 4 * q)) / 2
 
 
 def _variance(x_SR: np.ndarray) -> np.ndarray:
@@ -96,14 +130,25 @@ def _variance(x_SR: np.ndarray) -> np.ndarray:
     return np.where(there > 1, squares / np.maximum(there - 1, 1), np.nan)
 
 
-def estimate(values: pd.DataFrame | pd.Series, *, n_train: float) -> Estimate:
-    """The mean of a table with a row a person and a column a partition (a Series: one partition); people without one left out."""
-    table = values.to_frame() if isinstance(values, pd.Series) else values
-    x_SR = table.dropna(how="all").to_numpy(dtype=np.float64)
+def estimate(
+    values: pd.DataFrame | pd.Series, *, n_train: float, chance: float | None = None, learned_r: float | None = None
+) -> Estimate:
+    """The mean of a table with a row a person and a column a partition (a Series: one partition); people without one left out.
+
+    Accuracies of a row need `chance`, other values of a row `learned_r`, what `learned` says of it; differences of rows neither.
+    """
+    x_SR = _array(values)
     if not len(x_SR):
-        return Estimate(float("nan"), float("nan"), 0)
-    mean, se = corrected(x_SR, n_train=n_train)
-    return Estimate(float(mean), float(se), len(x_SR))
+        return Estimate(float("nan"), float("nan"), 0, float("nan"))
+    if chance is not None:
+        learned_r = float(learned(x_SR, n_train=n_train, chance=chance))
+    mean, se, null_se = corrected(x_SR, n_train=n_train, learned=learned_r)
+    return Estimate(float(mean), float(se), len(x_SR), float(null_se))
+
+
+def _array(values: pd.DataFrame | pd.Series) -> np.ndarray:
+    table = values.to_frame() if isinstance(values, pd.Series) else values
+    return table.dropna(how="all").to_numpy(dtype=np.float64)
 
 
 def training_people(predictions: pd.DataFrame, people: int | None = None) -> float:

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 from grid.experiment.families import learned_rows
-from grid.results.axes import with_axes
-from grid.results.inference import ALPHA, Estimate, estimate, training_people
+from grid.results.axes import AXES, with_axes
+from grid.results.calibration import ece_of_people
+from grid.results.inference import ALPHA, Estimate, estimate, learned, training_people
+from grid.results.people import of_column, of_metrics
 from painmodels.tasks import PAIN, Task
 
 COLUMNS = [
@@ -50,12 +52,30 @@ def mean_by(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_n
 
 
 def over_people(predictions: pd.DataFrame, *, people: int | None = None, task: Task = PAIN) -> Estimate:
-    """The mean over subjects of the main metric of the predictions of one row, with its interval.
+    """The mean over folds of the main metric of the predictions of one row, with its interval over people.
 
     `people`: how many subjects the scenario has, where not all were tested.
     """
-    table = with_axes(predictions)[["subject_name", "repeat"]].assign(merit=task.merit(*task.of(predictions)))
-    return estimate(_by_person(table, "merit"), n_train=training_people(predictions, people))
+    return intervals(predictions, [task.main.name], people=people, task=task)[task.main.name]
+
+
+def intervals(
+    predictions: pd.DataFrame, names: Collection[str], *, people: int | None = None, task: Task = PAIN
+) -> dict[str, Estimate]:
+    """Of one row, the mean of each metric over folds with its interval over people.
+
+    `ece`, of tasks with a calibration, pools the folds, most of its bias removed.
+    """
+    main, n_train = task.main, training_people(predictions, people)
+    values = of_metrics(predictions, {main.name, *names} - {"ece"}, task)
+    if "ece" in names:
+        values["ece"] = ece_of_people(predictions, task)
+    merits, r = values[main.name].to_numpy(), 0.0
+    if main.name == "accuracy" and len(merits):
+        y_N = predictions["y_true"].to_numpy()
+        guessed_N = task.merit(y_N, np.tile(task.constant(y_N), (len(y_N), 1)))
+        r = float(learned(merits, n_train=n_train, chance=float(guessed_N.mean())))
+    return {name: estimate(values[name], n_train=n_train, learned_r=r) for name in names}
 
 
 def effect_size(differences_S: Sequence[float] | np.ndarray) -> float:
@@ -90,7 +110,7 @@ def against_chance(
         y_N, p_NC = task.of(part)
         guess_NC = np.tile(task.constant(y_N), (len(y_N), 1))
         gain_N = task.main.sign * (task.merit(y_N, p_NC) - task.merit(y_N, guess_NC))
-        table = part[["subject_name", "repeat"]].assign(d=gain_N)
+        table = part[["subject_name", *AXES]].assign(d=gain_N)
         rows.append(_compared("chance", row, table, part, people, marked))
     found = family(rows)
     return found.assign(claim=found["claim"] & (found["difference"] > 0))
@@ -149,13 +169,13 @@ def _compared(
 ) -> dict[str, object]:
     """One comparison, from a table with a difference `d` of each prediction."""
     n_train = training_people(tested, people) if len(table) else float("nan")
-    row = comparison(a, b, _by_person(table, "d"), n_train=n_train, marked=a in marked or b in marked)
+    row = comparison(a, b, of_column(table, "d"), n_train=n_train, marked=a in marked or b in marked)
     return {**row, "n_trials": tested["sample_name"].nunique(), "same": bool(len(table)) and not table["d"].any()}
 
 
 def comparison(a: str, b: str, by_person: pd.DataFrame | pd.Series, *, n_train: float, marked: bool) -> dict[str, object]:
     """One comparison of a family, from each person's difference (b - a) on each partition."""
-    found = estimate(by_person, n_train=n_train)
+    found = estimate(by_person, n_train=n_train, learned_r=0.0 if a == "chance" else None)
     mean_S = by_person.mean(axis=1) if isinstance(by_person, pd.DataFrame) else by_person
     return {
         "a": a,
@@ -186,8 +206,3 @@ def family(rows: list[dict[str, object]]) -> pd.DataFrame:
         detectable=[found.detectable(len(table)) for found in table["estimate"]],
         claim=clear & (adjusted < ALPHA) & ~table["marked"].to_numpy(dtype=bool),
     )[COLUMNS]
-
-
-def _by_person(table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean value of a person (row) on a partition (column)."""
-    return table.groupby(["subject_name", "repeat"], observed=True)[value].mean().unstack()

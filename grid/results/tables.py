@@ -21,7 +21,7 @@ from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
-from grid.results.stats import over_people
+from grid.results.stats import intervals
 from painmodels.tasks import PAIN, Task
 
 SCENARIOS = ("all87", "expressive67")
@@ -29,6 +29,7 @@ LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
 """Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts (grid/results/learned.py)."""
 PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 """Of the task that the paper has."""
+SPREAD = ("mean", "sd", "sd_repeats", "sd_seeds")
 TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 REFERENCE = Path(__file__).parent.parent / "reference"
 
@@ -165,8 +166,8 @@ def table2(
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
     cells_wanted, n_subjects; for the task's metrics the METRIC_mean over the cells that define it and its METRIC_sd over folds,
     METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`), METRIC_cells how many define it;
-    n_trials and n_pain (tested, and those not of the first class among them, however often each was predicted); MAIN_low and
-    MAIN_high (95 % of the task's main metric, inference.py; `scenarios` are those of run.json); balanced (every
+    METRIC_low and METRIC_high (95 %, inference.py; `scenarios` are those of run.json; NaN where it cannot be told); n_trials and
+    n_pain (tested, and those not of the first class among them, however often each was predicted); balanced (every
     fold tests as many pain as no-pain units); in the paper's task paper_METRIC and difference_METRIC (ours - paper, NaN
     where the numbers are none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or
     not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`.
@@ -191,11 +192,13 @@ def table2(
             row[f"{metric.name}_cells"] = int(cells[metric.name].notna().sum())
         part = tested.get(str_key(group))
         if part is not None:
-            interval = over_people(part, people=facts.get("subjects"), task=task)
+            row["n_subjects"] = part["subject_name"].nunique()
+            found = intervals(part, [m.name for m in shown], people=facts.get("subjects"), task=task)
+            for m in shown:
+                ends = max(found[m.name].low, m.low), min(found[m.name].high, m.high)
+                row |= {f"{m.name}_low": m.scale * ends[0], f"{m.name}_high": m.scale * ends[1]}
             trials = part.drop_duplicates("sample_name")["y_true"]
             row |= {"n_trials": len(trials), "n_pain": int((trials > 0).sum()) if task.n_classes else 0}
-            row |= {"n_subjects": interval.n, f"{main.name}_low": main.scale * max(interval.low, main.low)}
-            row |= {f"{main.name}_high": main.scale * min(interval.high, main.high)}
             row["balanced"] = is_papers_task and bool((part.groupby(["repeat", "fold"])["y_true"].mean() == 0.5).all())
         published = paper_table2().to_dict("index").get((str(group[0]), str(group[1])), {})
         paper = published if is_papers_task and is_the_papers(facts, scored, row.get("n_subjects")) else {}
@@ -220,8 +223,8 @@ def table2(
         "n_pain",
     ]
     columns.insert(columns.index("repeats"), "folds_in_all")
-    columns += [f"{metric.name}_{what}" for metric in shown for what in ("mean", "sd", "sd_repeats", "sd_seeds", "cells")]
-    columns += [f"{main.name}_low", f"{main.name}_high", "balanced"]
+    columns += [f"{metric.name}_{what}" for metric in shown for what in (*SPREAD, "cells", "low", "high")]
+    columns += ["balanced"]
     columns += [f"{what}_{name}" for name in (PAPER_METRICS if is_papers_task else ()) for what in ("paper", "difference")]
     columns += [*LEARNING_COLUMNS, "mark"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))

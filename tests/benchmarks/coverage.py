@@ -20,7 +20,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from scipy.stats import t as student_t
 from dataprep.records import SampleIndex
 from grid.experiment.scenarios import partition_seed
 from grid.protocols import protocols
-from grid.results.inference import ALPHA, corrected
+from grid.results.inference import ALPHA, corrected, learned
 from grid.results.stats import holm
 
 FEATURES = {"eda": range(3), "ecg": range(3, 6), "video": range(6, 12)}
@@ -66,14 +67,23 @@ def folds_of(people: int, scheme: str, seed: int) -> np.ndarray:
 
 def one_run(rng: np.random.Generator, fold_RS: np.ndarray, trials: int, effect: tuple[float, float]) -> np.ndarray:
     """Accuracy of each row, partition and person of one simulated grid."""
-    (repeats, people), (common, own) = fold_RS.shape, effect
+    right = np.zeros((len(ROWS), *fold_RS.shape))
+    for i, repeat, y_T, score_ST in scored(rng, fold_RS, trials, effect):
+        right[i, repeat] = ((score_ST > 0) == (y_T > 0)).mean(axis=1)
+    return right
+
+
+def scored(
+    rng: np.random.Generator, fold_RS: np.ndarray, trials: int, effect: tuple[float, float]
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Of each row and partition of one simulated grid: what was true of a trial (-1 or 1) and its score, by person and trial."""
+    people, (common, own) = fold_RS.shape[1], effect
     y_T = np.tile([-1.0, 1.0], trials // 2)
     mu_F = np.concatenate([np.full(len(r), common / np.sqrt(len(r))) for r in FEATURES.values()])
     response_SF = mu_F + own * rng.normal(size=(people, N_FEATURES))
     x_STF = rng.normal(size=(people, 1, N_FEATURES)) + y_T[:, None] * response_SF[:, None]
     x_STF = np.concatenate([x_STF + rng.normal(size=(people, trials, N_FEATURES)), np.ones((people, trials, 1))], axis=2)
     gram_SFF, moment_SF = np.einsum("stf,stg->sfg", x_STF, x_STF), np.einsum("stf,t->sf", x_STF, y_T)
-    right = np.zeros((len(ROWS), repeats, people))
     for repeat, fold_S in enumerate(fold_RS):
         gram_KFF = np.zeros((fold_S.max() + 1, N_FEATURES + 1, N_FEATURES + 1))
         moment_KF = np.zeros(gram_KFF.shape[:2])
@@ -84,41 +94,60 @@ def one_run(rng: np.random.Generator, fold_RS: np.ndarray, trials: int, effect: 
             c = [*columns_of(row), N_FEATURES]
             w_KF = np.linalg.solve(gram_KFF[:, c][:, :, c] + 1e-3 * np.eye(len(c)), moment_KF[:, c][..., None])[..., 0]
             score_ST = np.einsum("stf,sf->st", x_STF[:, :, c], w_KF[fold_S])
-            right[i, repeat] = ((score_ST > 0) == (y_T > 0)).mean(axis=1)
-    return right
+            yield i, repeat, y_T, score_ST
 
 
-def simulate(size: str, scheme: str, effect: str, *, runs: int, seed: int = 0) -> dict[str, float | str]:
-    """The figures of one cell."""
+def draw(size: str, scheme: str, effect: str, *, runs: int, seed: int, cache: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies of a cell (run, row, partition, person) and the fold that tests each person (run, partition, person).
+
+    `cache`: a folder that keeps them, so that another rule can be judged on the same grids.
+    """
     people, trials = SIZES[size]
+    kept = cache / f"{size}, {scheme}, {effect}, {runs} runs, seed {seed}.npz" if cache else None
+    if kept and kept.is_file():
+        with np.load(kept) as file:
+            return file["right"] / trials, file["folds"]
     partitions = [folds_of(people, scheme, s) for s in range(PARTITIONS if scheme != "loso" else 1)]
     rng = np.random.default_rng([seed, people, list(SCHEMES).index(scheme), list(EFFECTS).index(effect)])
     chosen = [partitions[rng.integers(len(partitions))] for _ in range(runs)]
     x_NMRS = np.stack([one_run(rng, fold_RS, trials, EFFECTS[effect]) for fold_RS in chosen])
-    null = EFFECTS[effect][0] == 0
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(kept, right=np.rint(x_NMRS * trials).astype(np.uint8), folds=np.array(chosen, np.uint8))
+    return x_NMRS, np.array(chosen)
+
+
+def simulate(
+    size: str, scheme: str, effect: str, *, runs: int, seed: int = 0, cache: Path | None = None
+) -> dict[str, float | str]:
+    """The figures of one cell."""
+    x_NMRS, fold_NRS = draw(size, scheme, effect, runs=runs, seed=seed, cache=cache)
+    people, folds = x_NMRS.shape[-1], int(fold_NRS.max()) + 1
+    null, n_train = EFFECTS[effect][0] == 0, people - people / folds
     truth_M = np.full(len(ROWS), 0.5) if null else x_NMRS.mean(axis=(0, 2, 3))
-    folds = int(chosen[0].max()) + 1
-    n_train = people - people / folds
-    t_NM, p_NM = _test(x_NMRS - truth_M[:, None, None], n_train)
-    pairs = ADDED if null else EQUAL
-    differences = np.stack([x_NMRS[:, b] - x_NMRS[:, a] for a, b in pairs], axis=1)
-    _, p_pairs = _test(differences, n_train)
+    x_NMSR = np.swapaxes(x_NMRS, -1, -2)
+    r_NM = learned(x_NMSR, n_train=n_train, chance=0.5)
+    mean_NM, se_NM, null_NM = corrected(x_NMSR, n_train=n_train, learned=r_NM)
+    _, p_NM = _test(mean_NM - truth_M, se_NM, people)
+    t_NM, chance_NM = _test(mean_NM - 0.5, null_NM, people)
+    differences = np.stack([x_NMRS[:, b] - x_NMRS[:, a] for a, b in (ADDED if null else EQUAL)], axis=1)
+    mean_NJ, se_NJ, _ = corrected(np.swapaxes(differences, -1, -2), n_train=n_train)
+    _, p_pairs = _test(mean_NJ, se_NJ, people)
     covered_M = (p_NM > ALPHA).mean(axis=0)
-    claims = np.where(t_NM > 0, p_NM, 1.0)
-    of_folds = _by_fold(x_NMRS, np.array(chosen)) - truth_M[:, None]
+    claims = np.where(t_NM > 0, chance_NM, 1.0)
+    of_folds = _by_fold(x_NMRS, fold_NRS) - truth_M[:, None]
     found: dict[str, float | str] = {"size": size, "scheme": scheme, "effect": effect, "runs": runs}
     found |= {"coverage": 100 * covered_M.mean(), "lowest": 100 * covered_M.min()}
     found |= {"above": (claims < ALPHA).mean() if null else np.nan, "pair": (p_pairs < ALPHA).mean()}
-    found |= {"family_chance": _family(p_NM, t_NM > 0) if null else np.nan, "family_pairs": _family(p_pairs)}
-    found |= {"bootstrap": 100 * _bootstrap_covers(x_NMRS.mean(axis=2) - truth_M[:, None], rng)}
+    found |= {"family_chance": _family(chance_NM, t_NM > 0) if null else np.nan, "family_pairs": _family(p_pairs)}
+    found |= {"bootstrap": 100 * _bootstrap_covers(x_NMRS.mean(axis=2) - truth_M[:, None], np.random.default_rng(seed))}
     return found | {"fold_t": 100 * _fold_t_covers(of_folds, folds)}
 
 
-def _test(x_NMRS: np.ndarray, n_train: float) -> tuple[np.ndarray, np.ndarray]:
+def _test(mean: np.ndarray, se: np.ndarray, people: int) -> tuple[np.ndarray, np.ndarray]:
     """t and two-sided p of "the mean is zero" of each run and row, as the report computes them."""
-    mean, se = corrected(np.swapaxes(x_NMRS, -1, -2), n_train=n_train)
     t = np.nan_to_num(mean / se)  # where nothing can be told nothing is claimed
-    return t, 2 * student_t.sf(np.abs(t), x_NMRS.shape[-1] - 1)
+    return t, 2 * student_t.sf(np.abs(t), people - 1)
 
 
 def _family(p_NM: np.ndarray, may_NM: np.ndarray | bool = True) -> float:
@@ -162,13 +191,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--cache", type=Path, help="a folder that keeps the simulated accuracies (30 MB), to judge another rule"
+    )
     options = parser.parse_args()
+    simulated = partial(simulate, runs=options.runs, cache=options.cache)
     rows = []
     for size in SIZES:
         for scheme in SCHEMES:
             for effect in EFFECTS:
                 start = time.monotonic()
-                rows.append(simulate(size, scheme, effect, runs=options.runs))
+                rows.append(simulated(size, scheme, effect))
                 told = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else str(v) for k, v in rows[-1].items())
                 print(f"{told} ({time.monotonic() - start:.0f} s)", flush=True)
     table = pd.DataFrame(rows)

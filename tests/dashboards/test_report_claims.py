@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dashboards.report import write_report
+from dashboards.results import QUARANTINE_COLUMNS
 from grid.experiment.cells import CELL
 from grid.results.costs import COLUMNS as COSTS
+from grid.results.learned import COLUMNS
 from tests.dashboards.test_report import FEW, MakeFolder, Predict, RunRecord, page_of
 
 
@@ -93,3 +95,54 @@ def test_without_the_papers_people_no_published_number_stands_in_table_3(
     rows = rows_of_table3(make_folder(predictions, run=run))
     assert [key[:2] for key in rows] == [("eda", "this run")]
     assert next(iter(rows.values()))[0].startswith("cnn, ")
+
+
+def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Predict) -> None:
+    predictions = predict(
+        rows=("ecg", "eda", "eda+ecg", "majority", "eda:argmax"), scenarios={"all87": [f"p{i}" for i in range(40)]}
+    )
+    rules = predictions["modality"].isin(["majority", "eda:argmax"])
+    predictions.loc[rules, "p_pain"] = np.random.default_rng(0).uniform(size=rules.sum())
+    learning = pd.DataFrame([("ecg", "all87", "subject", 0, 0, 0, "physiological-ecg", "k", "not learned", *[0.7] * 6)])
+    learning.columns = pd.Index(COLUMNS)
+    quarantine = pd.DataFrame([("t", "p", "video", "f", "no face")] * 3, columns=QUARANTINE_COLUMNS)
+    page = page_of(make_folder(predictions, learning=learning, quarantine=quarantine))
+    head = page.text[: page.text.index("Networks were trained")]
+    assert "2 of 3 rows are above chance (eda, eda+ecg)" in head  # ecg did not learn
+    assert "Better than the trivial rule for its recordings: 2 of 3 (eda, eda+ecg)" in head
+    assert "Of the 2 pairs that the experiment names 0 differ; 2 cannot be told apart." in head
+    assert "Did not learn, or lost what was learned: 1 (ecg\u00a0†)" in head.replace("ecg †", "ecg\u00a0†")
+    assert "Left out: 3 recordings (see Quarantine)" in head
+    assert page.text.index("Table 2. Accuracy") < page.text.index("Figure 3. Accuracy")
+
+
+def test_how_this_was_tested_and_whose_numbering(make_folder: MakeFolder, predict: Predict) -> None:
+    text = page_of(make_folder(predict(rows=("ecg", "eda", "eda+ecg"), scenarios=FEW))).text
+    told = text[text.index("How this was tested", text.index("Identity check")) :]
+    for words in (
+        "The decision threshold is 0.5, fixed beforehand. Epochs and all other hyperparameters were fixed",
+        "1 partition into 10 folds by the protocol subject, 1 fit seed",
+        "Nothing is resampled or drawn at random",
+        "all87: 3 against chance, 0 against the trivial rule, 2 pairs that the experiment names",
+        "d is the mean difference",
+        "Accuracy alone is tested",
+    ):
+        assert words in told
+    assert "numbered as in Farmani et al." in text
+    assert "this paper" not in text
+    assert "Giuseppi" in text
+    assert "Giuseppe" not in text
+    assert text.index("does not say which one") < text.index("Gap, this run")
+
+
+def test_sex_and_age_are_tested_as_one_family(make_folder: MakeFolder, predict: Predict) -> None:
+    people = [f"{i:06d}_{'mw'[i % 2]}_{20 + i}" for i in range(40)]
+    predictions = predict(rows=("ecg", "eda"), scenarios={"all87": people})
+    folder = make_folder(predictions)
+    even = page_of(folder).text
+    assert "Sex and age: not sure of any difference (4 tests, corrected after Holm" in even
+    woman = predictions["subject_name"].str.contains("_w_") & (predictions["modality"] == "eda")
+    wrong = woman & (np.random.default_rng(0).uniform(size=len(predictions)) < 0.6)
+    unlike = predictions.assign(p_pain=np.where(wrong, 1 - predictions["y_true"], predictions["p_pain"]))
+    unlike.to_parquet(folder / "predictions.parquet")
+    assert "Accuracy depends on eda: −" in page_of(folder).text

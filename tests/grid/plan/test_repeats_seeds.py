@@ -204,8 +204,8 @@ def test_partitions_say_how_much_the_variance_is_raised() -> None:
     one, same, other = (over_people(pd.concat([once, t])) for t in (once[:0], once.assign(repeat=1), moved))
     assert one.n == same.n == other.n
     assert same.mean == one.mean
-    assert same.se < one.se
-    assert other.se > same.se
+    assert same.null_se < one.null_se
+    assert other.null_se > same.null_se
 
 
 def test_tables_of_earlier_folders_are_partition_0_and_seed_0() -> None:

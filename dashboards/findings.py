@@ -1,0 +1,76 @@
+"""What a reader should know first: one paragraph a panel, of nothing but what the tests of the report carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboards.claims import plural, signed
+from dashboards.results import Results
+from grid.experiment.families import learned_rows
+from painmodels.tasks.task import Metric
+
+NAMED_AT_MOST = 6
+
+
+def findings(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A paragraph of each panel, and what was left out of all."""
+    paragraphs = [_of_panel(panel, results.task.main) for panel in panels]
+    left_out = [(len(results.quarantine), "recording"), (int(results.scores[results.task.main.name].isna().sum()), "cell")]
+    told = [
+        f"{plural(n, word)} {'(see Quarantine)' if word == 'recording' else '(see Failures)'}" for n, word in left_out if n
+    ]
+    return [*paragraphs, f"Left out: {' and '.join(told)}." if told else "Nothing was left out."]
+
+
+def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
+    families, marks = panel["families"], panel["marks"]
+    text = f"{panel['title']} ({plural(panel['n_subjects'], 'subject')}): "
+    chance = families["chance"]
+    above = [pair["b"] for pair in chance if pair["claim"]]
+    text += (
+        f"{len(above)} of {plural(len(chance), 'row')} {'is' if len(above) == 1 else 'are'} above chance{_names(above)}. "
+    )
+    mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
+    best = max(
+        (row for row in panel["table2"] if row["modality"] in above and not marks.get(row["modality"])),
+        key=lambda row: main.sign * row[mean],
+        default=None,
+    )
+    if best and len(chance) > 1:
+        text += (
+            f"The {'highest' if main.sign > 0 else 'lowest'} {main.title} is {best[mean]:.{main.digits}f}\u00a0{main.unit} "
+            f"({best['modality']}; 95\u00a0% interval {best[low]:.{main.digits}f} to {best[high]:.{main.digits}f}): the best of "
+            f"{len(chance)}, so rather too {'high' if main.sign > 0 else 'low'}. "
+        )
+    trivial = families["trivial"]
+    if trivial:
+        better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
+        worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
+        text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
+        text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
+    else:
+        text += "Whether a row is better than a trivial rule was not tested: the baselines were not run. "
+    named = families["named"]
+    if named:
+        apart = [pair for pair in named if pair["claim"]]
+        told = [
+            f"{pair['b']} against {pair['a']} {signed(main.scale * pair['difference'], main.digits)} {main.steps}"
+            for pair in apart
+        ]
+        text += f"Of the {plural(len(named), 'pair')} that the experiment names {len(apart)} differ{_names(told)}"
+        text += f"; {len(named) - len(apart)} cannot be told apart. " if len(apart) < len(named) else ". "
+    bad = [f"{row}\u00a0{symbol}" for row, symbol in marks.items() if symbol]
+    if bad:
+        text += f"Did not learn, or lost what was learned: {len(bad)}{_names(bad)}; nothing is claimed of them. "
+    elif learned_rows(panel["rows"]) and panel["learned"]:
+        text += "Every sub-network learned its training side. "
+    return text.strip()
+
+
+def _names(names: Sequence[str]) -> str:
+    """' (a, b and 3 more)', or nothing."""
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return f" ({', '.join(names[:NAMED_AT_MOST])}{more})"

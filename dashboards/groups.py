@@ -1,0 +1,114 @@
+"""The main metric (accuracy) by sex and age, for data whose subjects' names tell them (BioVid's do, as in 071309_w_21)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dashboards import wording
+from dashboards.claims import p_text, plural, signed
+from dashboards.results import Panel, Results
+from grid.experiment.families import learned_rows
+from grid.results.inference import ALPHA, Estimate, estimate, training_people
+from grid.results.stats import holm
+
+SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")
+GROUPS = (
+    ("women", "sex == 'w'"),
+    ("men", "sex == 'm'"),
+    ("up to 35 years", "age <= 35"),
+    ("36–50 years", "35 < age <= 50"),
+    ("over 50 years", "age > 50"),
+)
+OF_EITHER = 5
+"""How many people a side needs before the two are tested against each other."""
+
+
+def people_of(results: Results) -> pd.DataFrame:
+    """Sex and age of the subjects whose name contains them, indexed by subject."""
+    found = {str(name): SUBJECT_NAME.fullmatch(str(name)) for name in results.predictions["subject_name"].unique()}
+    rows = {name: {"sex": match["sex"], "age": float(match["age"])} for name, match in found.items() if match}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
+
+
+def groups(panel: Panel, people: pd.DataFrame, n_people: int | None) -> dict[str, Any] | None:
+    """The main metric, as it is shown, by sex and age with a 95 % interval, and what can be claimed; None without any."""
+    known = people.reindex([name for name in panel.by_subject.index if name in people.index])
+    members = [(label, known.query(rule).index) for label, rule in GROUPS] if len(known) else []
+    members = [(label, names) for label, names in members if len(names)]
+    if not members:
+        return None
+    n_train, scale = training_people(panel.predictions, n_people), panel.task.main.scale
+    rows = [
+        (row, [estimate(scale * panel.by_subject.loc[names, row], n_train=n_train, learned_r=0.0) for _, names in members])
+        for row in panel.rows
+    ]
+    return {
+        "heads": [(label, len(names)) for label, names in members],
+        "rows": rows,
+        "unknown": len(panel.by_subject) - len(known),
+        "sentences": _sentences(panel, known, n_train),
+    }
+
+
+def _sentences(panel: Panel, known: pd.DataFrame, n_train: float) -> list[str]:
+    """What the tests of sex and age allow: every learned row twice, one family after Holm."""
+    rows = [row for row in learned_rows(panel.rows) if row in panel.by_subject]
+    tests: list[tuple[str, str, Estimate]] = []
+    for row in rows:
+        value = panel.task.main.scale * panel.by_subject.loc[known.index, row]
+        known_value = value.dropna()
+        sex, age = known.loc[known_value.index, "sex"], known.loc[known_value.index, "age"]
+        if min((sex == "w").sum(), (sex == "m").sum()) >= OF_EITHER:
+            tests.append((row, "sex", _slope(known_value, (sex == "w").astype(float), n_train)))
+        if len(age) >= 2 * OF_EITHER and age.nunique() > 2:
+            tests.append((row, "age", _slope(known_value, age / 10, n_train)))
+    if not tests:
+        return [
+            f"Too few people of either sex, or of different ages, to test whether {panel.task.main.title} depends on them."
+        ]
+    p_M = np.array([found.p for _, _, found in tests])
+    adjusted = holm(np.where(np.isnan(p_M), 1.0, p_M))
+    claimed = [(row, what, found, p) for (row, what, found), p in zip(tests, adjusted, strict=True) if p < ALPHA]
+    if not claimed:
+        return [
+            f"Sex and age: not sure of any difference ({plural(len(tests), 'test')}, corrected after Holm; smallest corrected "
+            f"{p_text(float(adjusted.min()))}). The intervals below are each for itself: that "
+            "two of them do not overlap is no claim."
+        ]
+    main = panel.task.main
+    units = {"sex": f"{main.steps} higher in women than in men", "age": f"{main.steps} for ten years more"}
+    told = [
+        f"{row}: {signed(found.mean, main.digits)} {units[what]} (95\u00a0% interval {signed(found.low, main.digits)} to "
+        f"{signed(found.high, main.digits)}, after "
+        f"allowing for {plural(len(tests), 'test')} {p_text(float(p))})"
+        for row, what, found, p in claimed
+    ]
+    return [
+        f"{main.title.capitalize()} depends on {'; '.join(told)}. Sex and age may stand for "
+        "something else that differs with them."
+    ]
+
+
+def _slope(y: pd.Series, x: pd.Series, n_train: float) -> Estimate:
+    """Slope of a straight line over people, its standard error robust to unequal spread (HC3), raised for shared training."""
+    design = np.column_stack([np.ones(len(x)), x.to_numpy(dtype=np.float64)])
+    inverse = np.linalg.pinv(design.T @ design)
+    beta = inverse @ design.T @ y.to_numpy(dtype=np.float64)
+    leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
+    residual = (y.to_numpy() - design @ beta) / np.maximum(1 - leverage, 1e-9)
+    meat = design.T @ (design * (residual**2)[:, None])
+    variance = float((inverse @ meat @ inverse)[1, 1])
+    se = float(np.sqrt(variance * (1 + len(y) / n_train))) if n_train >= 1 and variance > 1e-18 else float("nan")
+    return Estimate(float(beta[1]), se, len(y) - 1, se)
+
+
+def age_sentences(panels: Sequence[Panel], people: pd.DataFrame) -> list[str]:
+    """Of every scenario that is a part of another: whether its people are younger."""
+    pairs = [(a, b) for a in panels for b in panels if a.protocol == b.protocol]
+    sentences = [wording.age_text(a, b, people) for a, b in pairs] if len(people) else []
+    return [text for text in sentences if text]

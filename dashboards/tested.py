@@ -1,0 +1,90 @@
+"""How a run was tested, in a line each: what is estimated, what was fixed beforehand, and which corrections were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboards.claims import plural
+from dashboards.results import Results
+from grid.protocols import ONE_PARTITION
+
+OF_PROTOCOL = {
+    "loso": "Where one person is left out at a time, differences of two rows take half as much again. ",
+    "holdout": "The fixed split has one training side: what another choice of people for it would change is not measured. ",
+    "sample": "Under “sample” the new trials are of people whom the network has met. ",
+}
+
+
+def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences for the section “How this was tested”."""
+    repeats, seeds, folds = (int(results.scores[axis].nunique()) for axis in ("repeat", "seed", "fold"))
+    protocols = sorted(set(results.scores["protocol"].astype(str)))
+    return [
+        "Estimated is the expected value, on a new person, of the method trained on as many people as one fold trains.",
+        ("The decision threshold is 0.5, fixed beforehand. " if "roc" in results.task.sections else "") + _epochs(results),
+        _partitions(results, (repeats, seeds, folds), protocols),
+        "A value in Table 2 is the mean over folds; its interval is about the same mean. Folds count alike, and within a fold "
+        "every trial does. ECE alone pools the folds.",
+        "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
+        "each trains what others are tested with, and the variance is raised for that. Nothing is resampled or drawn at random.",
+        _raised(repeats, protocols),
+        _counts(panels),
+        "A claim needs a 95\u00a0% interval that leaves out zero and a corrected p below 0.05. "
+        f"{results.task.main.title.capitalize()} alone is tested; "
+        "intervals of other metrics, and of groups of people, are each for itself, without a correction for their number.",
+        "d is the mean difference of a person's values over the SD of these differences. Rows are paired over the trials "
+        "that both tested.",
+        "How often such intervals cover the truth and such claims are false was simulated on made-up grids of 20, 67 and 87 "
+        "people; the figures come with the program (grid/DECISIONS.md, section 7). "
+        "The interval of ECE covers less, 81 to 98\u00a0%.",
+    ]
+
+
+def _epochs(results: Results) -> str:
+    if (results.folder / "searches.json").is_file():
+        return "Epochs and other hyperparameters were chosen by a search that saw the training side of a fold alone."
+    return "Epochs and all other hyperparameters were fixed in the experiment; none was chosen on a tested fold."
+
+
+def _partitions(results: Results, counts: tuple[int, int, int], protocols: Sequence[str]) -> str:
+    repeats, seeds, folds = counts
+    seed = results.get("experiment", "protocol", "seed")
+    drawn = f" (seed {seed})" if isinstance(seed, int) else ""
+    text = f"{plural(repeats, 'partition')}{drawn} into {plural(folds, 'fold')} by the protocol {', '.join(protocols)}, "
+    text += f"{plural(seeds, 'fit seed')} (initial weights). "
+    if repeats > 1 or seeds > 1:
+        text += f"Every trial was predicted {repeats * seeds} times: this adds no person. "
+    one = ["one partition into folds"] * (repeats == 1) + ["one fit seed (initial weights)"] * (seeds == 1)
+    if not one:
+        return text.strip()
+    text += f"All numbers are of {' and '.join(one)}: they do not say how much another would change them"
+    more = ["[protocol] repeats"] * (repeats == 1 and bool(set(protocols) - set(ONE_PARTITION)))
+    more += ["[fit] seeds"] * (seeds == 1)
+    text += f"; to speak about the method rather than about this choice, set {' and '.join(more)} higher." if more else "."
+    return text
+
+
+def _raised(repeats: int, protocols: Sequence[str]) -> str:
+    if repeats > 1:
+        text = (
+            f"Each person was tested on {repeats} partitions; how far that moves the value says how much has to be added. "
+        )
+    else:
+        text = (
+            "One partition cannot tell how much that is: every test takes the most, and so do the intervals of rows that are not "
+            "clearly above chance; the interval of a row that is takes less. "
+        )
+    return (text + "".join(OF_PROTOCOL.get(name, "") for name in protocols)).strip()
+
+
+def _counts(panels: Sequence[Mapping[str, Any]]) -> str:
+    words = {"chance": "against chance", "trivial": "against the trivial rule", "named": "pairs that the experiment names"}
+    parts = [
+        f"{panel['title']}: " + ", ".join(f"{len(panel['families'][name])} {words[name]}" for name in words)
+        for panel in panels
+    ]
+    return (
+        "Three families of tests were fixed before there were results, each corrected by itself after Holm. How many tests each "
+        f"correction covers: {'; '.join(parts) or 'none'}. A row whose fits did not learn counts with p\u00a0=\u00a01."
+    )
