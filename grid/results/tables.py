@@ -29,7 +29,6 @@ LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
 """Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts (grid/results/learned.py)."""
 PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 """Of the task that the paper has."""
-SPREAD = ("mean", "sd", "sd_repeats", "sd_seeds")
 TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 REFERENCE = Path(__file__).parent.parent / "reference"
 
@@ -194,9 +193,8 @@ def table2(
         if part is not None:
             row["n_subjects"] = part["subject_name"].nunique()
             found = intervals(part, [m.name for m in shown], people=facts.get("subjects"), task=task)
-            for m in shown:
-                ends = max(found[m.name].low, m.low), min(found[m.name].high, m.high)
-                row |= {f"{m.name}_low": m.scale * ends[0], f"{m.name}_high": m.scale * ends[1]}
+            row |= {f"{m.name}_low": m.scale * max(found[m.name].low, m.low) for m in shown}
+            row |= {f"{m.name}_high": m.scale * min(found[m.name].high, m.high) for m in shown}
             trials = part.drop_duplicates("sample_name")["y_true"]
             row |= {"n_trials": len(trials), "n_pain": int((trials > 0).sum()) if task.n_classes else 0}
             row["balanced"] = is_papers_task and bool((part.groupby(["repeat", "fold"])["y_true"].mean() == 0.5).all())
@@ -223,7 +221,8 @@ def table2(
         "n_pain",
     ]
     columns.insert(columns.index("repeats"), "folds_in_all")
-    columns += [f"{metric.name}_{what}" for metric in shown for what in (*SPREAD, "cells", "low", "high")]
+    kinds = ("mean", "sd", "sd_repeats", "sd_seeds", "cells", "low", "high")
+    columns += [f"{metric.name}_{what}" for metric in shown for what in kinds]
     columns += ["balanced"]
     columns += [f"{what}_{name}" for name in (PAPER_METRICS if is_papers_task else ()) for what in ("paper", "difference")]
     columns += [*LEARNING_COLUMNS, "mark"]
