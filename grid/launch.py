@@ -115,11 +115,12 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
+    from dataprep.datasets import dataset
     from dataprep.exclusions import read_exclusions
     from grid.experiment import cells
-    from grid.experiment.scenarios import splits_of
+    from grid.experiment.scenarios import named_for, splits_of
     from grid.monitor.progress import Hashing
-    from grid.plan.inventory import read_inventory
+    from grid.plan.inventory import open_data, read_inventory
     from grid.run import show
     from grid.run.earlier import Earlier
     from grid.run.result_folder import write, write_quarantine
@@ -134,6 +135,9 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     everything = bool(options.all or options.plan)
     apart = {"baselines": options.baselines, "no_baselines": options.no_baselines, "of_methods": options.methods}
     rows = selected_rows(experiment, named=options.modalities, whole=everything, **apart)
+    reader = open_data(options.data.resolve(), options.dataset) if options.data else dataset("biovid")
+    experiment = named_for(experiment, reader)  # synthetic data have BioVid's layout
+    cells.refuse_unknown(rows, reader.channels)
     scenarios = experiment.axes.scenarios
     scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios
     if options.store and not options.plan:

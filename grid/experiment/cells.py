@@ -1,7 +1,7 @@
 """Rows, scenarios and cells: the squares of the grid (paper, Table 2).
 
 A row names what a model sees: `frame`, `video`, signals joined by `+`, or both, as in `eda+ecg+video`. The eight rows of the
-paper are `PAPER_ROWS`; any other combination of known signals is a row too (`eda+ecg+emg+video`). Another method than the
+paper are `PAPER_ROWS`; any other combination of channels of the data set is a row too (`eda+ecg+emg+video`, `eda+resp`). Another
 paper's is named after a colon, `eda:argmax`; one that needs no recording is a row by its name alone: `majority`
 (painmodels/methods/).
 """
@@ -9,6 +9,7 @@ paper's is named after a colon, `eda:argmax`; one that needs no recording is a r
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,7 +17,12 @@ from dataprep.records import InputError
 
 PAPER_ROWS = ("frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video")
 SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
-"""Word in a row's name -> channel of the data set, in the order in which channels enter the network."""
+"""Word in a row's name -> channel, of the paper's signals, in the order in which channels enter the network; then come all others
+
+by their names, which are words as they are."""
+RECORDINGS = ("video", "frame")
+"""The words that are no signals."""
+WORD = re.compile(r"[a-z][a-z0-9_]*")
 CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
 """What tells cells apart: the fields of `Cell`, and the first columns of every table of cells."""
 
@@ -79,25 +85,52 @@ def place(fold: int, repeat: int = 0, seed: int = 0) -> str:
     return (f"repeat{repeat}/" if repeat else "") + (f"seed{seed}/" if seed else "") + f"fold{fold}"
 
 
+def is_signal(word: str) -> bool:
+    """Whether a word of a row is a signal."""
+    return word not in RECORDINGS
+
+
+def channel_of(word: str, channels: Iterable[str]) -> str:
+    """The channel of these that a row's word means: the one of its name, else that of SIGNALS."""
+    return word if word in channels else SIGNALS.get(word, word)
+
+
+def refuse_unknown(rows: Iterable[str], channels: Iterable[str]) -> None:
+    """Raises InputError with a suggestion for a row with a word that is neither one of the paper's nor a channel of the data."""
+    known = list(dict.fromkeys([*SIGNALS, *(c for c in channels if c not in SIGNALS.values())]))
+    for name in rows:
+        if not {*row(name).signals} <= {*known}:
+            raise _unknown(name, known)
+
+
+def _unknown(name: str, signals: Iterable[str]) -> InputError:
+    known = [*signals, "video"]
+    hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
+    return InputError(
+        f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
+        "or one of another method such as eda:argmax"
+    )
+
+
 def row(name: str) -> Row:
-    """The row of that name, its words in canonical order. Raises ValueError with a suggestion for an unknown word."""
+    """The row of that name, its words in canonical order. Raises ValueError for what cannot be a row of any data set.
+
+    Whether a data set has its channels is seen by `refuse_unknown`.
+    """
     if name == "frame":
         return Row("frame", (), clip=False, frame=True)
     recordings, colon, after = name.partition(":")
     if colon or name in _without_recordings():
         return _method_row(recordings if colon else "", after if colon else name)
     words = name.split("+")
-    known = [*SIGNALS, "video"]
     for word in words:
-        if word not in known:
-            hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
-            raise InputError(
-                f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
-                "or one of another method such as eda:argmax"
-            )
+        if not WORD.fullmatch(word) or (word == "frame" and len(words) > 1):
+            raise _unknown(name, SIGNALS)
     if len(set(words)) != len(words):
         raise InputError(f"modality {name!r} names the same thing twice")
-    signals = tuple(s for s in SIGNALS if s in words)
+    of_channel = {channel: word for word, channel in SIGNALS.items()}
+    named = {of_channel.get(w, w) for w in words} - {"video"}
+    signals = (*(s for s in SIGNALS if s in named), *sorted(named - SIGNALS.keys()))
     clip = "video" in words
     return Row("+".join([*signals, *(["video"] if clip else [])]), signals, clip=clip, frame=False)
 

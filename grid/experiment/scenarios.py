@@ -8,7 +8,31 @@ from dataclasses import replace
 from dataprep.records import DataSet, InputError, SampleIndex
 from grid.experiment.cells import Scenario
 from grid.experiment.config import Experiment
+from grid.experiment.config_tables import ScenarioTable
 from grid.protocols import FoldSplit, protocols
+
+OF_BIOVID = ("all87", "expressive67")
+"""Scenario names that count BioVid's people."""
+
+
+def named_for(experiment: Experiment, dataset: DataSet) -> Experiment:
+    """The experiment with scenarios that speak of the data: those that count BioVid's people are of BioVid's layout alone.
+
+    Elsewhere they get the name of their subset, `all`, and are left out where the data set has no such subset. Each further
+    subset of the data set is a scenario by its name, unless the experiment names scenarios of its own.
+    """
+    if dataset.name in ("biovid", "synthetic"):
+        return experiment
+    old = experiment.scenarios
+    name_of = {name: table.subset if name in OF_BIOVID else name for name, table in old.items()}
+    kept = {name_of[n]: t for n, t in old.items() if n not in OF_BIOVID or t.subset in dataset.subsets}
+    if set(experiment.axes.scenarios) <= set(OF_BIOVID):
+        kept |= {subset: ScenarioTable(subset=subset) for subset in dataset.subsets if subset not in kept}
+        asked = tuple(kept)
+    else:
+        asked = tuple(name_of[name] for name in experiment.axes.scenarios if name_of[name] in kept)
+    axes = experiment.axes.model_copy(update={"scenarios": asked})
+    return experiment.model_copy(update={"scenarios": kept, "axes": axes})
 
 
 def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> SampleIndex:

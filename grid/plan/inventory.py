@@ -14,7 +14,7 @@ from dataprep.datasets import opened
 from dataprep.exclusions import Exclusion, excluded
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from dataprep.storage import Place
-from grid.experiment.cells import SIGNALS, row
+from grid.experiment.cells import SIGNALS, channel_of, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
 from grid.plan import preparation
@@ -59,8 +59,16 @@ class Inventory:
         flawed = {(d.trial_id, channel) for d in defects for channel in d.channels}
         video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
         signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
-        usable = {s: {t: key for t, key in signals.items() if (t, c) not in flawed} for s, c in SIGNALS.items()}
+        words = {**{c: c for c in self.dataset.channels}, **{w: channel_of(w, self.dataset.channels) for w in SIGNALS}}
+        usable = {w: {t: key for t, key in signals.items() if (t, c) not in flawed} for w, c in words.items()}
         return Inputs(self.index, {"video": video, **usable})
+
+
+def open_data(path: Place, name: str | None = None) -> DataSet:
+    """The data set of a folder, recognised or read as the one of that name. Raises InputError."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
+    return opened(path, name)
 
 
 def read_inventory(
@@ -80,9 +88,7 @@ def read_inventory(
     `plan_only`: the trunk's weights need not be here; `missing` says then how to get them. Raises InputError if the data set
     cannot be read at all.
     """
-    if not path.exists():
-        raise InputError(f"{path}: there is no such folder; expected a data set (see README, 'Your own data')")
-    reader = opened(path, dataset)
+    reader = open_data(path, dataset)
     trials, found = reader.read_trials(path)
     learns, places = task_of(experiment, reader)
     targets = {t.trial_id: learns.target(places[t.class_id], t.columns) for t in trials if t.class_id in places}
@@ -95,7 +101,7 @@ def read_inventory(
     index = SampleIndex(*zip(*((t.trial_id, t.subject, targets[t.trial_id]) for t in of_classes), strict=True))
     asked = [row(name) for name in rows]
     parts = {part for r in asked for part in r.parts}
-    used = {SIGNALS[signal] for r in asked for signal in r.signals}
+    used = {channel_of(signal, reader.channels) for r in asked for signal in r.signals}
     reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
     defects = [d for d in found if d.part in {"index", *parts}]
     without = [t for t in trials if t.trial_id in targets and targets[t.trial_id] is None]

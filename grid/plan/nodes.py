@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dataprep.records import DataSet
-from grid.experiment.cells import SIGNALS, Row
+from grid.experiment.cells import Row, channel_of, is_signal
 from grid.experiment.config import Experiment
 from grid.plan.specs import PartSpec
 from painmodels.methods import PAPER, method
@@ -38,7 +38,7 @@ class Node:
     @property
     def signals(self) -> tuple[str, ...]:
         """The words that are signals."""
-        return tuple(word for word in self.words if word in SIGNALS)
+        return tuple(word for word in self.words if is_signal(word))
 
     @property
     def label(self) -> str:
@@ -56,7 +56,9 @@ class Node:
             own=self.part.trained,
             inputs=self.part.inputs,
             words=self.words,
-            channels=tuple(dataset.channels.index(SIGNALS[s]) for s in self.signals) if takes_signals else (),
+            channels=tuple(dataset.channels.index(channel_of(s, dataset.channels)) for s in self.signals)
+            if takes_signals
+            else (),
             steps=steps,
             clock_hz=dataset.clock_hz,
             keeps=self.part.keeps,
@@ -101,15 +103,15 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
         recordings = needs(parts, part.role)
         trained, settings = experiment.trained(row.method, part)
         sees_video = "video" in kinds(recordings)
-        words = [w for w in row.words if (w in SIGNALS and "signals" in recordings) or (w not in SIGNALS and sees_video)]
+        words = [w for w in row.words if ("signals" in recordings if is_signal(w) else sees_video)]
         scaled = "signals" in part.recordings and not isinstance(trained, Estimator)
         own = row.method if len(parts) == 1 else f"{row.method}-{part.role}"
         found[part.role] = Node(
             method=row.method,
             name=part.role if row.method == PAPER else own,
             part=part,
-            words=tuple(words) if row.method != PAPER else tuple(w for w in words if w in SIGNALS),
-            needs=(*(["video"] if sees_video else []), *(w for w in words if w in SIGNALS)),
+            words=tuple(words) if row.method != PAPER else tuple(filter(is_signal, words)),
+            needs=(*(["video"] if sees_video else []), *filter(is_signal, words)),
             feeding=tuple(found[role] for role in part.feeding),
             trained=trained,
             settings=settings,

@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from dataprep.records import DataSet
-from grid.experiment.cells import SIGNALS, Cell, Row, row
+from grid.experiment.cells import Cell, Row, channel_of, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index, splits_of, window
 from grid.plan.contexts import Context
@@ -91,7 +91,7 @@ class Planner:
 
     def _cell(self, cell: Cell, row: Row, context: Context) -> None:
         for signal in row.signals:
-            if SIGNALS[signal] not in self.dataset.channels:
+            if channel_of(signal, self.dataset.channels) not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
         if any(n.settings.classes != self.learns.n_classes for n in self._nodes(row)):
             this = f"{self.learns.kind} ({', '.join(self.learns.names)})"

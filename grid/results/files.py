@@ -16,7 +16,7 @@ import pandas as pd
 
 from dataprep.outputs import drafted, shown
 from dataprep.records import Defect
-from grid.experiment.cells import CELL, SIGNALS, Cell
+from grid.experiment.cells import CELL, Cell, is_signal
 from grid.plan.specs import Fit, Plan, Search, fits_of
 from grid.results import learned, tables
 from grid.results.axes import AXES
@@ -154,7 +154,7 @@ def search_record(search: Search, store: Store) -> dict[str, Any]:
         "stage": search.stage.name,
         "key": search.stage.key,
         "role": search.role if search.part.method == PAPER else search.part.method,
-        "signals": [word for word in seen if word in SIGNALS],
+        "signals": list(filter(is_signal, seen)),
         "scope": search.options.scope,
         "scenario": search.scenario,
         "fold": search.fold,

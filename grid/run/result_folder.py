@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from grid.experiment.cells import SIGNALS
+from grid.experiment.cells import channel_of, row
 from grid.experiment.departures import departures
 from grid.results import files, provenance
 from grid.results.unchanged import mark_of, note, unchanged
@@ -66,6 +66,7 @@ def facts(session: Session) -> dict[str, Any]:
     stored = provenance.manifests(session.plan, s, session.store)
     makers = provenance.made_with(stored)
     mixed = provenance.mixed(makers)
+    words = dict.fromkeys(w for c in session.plan.cells for w in row(c.modality).signals)
     scenarios = {name: scenario_facts(e, s, name) for name in dict.fromkeys(c.scenario for c in session.plan.cells)}
     trunk = {"name": e.trunk.name, "random": e.trunk.random, "fingerprint": "", "provenance": "not used by these rows"}
     if s.trunk:
@@ -93,7 +94,7 @@ def facts(session: Session) -> dict[str, Any]:
         },
         "scenarios": scenarios,
         "trunk": trunk,
-        "signals": {"normalise": e.signals.normalise, "channels": dict(SIGNALS)},
+        "signals": {"normalise": e.signals.normalise, "channels": {w: channel_of(w, s.dataset.channels) for w in words}},
         "stages": provenance.stage_facts(stored, session.made),
         "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
         "made_with": makers,
