@@ -1,9 +1,9 @@
 """Rows, scenarios and cells: the squares of the grid (paper, Table 2).
 
 A row names what a model sees: `frame`, `video`, signals joined by `+`, or both, as in `eda+ecg+video`. The eight rows of the
-paper are `PAPER_ROWS`; any other combination of channels of the data set is a row too (`eda+ecg+emg+video`, `eda+resp`). Another
-paper's is named after a colon, `eda:argmax`; one that needs no recording is a row by its name alone: `majority`
-(painmodels/methods/).
+paper are `PAPER_ROWS`; any other combination of channels of the data set is a row too (`eda+ecg+emg+video`, `eda+resp`). A
+method other than the paper's is named after a colon, `eda:argmax`; one that needs no recording is a row by its name alone:
+`majority` (painmodels/methods/).
 """
 
 from __future__ import annotations

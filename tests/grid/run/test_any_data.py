@@ -43,18 +43,9 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open(at / "data" / "dataset.toml", "a") as stream:
         stream.write('[subsets]\nyoung = ["p1", "p3"]\n')
     (at / "small.toml").write_text(SMALL)
-    arguments = [
-        "--modalities",
-        "eda+resp",
-        "--scenarios",
-        "young",
-        "--folds",
-        "0",
-        "--in-process",
-        "--experiment",
-        str(at / "small.toml"),
-    ]
-    assert main([*arguments, "--data", str(at / "data"), "--out", str(at / "out")]) == 0
+    arguments = ["--experiment", str(at / "small.toml"), "--data", str(at / "data"), "--out", str(at / "out")]
+    what = ["--modalities", "eda+resp", "--scenarios", "young", "--folds", "0", "--in-process"]
+    assert main([*arguments, *what]) == 0
     return at
 
 
