@@ -148,6 +148,13 @@ def protocol_text(protocol: str) -> str:
         "loso": "one subject left out at a time",
         "holdout": "one fixed split by subject",
     }
+    if (k := protocol.removeprefix("personal-")) != protocol:
+        own = (
+            f"{k} trials of each class of the tested person train, too"
+            if k != "0"
+            else "the tested person's trials do not train"
+        )
+        return f"{own}; that person's others are tested"
     return known.get(protocol, f"protocol {protocol}")
 
 

@@ -72,7 +72,7 @@ class Planner:
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
-                    tag = f"{name}/{split.repeat}/{split.fold}"
+                    tag = f"{name}/{split.protocol}/{split.repeat}/{split.fold}"
                     for seed in self.experiment.fit.seeds:
                         context = Context(tag, name, index, split, steps, seed)
                         for r in asked:

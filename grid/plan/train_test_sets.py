@@ -13,7 +13,7 @@ import numpy as np
 
 from grid.plan.specs import Inputs, TestSet, TrainSet
 from grid.protocols import FoldSplit
-from grid.store.identity import Column, digest_columns
+from grid.store.identity import Column, digest, digest_columns
 from painmodels.tasks import Task
 
 Parts = tuple[str, ...]
@@ -50,7 +50,14 @@ class TrainTestSets:
         framed[1:-1] = chosen_N
         edges = np.flatnonzero(framed[1:] != framed[:-1]).tolist()
         spans = list(zip(edges[::2], edges[1::2], strict=True))
-        return TrainSet(ids, subjects, labels, digest_columns((sources, self._labels, self._subjects), spans))
+        key = digest_columns((sources, self._labels, self._subjects), spans)
+        if split.calibration:
+            own = [n for n, trial_id in enumerate(ids) if trial_id in set(split.calibration)] * (
+                split.calibration_copies - 1
+            )
+            key = digest([key, split.calibration_copies, sorted(set(split.calibration) & set(ids))])
+            ids, subjects, labels = (column + tuple(column[n] for n in own) for column in (ids, subjects, labels))
+        return TrainSet(ids, subjects, labels, key)
 
     def test(self, split: FoldSplit, parts: Parts) -> TestSet:
         """The usable held-out trials, in the order of the fold."""

@@ -26,7 +26,8 @@ ONE_PARTITION = ("loso", "holdout", "published", "transfer")
 class FoldSplit:
     """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless `subjects_may_repeat`.
 
-    `repeat` is the number of the partition that it is a fold of.
+    `repeat` is the number of the partition that it is a fold of. `calibration`: the training trials, by name, of people who are
+    tested; no other training trial may be of these people. Each of them trains `calibration_copies` times.
     """
 
     protocol: str
@@ -37,6 +38,8 @@ class FoldSplit:
     subjects_may_repeat: bool = False
     one_sided: bool = False
     repeat: int = 0
+    calibration: tuple[str, ...] = ()
+    calibration_copies: int = 1
 
     def __post_init__(self) -> None:
         tested = set(self.test)
@@ -47,8 +50,12 @@ class FoldSplit:
             raise InputError(
                 f"{self.protocol} fold {self.fold}: {len(self.train)} training and {len(self.test)} test trials"
             )
+        if not set(self.calibration) <= set(self.train):
+            lost = sorted(set(self.calibration) - set(self.train))
+            raise InputError(f"{self.protocol} fold {self.fold}: calibration trials that do not train: {lost[:3]}")
         if not self.subjects_may_repeat:
-            both = {self.subject_of[t] for t in self.test}.intersection(map(self.subject_of.__getitem__, self.train))
+            others = set(self.train) - set(self.calibration)
+            both = {self.subject_of[t] for t in self.test}.intersection(map(self.subject_of.__getitem__, others))
             if both:
                 raise InputError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
 
