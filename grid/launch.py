@@ -135,8 +135,9 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     everything = bool(options.all or options.plan)
     apart = {"baselines": options.baselines, "no_baselines": options.no_baselines, "of_methods": options.methods}
     rows = selected_rows(experiment, named=options.modalities, whole=everything, **apart)
-    reader = open_data(options.data.resolve(), options.dataset) if options.data else dataset("biovid")
-    experiment = named_for(experiment, reader)  # synthetic data have BioVid's layout
+    asked = options.transfer.write(out, plan=options.plan) if options.transfer else options.data and options.data.resolve()
+    reader = open_data(asked, options.dataset) if asked else dataset("biovid")  # synthetic data have its layout
+    experiment = named_for(experiment, reader)
     cells.refuse_unknown(rows, reader.channels)
     scenarios = experiment.axes.scenarios
     scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios
@@ -146,10 +147,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     check_layout(store)
     if not options.plan:
         refuse_unfinished(store)
-    if options.transfer:
-        data = options.transfer.write(out, plan=options.plan)
-    else:
-        data = options.data.resolve() if options.data else synthetic_data(experiment, out, rows, plan=options.plan)
+    data = asked or synthetic_data(experiment, out, rows, plan=options.plan)
     memory = (out if options.data or not options.plan else data.parent) / "fingerprints.json"
 
     def surveyed(rows: Iterable[str], scenarios: Iterable[str]) -> Inventory:

@@ -87,7 +87,9 @@ def test_rows() -> None:
     assert cells.row("eda+video").parts == ("video", "signals")
     assert [cells.row(name).name for name in cells.PAPER_ROWS] == list(cells.PAPER_ROWS)
     with pytest.raises(ValueError, match=r"unknown modality 'vidoe': did you mean 'video'\?"):
-        cells.row("vidoe")
+        cells.refuse_unknown(["eda", "vidoe"], ["eda", "resp"])
+    with pytest.raises(ValueError, match="unknown modality 'Eda'"):
+        cells.row("Eda")
     with pytest.raises(ValueError, match="twice"):
         cells.row("eda+eda")
 

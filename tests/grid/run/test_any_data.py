@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dataprep.datasets import dataset, recognise
-from dataprep.manifest.__main__ import EXAMPLE
+from dataprep.manifest.command import EXAMPLE
 from grid.experiment.cells import row
 from grid.experiment.config import load
 from grid.experiment.scenarios import named_for

@@ -37,7 +37,7 @@ def test_names_of_rows() -> None:
         cells.row("ecg:argmax")
     with pytest.raises(ValueError, match="sees no recording: write 'majority'"):
         cells.row("eda:majority")
-    with pytest.raises(ValueError, match="unknown modality 'edaa'"):
+    with pytest.raises(ValueError, match="rf cannot see 'edaa'; it sees eda"):
         cells.row("edaa:rf")
 
 
