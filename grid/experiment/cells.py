@@ -31,7 +31,7 @@ CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
 class Row:
     """A modality row. `clip`: uses the video as a sequence; `frame`: scores single frames; `signals`: words of SIGNALS.
 
-    `method`: the name of its method (painmodels/methods/).
+    `method`: the name of its method (painmodels/methods/); `control`: the column of the data set's table that it sees instead.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Row:
     clip: bool
     frame: bool
     method: str = "hybrid"
+    control: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -53,7 +54,12 @@ class Row:
     @property
     def needs(self) -> tuple[str, ...]:
         """What of a trial must be usable for this row: 'video', and its own signals by their words."""
-        return (("video",) if self.clip or self.frame else ()) + self.signals
+        return (("video",) if self.clip or self.frame else ()) + self.signals + self.columns
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The part of a trial that a control sees instead of a recording."""
+        return (f"column:{self.control}",) if self.control else ()
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def _method_row(recordings: str, name: str) -> Row:
     if not entry.on:
         if recordings:
             raise InputError(f"the method {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
-        return Row(name, (), clip=False, frame=False, method=name)
+        return Row(name, (), clip=False, frame=False, method=name, control=entry.control)
     seen = row(recordings)
     wrong = [word for word in recordings.split("+") if word not in entry.on]
     if wrong or (len(recordings.split("+")) > 1 and not entry.several):

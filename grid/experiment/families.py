@@ -15,7 +15,9 @@ ROW_ORDER = ("frame", FRAME_MEAN, *(row for row in PAPER_ROWS if row != "frame")
 """The paper's rows in its order, the reading of `frame` beside it."""
 
 
-BASELINE_METHODS = ("majority", "argmax", "rf", "logistic", "cnn-lstm")
+CONTROLS = ("control-temperature", "control-order", "control-previous")
+"""Rows that see the design of the experiment and no recording."""
+BASELINE_METHODS = ("majority", "argmax", "rf", "logistic", "cnn-lstm", *CONTROLS)
 """Methods that are there to be beaten; a row of any other method is one that learns."""
 
 

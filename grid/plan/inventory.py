@@ -6,7 +6,7 @@ An inventory reads names and bytes but decodes nothing; it imports neither Ray n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from grid.experiment.cells import SIGNALS, channel_of, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
 from grid.plan import preparation
+from grid.plan.controls import controls
 from grid.plan.specs import Inputs
 from grid.store.content_hashes import fingerprints
 from grid.store.identity import digest
@@ -46,6 +47,7 @@ class Inventory:
     signals: list[preparation.SignalsJob] = field(default_factory=list)
     trunk: preparation.TrunkSpec | None = None
     missing: str = ""
+    controls: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def targets(self) -> dict[str, float]:
@@ -61,7 +63,7 @@ class Inventory:
         signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
         words = {**{c: c for c in self.dataset.channels}, **{w: channel_of(w, self.dataset.channels) for w in SIGNALS}}
         usable = {w: {t: key for t, key in signals.items() if (t, c) not in flawed} for w, c in words.items()}
-        return Inputs(self.index, {"video": video, **usable})
+        return Inputs(self.index, {"video": video, **usable, **self.controls})
 
 
 def open_data(path: Place, name: str | None = None) -> DataSet:
@@ -122,7 +124,7 @@ def read_inventory(
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
     left_out = [d for d in by_hand if d.trial_id in of_these]
-    out = Inventory(reader, path, index, content, learns, defects, left_out)
+    out = Inventory(reader, path, index, content, learns, defects, left_out, controls=controls(trials))
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)

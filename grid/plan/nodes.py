@@ -111,7 +111,7 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
             name=part.role if row.method == PAPER else own,
             part=part,
             words=tuple(words) if row.method != PAPER else tuple(filter(is_signal, words)),
-            needs=(*(["video"] if sees_video else []), *filter(is_signal, words)),
+            needs=(*(["video"] if sees_video else []), *filter(is_signal, words), *row.columns),
             feeding=tuple(found[role] for role in part.feeding),
             trained=trained,
             settings=settings,

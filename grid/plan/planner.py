@@ -19,8 +19,21 @@ from grid.experiment.cells import Cell, Row, channel_of, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index, splits_of, window
 from grid.plan.contexts import Context
+from grid.plan.controls import PREFIX
 from grid.plan.nodes import Node, graph
-from grid.plan.specs import FIT_VERSION, Fit, InnerFold, Inputs, Plan, Predict, Search, TestSet, TrainSet, Unresolved
+from grid.plan.specs import (
+    FIT_VERSION,
+    Fit,
+    InnerFold,
+    Inputs,
+    PartSpec,
+    Plan,
+    Predict,
+    Search,
+    TestSet,
+    TrainSet,
+    Unresolved,
+)
 from grid.plan.train_test_sets import TrainTestSets
 from grid.store.identity import Params, Stage
 
@@ -93,6 +106,9 @@ class Planner:
         for signal in row.signals:
             if channel_of(signal, self.dataset.channels) not in self.dataset.channels:
                 return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
+        for column in row.columns:
+            if not self.inputs.keys.get(column):
+                return self._refuse(cell, f"the data set {self.dataset.name} says nothing of the {row.control} of a trial")
         if any(n.settings.classes != self.learns.n_classes for n in self._nodes(row)):
             this = f"{self.learns.kind} ({', '.join(self.learns.names)})"
             return self._refuse(
@@ -158,7 +174,7 @@ class Planner:
         params = self._params(node, context.steps, settings, normalise, context.seed)
         fit = Fit(
             stage=Stage(f"fit-{node.label}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream))),
-            part=node.spec(self.dataset, context.steps),
+            part=self._spec(node, context),
             settings=settings,
             upstream=upstream,
             normalise=normalise,
@@ -214,7 +230,7 @@ class Planner:
         inputs = [k for i in inner for k in (i.train.key, i.validation.key, *(f.stage.key for f in i.upstream))]
         return Search(
             stage=Stage(f"search-{node.label}", SEARCH_VERSION, params, tuple(inputs)),
-            part=node.spec(self.dataset, context.steps),
+            part=self._spec(node, context),
             settings=node.settings,
             normalise=node.normalise,
             space=space,
@@ -225,6 +241,11 @@ class Planner:
             fold=context.split.fold,
             repeat=context.split.repeat,
         )
+
+    def _spec(self, node: Node, context: Context) -> PartSpec:
+        spec = node.spec(self.dataset, context.steps)
+        columns = [name for name in node.needs if name.startswith(PREFIX)]
+        return replace(spec, controls=self.inputs.keys[columns[0]]) if columns else spec
 
     def _params(self, node: Node, *identity: Any) -> Params:
         """Of (steps, settings, normalise, seed): what a fit, or a search, depends on beside its data."""

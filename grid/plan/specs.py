@@ -51,6 +51,7 @@ class PartSpec:
     `network`: the name of what is trained; `own`: itself, where it is not one of painmodels/networks. `words` are what the part
     sees of the row, `channels` the columns of the prepared signals, `steps` the part of each trial that is used, `clock_hz` their
     rate. `augment`: how windows are made beside those of the training side; None: not at all.
+    `controls`: trial -> what a control sees of it.
     """
 
     method: str
@@ -64,6 +65,7 @@ class PartSpec:
     clock_hz: float
     keeps: str = ""
     augment: Augment | None = None
+    controls: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def trained(self) -> registry.SubNetwork | Estimator:

@@ -248,7 +248,8 @@ class Runner:
             signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in part.words if w != "video")}
         if "faces" in taken:
             faces = self._of_video("faces", job, ids)
-        return Recordings(len(ids), part.clock_hz, signals, faces, subjects if "subject" in taken else ())
+        controls = tuple(part.controls[t] for t in ids) if "control" in taken else ()
+        return Recordings(len(ids), part.clock_hz, signals, faces, subjects if "subject" in taken else (), controls)
 
     def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None

@@ -20,12 +20,13 @@ PAPER = "hybrid"
 
 @cache
 def methods() -> Mapping[str, Method]:
-    """All methods by name."""
+    """All methods by name; a module with `METHODS` adds several."""
     found: dict[str, Method] = {}
     for info in pkgutil.iter_modules(__path__):
-        method = getattr(importlib.import_module(f"{__name__}.{info.name}"), "METHOD", None)
-        if isinstance(method, Method):
-            found[method.name] = method
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for method in getattr(module, "METHODS", (getattr(module, "METHOD", None),)):
+            if isinstance(method, Method):
+                found[method.name] = method
     return found
 
 

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from painmodels.registry import SubNetwork
     from painmodels.training.loop import Fitted
 
-RECORDINGS: Mapping[str, str] = {"features": "video", "mask": "video", "faces": "video", "signals": "signals", "subject": ""}
+RECORDINGS: Mapping[str, str] = {
+    "features": "video",
+    "mask": "video",
+    "faces": "video",
+    "signals": "signals",
+    "control": "",
+    "subject": "",
+}
 """What a part may take of a trial, and whether it is made of the video, of the signals or of neither.
 
 `features`  the frozen trunk's features of each frame, float16 (N, T, F); a step without a frame has those of the one before
@@ -23,6 +30,7 @@ RECORDINGS: Mapping[str, str] = {"features": "video", "mask": "video", "faces": 
 `faces`     the face track, float32 (N, T, 15): the columns of dataprep.signals.domain_features.TRACK
 `signals`   the row's channels on the clock, float32 (N, T, C); scaled as the experiment says for a network, in the data
             set's units for an estimator
+`control`   what the data set's table says of the trial: the method's `control`, as it is written there; for an estimator
 `subject`   whose trial it is, for an estimator; what it learns of persons, it learns of those of the training side
 """
 KINDS = ("video", "signals")
@@ -45,6 +53,7 @@ class Recordings:
     """Recordings of N trials for an estimator. `signals`: word -> (N, T) in the data set's units; `faces`: (N, T, 15).
 
     `subjects`: a name a trial, where the part takes `subject`; empty for recordings of nobody known (a deployed model).
+    `controls`: a value a trial, where it takes `control`.
     """
 
     n: int
@@ -52,6 +61,7 @@ class Recordings:
     signals: Mapping[str, np.ndarray]
     faces: np.ndarray | None = None
     subjects: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
 
 
 class TwoClasses:
@@ -124,6 +134,7 @@ class Method:
     `several`   it can see several of them together, too
     `parts`     (words of the row, choice of networks) -> its parts, inputs first; the last one gives the predictions
     `rows`      the rows that `--baselines` adds
+    `control`   the column of the data set's table that it sees instead of a recording
     `compared`  the rows beside them that `--methods` adds: what the publication reports
     """
 
@@ -132,6 +143,7 @@ class Method:
     parts: Callable[[tuple[str, ...], Choice], tuple[Part, ...]]
     several: bool = False
     rows: tuple[str, ...] = ()
+    control: str = ""
     compared: tuple[str, ...] = ()
 
 
