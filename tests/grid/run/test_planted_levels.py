@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from dataprep.records import InputError
+from grid.experiment.config import ConfigError
 from tests.grid.run.scored import scored
 
 LEVELS = ("none", "mild", "medium", "strong", "worst")
@@ -117,6 +119,17 @@ def test_a_rating_of_the_table_is_learnt_in_its_unit(planted: Path, tmp_path: Pa
     assert scores.icc.min() > 0.8
     assert scores.mae.max() < 1.1
     assert "quadratic_kappa" not in scores
+
+
+def test_a_search_knows_the_scores_of_its_task(planted: Path, tmp_path: Path) -> None:
+    search = '[search]\ntrials = 2\nmetric = "{}"\ninner_folds = 2\n[search.methods.logistic]\npenalty = [1.0, 1e6]\n'
+    run(tmp_path, planted, SAYS["ordinal"], ("eda:logistic",), search.format("absolute_error"))
+    searches = json.loads((tmp_path / "out" / "searches.json").read_text())
+    assert [found["winner"]["penalty"] for found in searches] == [1.0, 1.0]
+    scores = [trial["reports"][-1]["score"] for found in searches for trial in found["trials"]]
+    assert all(-2 < score <= 0 for score in scores)
+    with pytest.raises(ConfigError, match="expected one of absolute_error, squared_error for the task regression"):
+        run(tmp_path, planted, SAYS["regression"], ("eda:logistic",), search.format("log_loss"))
 
 
 def test_a_trial_without_a_rating_is_left_out_and_listed(planted: Path, tmp_path: Path) -> None:
