@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from dashboards.report import write_report
 from dataprep.synthetic.dataset import write_synthetic
 from grid.experiment.config import ConfigError, load
 from grid.run.show import outcome_text
+from painmodels.methods import method, methods
+from painmodels.registry import network
 from painmodels.tasks import tasks
 from painmodels.tasks.task import Metric, Task
 from tests.grid.run.scored import scored
@@ -69,7 +71,17 @@ class Median(Task):
         return p_NC[:, 0].round().astype(int)
 
 
-ROWS = ("eda", "eda:cnn-lstm", "eda:rf", "eda:logistic", "majority")
+SEES_EDA = [name for name, entry in methods().items() if "eda" in entry.on and name not in ("hybrid", "argmax")]
+ROWS = ("eda", *(f"eda:{name}" for name in SEES_EDA), "majority")
+
+
+def quick(name: str) -> str:
+    """The tables of a method with which its networks train one epoch, and a forest is small."""
+    parts = method(name).parts(("eda",), lambda role: network(role, "concat"))
+    heads = [f"[methods.{name}.{part.role}]" if len(parts) > 1 else f"[methods.{name}]" for part in parts]
+    told = [(head, {f.name for f in fields(part.trained.settings)}) for head, part in zip(heads, parts, strict=True)]
+    short = {"epochs": 1, "trees": 5}
+    return "".join(f"{head}\n{key} = {short[key]}\n" for head, known in told for key in short if key in known)
 
 
 @pytest.fixture
@@ -77,7 +89,7 @@ def three_levels(tmp_path: Path, tiny_experiment: Path) -> tuple[Path, Path]:
     """A data set of three levels that signals show, and an experiment on them."""
     data, toml = tmp_path / "data", tiny_experiment.read_text()
     write_synthetic(data, subjects=4, trials=3, classes=("BL1", "PA2", "PA4"), videos=False, jobs=1)
-    toml += "[methods.cnn-lstm]\nepochs = 2\n[methods.rf]\ntrees = 5\n[task]\n"
+    toml += "".join(map(quick, SEES_EDA)) + "[task]\n"
     (tmp_path / "mine.toml").write_text(toml + 'kind = "median"\nclasses = ["BL1", "PA2", "PA4"]\n')
     return data, tmp_path / "mine.toml"
 
@@ -100,6 +112,18 @@ def test_a_task_of_this_file_runs_through_the_grid(
     page = write_report(out).read_text()
     assert "always the median" in page
     assert "p_pain" not in page
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "multiclass"])
+def test_every_method_does_tasks_of_several_classes(kind: str, three_levels: tuple[Path, Path], tmp_path: Path) -> None:
+    data, toml = three_levels
+    toml.write_text(toml.read_text().replace('"median"', f'"{kind}"'))
+    _, scores = scored(data, toml, tmp_path / "out", ROWS, "all87", folds=[0])
+    assert set(scores.modality) == set(ROWS)
+    assert scores.accuracy.notna().all()
+    columns = pd.read_parquet(tmp_path / "out" / "predictions.parquet").filter(like="p_")
+    assert list(columns) == ["p_BL1", "p_PA2", "p_PA4"]
+    np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_task_that_nobody_made_is_named(three_levels: tuple[Path, Path]) -> None:
