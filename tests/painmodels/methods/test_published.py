@@ -20,7 +20,7 @@ RATE_HZ, STEPS = 25.0, 100
 SUBJECTS = tuple(f"s{i // 8:02d}" for i in range(240))
 LABELS = np.arange(240) % 2
 TRAIN, TEST = slice(0, 160), slice(160, 240)
-EPOCHS = {"crossmod": 9, "cnn": 10}  # enough for so clear a cue
+EPOCHS = {"crossmod": 4, "cnn": 10, "painattn": 12}  # enough for so clear a cue
 
 
 def windows(words: tuple[str, ...], *, seed: int = 0) -> dict[str, np.ndarray]:
