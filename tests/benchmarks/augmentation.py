@@ -57,6 +57,7 @@ def main() -> None:
     p.add_argument("--level", type=float, default=0.1)
     p.add_argument("--folds", type=int, default=5)
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--kinds", default=",".join([*KINDS, "all"]), help="which of them (default: each, and all together)")
     options = p.parse_args()
     (node,) = graph(load("methods-demo"), row(options.row))
     network, settings = node.trained, node.settings
@@ -66,7 +67,7 @@ def main() -> None:
     order = np.random.default_rng(options.seed).permutation(options.subjects)
     right: dict[str, np.ndarray] = {}
     distances: dict[str, list[float]] = {"drawn": [], "held-out": []}
-    for name in ("none", *KINDS, "all"):
+    for name in ("none", *options.kinds.split(",")):
         kinds = {"none": (), "all": tuple(KINDS)}.get(name, (name,))
         chosen = Augment(kinds=kinds) if kinds else None
         began, hit_N = time.perf_counter(), np.zeros(len(y_N))
@@ -85,8 +86,9 @@ def main() -> None:
         found = estimate(pd.Series(right[name] - right["none"]), n_train=n_train)
         points = f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if name != "none" else ""
         print(f"{name:16}{100 * right[name].mean():6.1f} %  {points:24}{time.perf_counter() - began:8.1f} s", flush=True)
-    means = {name: float(np.mean(values)) for name, values in distances.items()}
-    print(f"distance to the nearest training window: drawn {means['drawn']:.2f}, held-out {means['held-out']:.2f}")
+    means = {name: float(np.mean(values)) for name, values in distances.items() if values}
+    if means:
+        print(f"distance to the nearest training window: drawn {means['drawn']:.2f}, held-out {means['held-out']:.2f}")
 
 
 if __name__ == "__main__":
