@@ -20,7 +20,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import claims, compare, drawings, figures, groups, published, searches, transfers, wording
+from dashboards import claims, compare, drawings, figures, groups, personal, published, searches, transfers, wording
 from dashboards.findings import findings
 from dashboards.results import Panel, Results, read_results
 from dashboards.tested import tested
@@ -85,6 +85,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         roc=drawings.roc(results) if "roc" in sections else [],
         calibration=drawings.calibration(results) if "calibration" in sections else [],
         transfers=transfers.section(results),
+        personal=personal.section(results),
         curves=drawings.curves(results),
         mark_key=KEY,
         learning=_learning(results),

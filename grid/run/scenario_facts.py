@@ -35,6 +35,8 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     facts |= {"subjects": len(people), "trials": len(index), "frames": len(index) * (last - first), "folds": folds}
     if name in PAPER_SCENARIOS and inventory.dataset.name in ("biovid", "synthetic"):
         facts["subset_size"] = len(PAPER_SCENARIOS[name][1])
+    if experiment.protocol.name == "personal":
+        return facts | {"not_the_papers": "trials of the tested people train, the paper's do not"}
     return facts | {"not_the_papers": _differs(inventory, name, people, scenario.skip_s)}
 
 
