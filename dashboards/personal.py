@@ -1,4 +1,4 @@
-"""The report's section on calibration trials of the tested person (protocol `personal`): how each row does with k of each class."""
+"""The report's section on calibration trials of the tested person (protocol `personal`): each row with k of each class."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,9 @@ from grid.experiment.cells import row
 from grid.experiment.config import load
 from grid.experiment.scenarios import named_for
 from grid.launch import main
+from grid.plan.inventory import read_inventory
+from grid.run.result_folder import write
+from grid.run.session import Session
 from painmodels.export import from_run
 
 SMALL = """
@@ -43,16 +47,18 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open(at / "data" / "dataset.toml", "a") as stream:
         stream.write('[subsets]\nyoung = ["p1", "p3"]\n')
     (at / "small.toml").write_text(SMALL)
-    arguments = ["--experiment", str(at / "small.toml"), "--data", str(at / "data"), "--out", str(at / "out")]
-    what = ["--modalities", "eda+resp", "--scenarios", "young", "--folds", "0", "--in-process"]
-    assert main([*arguments, *what]) == 0
+    experiment = named_for(load(str(at / "small.toml")), recognise(at / "data"))
+    what: dict[str, Any] = {"rows": ["eda+resp"], "scenarios": ["young"]}
+    inventory = read_inventory(at / "data", experiment, **what, memory=at / "f.json")
+    session = Session(experiment, inventory, at / "out", **what, folds=[0])
+    session.run(in_process=True)
+    write(session)
     return at
 
 
 def test_scenarios_and_rows_are_those_of_the_data(grid: Path) -> None:
     scores = pd.read_csv(grid / "out" / "scores.csv")
     assert scores[["modality", "scenario"]].values.tolist() == [["eda+resp", "young"]]
-    assert (grid / "out" / "report.html").is_file()
     predictions = pd.read_parquet(grid / "out" / "predictions.parquet")
     assert set(predictions.subject_name) < {"p1", "p3"}
     other = named_for(load("paper"), recognise(grid / "data"))
