@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
@@ -19,8 +21,23 @@ Drawing = dict[str, Any]
 """`svg` (an element), `csv` (an address that holds the table), `name` (of the files)."""
 
 
+_MARK: ContextVar[str] = ContextVar("mark", default="")
+
+
+@contextmanager
+def marking(mark: str) -> Iterator[None]:
+    """Everything that is drawn inside carries this mark, in the picture and in its numbers; nothing where it is empty."""
+    token = _MARK.set(mark)
+    try:
+        yield
+    finally:
+        _MARK.reset(token)
+
+
 def drawing(fig: Any, name: str, *, label: str, numbers: pd.DataFrame) -> Drawing:
     """A figure as the template needs it. `label` says to those who cannot see it what it shows."""
+    if mark := _MARK.get():
+        fig, numbers = figures.marked(fig, mark), numbers.assign(data=mark)
     csv = "data:text/csv;charset=utf-8," + quote(numbers.to_csv(index=False, float_format="%.6g"))
     return {"svg": Markup(figures.to_svg(fig, name, label=label)), "csv": csv, "name": name}
 

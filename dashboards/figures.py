@@ -49,6 +49,14 @@ STYLE: Any = {
 FPR = np.linspace(0, 1, 101)
 
 
+def marked(fig: Figure, mark: str) -> Figure:
+    """The figure with `mark` at its lower edge; unchanged where the mark is empty."""
+    if mark:
+        with matplotlib.rc_context(STYLE):
+            fig.supxlabel(mark, x=1.0, ha="right", fontsize=7, color=INK, fontstyle="italic")
+    return fig
+
+
 def to_svg(fig: Figure, name: str, *, label: str) -> str:
     """The figure as an <svg> element whose ids begin with `name`, so that many can stand in one page."""
     buffer = io.StringIO()

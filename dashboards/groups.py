@@ -1,8 +1,7 @@
-"""The main metric (accuracy) by sex and age, for data whose subjects' names tell them (BioVid's do, as in 071309_w_21)."""
+"""The main metric (accuracy) by sex and age, for data sets that tell them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,11 @@ import pandas as pd
 from dashboards import wording
 from dashboards.claims import p_text, plural, signed
 from dashboards.results import Panel, Results
+from dataprep.datasets import datasets
 from grid.experiment.families import learned_rows
 from grid.results.inference import ALPHA, Estimate, estimate, training_people
 from grid.results.stats import holm
 
-SUBJECT_NAME = re.compile(r"\d{6}_(?P<sex>[mw])_(?P<age>\d{2})")
 GROUPS = (
     ("women", "sex == 'w'"),
     ("men", "sex == 'm'"),
@@ -29,9 +28,16 @@ OF_EITHER = 5
 
 
 def people_of(results: Results) -> pd.DataFrame:
-    """Sex and age of the subjects whose name contains them, indexed by subject."""
-    found = {str(name): SUBJECT_NAME.fullmatch(str(name)) for name in results.predictions["subject_name"].unique()}
-    rows = {name: {"sex": match["sex"], "age": float(match["age"])} for name, match in found.items() if match}
+    """Sex and age of the subjects of whom the data set tells them, indexed by subject.
+
+    They are in folds.csv; of a folder that has none, the reader of the data set is asked, if it is one of this project's.
+    """
+    if not results.folds.empty:
+        told = results.folds.drop_duplicates("subject").set_index("subject")[["sex", "age"]]
+        return told.rename(index=str).dropna()
+    reader = datasets().get(str(results.get("data", "name")))
+    found = {str(name): reader.person(str(name)) for name in results.predictions["subject_name"].unique()} if reader else {}
+    rows = {name: {"sex": person.sex, "age": float(person.age)} for name, person in found.items() if person}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["sex", "age"])
 
 
@@ -107,8 +113,12 @@ def _slope(y: pd.Series, x: pd.Series, n_train: float) -> Estimate:
     return Estimate(float(beta[1]), se, len(y) - 1, se)
 
 
+def younger(panels: Sequence[Panel], panel: Panel, people: pd.DataFrame) -> str | None:
+    """Says that a panel's people are younger than those it leaves out, where that is so."""
+    larger = [other for other in panels if other.protocol == panel.protocol] if len(people) else []
+    return next((text for other in larger if (text := wording.age_text(panel, other, people))), None)
+
+
 def age_sentences(panels: Sequence[Panel], people: pd.DataFrame) -> list[str]:
     """Of every scenario that is a part of another: whether its people are younger."""
-    pairs = [(a, b) for a in panels for b in panels if a.protocol == b.protocol]
-    sentences = [wording.age_text(a, b, people) for a, b in pairs] if len(people) else []
-    return [text for text in sentences if text]
+    return [text for panel in panels if (text := younger(panels, panel, people))]

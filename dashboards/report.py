@@ -20,7 +20,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import claims, compare, drawings, figures, groups, personal, published, searches, transfers, wording
+from dashboards import claims, cohort, compare, drawings, figures, groups, personal, published, searches, transfers, wording
 from dashboards.findings import findings
 from dashboards.results import Panel, Results, read_results
 from dashboards.tested import tested
@@ -46,14 +46,23 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     table = table2(results.scores, results.predictions, results.marks, results.scenarios, task=results.task)
     page = folder / "report.html"
     if results.panels:
-        figures.save_figure3(drawings.figure3(results, table), folder)
+        figures.save_figure3(figures.marked(drawings.figure3(results, table), results.mark), folder)
     with drafted(page) as draft:
         draft.write_text(render(results, table, beside), encoding="utf-8", errors="backslashreplace")
     return page
 
 
 def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None = None) -> str:
-    """The page as text. `table` is Table 2 of these results, `beside` the comparison with other ones."""
+    """The page as text. `table` is Table 2 of these results, `beside` the comparison with other ones.
+
+    Figures and headings carry the mark of the results, so that a part that is cut out still says what it is of.
+    """
+    with drawings.marking(results.mark):
+        page = _page(results, table, beside)
+    return page.replace("</h2>", f' <small class="mark">{results.mark}</small></h2>') if results.mark else page
+
+
+def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) -> str:
     templates = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"signed": claims.signed, "number": wording.number, "duration": wording.duration}
@@ -63,6 +72,7 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     script = (templates / "report.js").read_text(encoding="utf-8")
     sections, main = results.task.sections, results.task.main
     identity = identity_check(table) if "identity" in sections else table[:0]
+    trials = cohort.section(results)
     panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
@@ -70,7 +80,8 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
         script=Markup(script),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         findings=findings(results, panels),
-        banners=wording.banners(results),
+        banners=[*wording.banners(results), *cohort.banners(trials)],
+        cohort=trials,
         summary=wording.summary(results),
         tested=tested(results, panels),
         classes=results.task.names,
@@ -134,6 +145,8 @@ def _panel(
             for name in ([row, FRAME_MEAN] if row == "frame" else [row])
         },
         "not_the_papers": results.scenarios.get(panel.scenario, {}).get("not_the_papers"),
+        "selected": cohort.selected_rows(results, panel),
+        "selection": cohort.selection_text(results, panel, groups.younger(results.panels, panel, people)),
         "size": wording.size_text(results.scenarios.get(panel.scenario, {}), panel),
         "paper": "paper_accuracy" in table and bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chance": panel.chance,

@@ -1,7 +1,7 @@
 """Reading a result folder: the tables of one run of the grid, checked, and cut into panels.
 
-A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv, odd.csv,
-learning.csv, curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
+A folder holds predictions.parquet, scores.csv and run.json, and may hold failures.csv, quarantine.csv, odd.csv, folds.csv,
+trials.csv, learning.csv, curves.parquet and attention.parquet (and searches.json, see dashboards/searches.py).
 Nothing else is read. A panel is one scenario under one protocol: the unit within which rows are compared.
 Metrics are computed again from the predictions, so that the report shows what was predicted, not what was written down.
 """
@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.records import InputError
+from dataprep.records import SYNTHETIC, InputError
 from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
 from grid.results.costs import COLUMNS as COSTS
+from grid.results.people_tables import FOLD_COLUMNS, TRIAL_COLUMNS
 from grid.results.stats import mean_by
 from grid.results.tables import (
     SCENARIOS,
@@ -99,6 +100,8 @@ class Results:
     odd: pd.DataFrame
     curves: pd.DataFrame
     attention: pd.DataFrame
+    folds: pd.DataFrame
+    trials: pd.DataFrame
     learning: pd.DataFrame
     costs: pd.DataFrame
     disagreements: int
@@ -110,6 +113,11 @@ class Results:
         for key in keys:
             found = found.get(key) if isinstance(found, Mapping) else None
         return found
+
+    @property
+    def mark(self) -> str:
+        """What stands in every figure and heading: 'synthetic data' where a program made the recordings, else empty."""
+        return SYNTHETIC if self.get("data", "synthetic") is True else ""
 
     @cached_property
     def marks(self) -> dict[tuple[str, ...], learned.Mark]:
@@ -162,10 +170,12 @@ def read_results(folder: Path) -> Results:
         predictions=predictions,
         scores=scores,
         failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
-        quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True),
+        quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True, more=("channels",)),
         odd=_table(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_curves(folder / "curves.parquet"),
         attention=_attention(folder / "attention.parquet"),
+        folds=_numbers(_table(folder / "folds.csv", FOLD_COLUMNS, optional=True), "age", "trials"),
+        trials=_numbers(_table(folder / "trials.csv", TRIAL_COLUMNS, optional=True), "y_true", "place"),
         learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
         costs=_table(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),
@@ -214,17 +224,25 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return run
 
 
-def _table(path: Path, columns: list[str], *, optional: bool = False, numbers: Sequence[str] = ()) -> pd.DataFrame:
+def _table(
+    path: Path, columns: list[str], *, optional: bool = False, numbers: Sequence[str] = (), more: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """A table with these columns, and with `more`, which are empty in folders of older versions."""
     if (optional and not path.is_file()) or path.stat().st_size == 0:
-        return pd.DataFrame(columns=columns)
-    text = {name: str for name in columns if name not in (*numbers, *AXES, "n_test")}
+        return pd.DataFrame(columns=[*columns, *more])
+    text = {name: str for name in (*columns, *more) if name not in (*numbers, *AXES, "n_test")}
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in numbers})
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a CSV table: {error}") from error
     table = _axes(table)
     _check_columns(path, table, columns)
-    return table[columns]
+    return table.assign(**{name: "" for name in more if name not in table})[[*columns, *more]]
+
+
+def _numbers(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The table with these columns as numbers, NaN where they are empty."""
+    return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in columns})
 
 
 def _axes(table: pd.DataFrame) -> pd.DataFrame:

@@ -24,8 +24,13 @@ SAMPLE = (
     "the pain. These accuracies are too high for people it has never seen."
 )
 TRANSDUCTIVE = (
-    "Signals were scaled by each subject's own minimum and maximum over all trials, the tested ones included. "
-    "A device that sees one trial at a time could not do that."
+    "In {rows} a person's signals were scaled by minimum and maximum over several trials: those of a held-out person over "
+    "the held-out trials, before they were predicted. A device that sees one trial at a time could not do that."
+)
+SCALED_APART = (
+    "In {rows} a person's signals were scaled by minimum and maximum over several trials, those of the training side and those "
+    "of the tested side apart: a tested trial is scaled by the person's other tested ones. A device that sees one trial at a "
+    "time could not do that."
 )
 RANDOM_TRUNK = (
     "The frozen layers of the face network carry random weights, not weights learnt from faces. "
@@ -39,7 +44,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     protocols = set(scores["protocol"].astype(str)) | {str(results.get("protocol"))}
     uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
     empty = int(scores[results.task.main.name].isna().sum())
-    synthetic = results.get("data", "synthetic")
+    synthetic, scaling = results.get("data", "synthetic"), scaling_text(results, protocols)
     cases = (
         (synthetic is True, "Synthetic data", SYNTHETIC),
         (
@@ -48,7 +53,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
             "Whether the data are real or synthetic is not recorded in run.json.",
         ),
         ("sample" in protocols, "Identity leaks", SAMPLE),
-        (results.get("signals", "normalise") == "subject", "Transductive scaling", TRANSDUCTIVE),
+        (bool(scaling), "Transductive scaling", scaling),
         (results.get("trunk", "random") is True and uses_video, "Random face network", RANDOM_TRUNK),
         (
             bool(results.learning["verdict"].isin(list(SYMBOLS)).any()),
@@ -70,6 +75,15 @@ def banners(results: Results) -> list[tuple[str, str]]:
     notes = results.get("notes")
     found += [("Note", str(note)) for note in (notes if isinstance(notes, list) else [])]
     return found
+
+
+def scaling_text(results: Results, protocols: set[str]) -> str:
+    """Which rows were scaled by several trials of the tested side; empty if none was, in any fold."""
+    rows = results.get("signals", "sees_test_side")
+    if not isinstance(rows, list):  # folders of older versions know what the experiment wanted, and no search's choice
+        rows = ["every row with signals"] if results.get("signals", "normalise") == "subject" else []
+    text = SCALED_APART if "sample" in protocols else TRANSDUCTIVE
+    return text.format(rows=", ".join(map(str, rows))) if rows else ""
 
 
 def learning_text(results: Results) -> str:

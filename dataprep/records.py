@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dataprep.storage import Place
 
 
+SYNTHETIC = "synthetic data"
+"""The mark on everything that was computed from recordings that a program made."""
+
+
 class InputError(ValueError):
     """Bad input that is no recording: a data set that cannot be read, absent weights, a wrong setting (exit code 2).
 
@@ -68,6 +72,18 @@ class Defect:
 
 
 @dataclass(frozen=True)
+class Person:
+    """What is known of a subject beside the recordings: sex ('m' or 'w') and age in years."""
+
+    sex: str
+    age: int
+
+
+def _unknown(subject: str) -> Person | None:
+    return None
+
+
+@dataclass(frozen=True)
 class DataSet:
     """How to read one data set: the whole contract of a file in `dataprep/datasets/`, which exports it as `DATASET`.
 
@@ -78,6 +94,12 @@ class DataSet:
     it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
     class is no pain, such as stress.
 
+    `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
+
+    `selected`: subset -> by what its people were chosen, where that was seen in the very trials that are told apart.
+
+    `time_order(trial)`    what grows with time in a person's session; None (no function) where the data set does not tell it
+    `person(subject)`      sex and age of a subject, None where the data set does not tell
     `recognise(path)`      True if the folder looks like this data set (cheap: looks at a few names only)
     `read_trials(path)`    every trial of every class, in the order of the index, and the defects met;
                            raises InputError if the folder as a whole cannot be read
@@ -108,6 +130,15 @@ class DataSet:
     pain: bool = True
     explain: Callable[[Trial, str], str] = lambda trial, channel: ""
     description: Mapping[str, Any] = field(default_factory=dict)
+    synthetic: bool = False
+    person: Callable[[str], Person | None] = _unknown
+    time_order: Callable[[Trial], float] | None = None
+    selected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """What tables say of the origin of their numbers."""
+        return SYNTHETIC if self.synthetic else self.name
 
 
 @dataclass(frozen=True)

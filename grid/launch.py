@@ -107,6 +107,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     if options.search is not None:
         changes["search"] = {"trials": options.search}
     asked = {"name": options.protocol, "repeats": options.repeats}
+    asked["folds_from"] = str(options.folds_from.resolve()) if options.folds_from else None
     changes.setdefault("protocol", {}).update({key: value for key, value in asked.items() if value is not None})
     if options.seeds is not None:
         changes["fit"] = {"seeds": numbers(options.seeds, "--seeds")}
@@ -118,7 +119,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from dataprep.datasets import dataset
     from dataprep.exclusions import read_exclusions
     from grid.experiment import cells
-    from grid.experiment.scenarios import named_for, splits_of
+    from grid.experiment.partitions import splits_of
+    from grid.experiment.scenarios import named_for
     from grid.monitor.progress import Hashing
     from grid.plan.inventory import open_data, read_inventory
     from grid.run import show
@@ -157,9 +159,13 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
             return read_inventory(data, experiment, **what, on_progress=hashing.progress, plan_only=options.plan)
 
     found = surveyed(rows, scenarios)
+    if experiment.protocol.folds_from:  # what is wrong with the file stops here, and is no reason of single cells
+        for name in scenarios:
+            splits_of(experiment, found.dataset, found.index, experiment.scenario(name))
     folds = None
     if options.folds:
-        folds = cells.fold_numbers(options.folds, len({s.fold for s in splits_of(experiment, found.dataset, found.index)}))
+        most = 1 + max(s.fold for s in splits_of(experiment, found.dataset, found.index))
+        folds = cells.fold_numbers(options.folds, most)
 
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
     _refuse(session.plan)

@@ -52,5 +52,7 @@ def signals_picture(measured: Sequence[TrialFacts], dataset: DataSet, path: Path
         top.set(title=name, xlabel="time in s", ylabel=f"trial: {names_of_classes}, from above" if c == 0 else "")
         bottom.plot(spans_NC[:, c], ".", markersize=3)
         bottom.set(xlabel="trial", ylabel="range in the trial, native units" if c == 0 else "", yscale="log")
+    if dataset.synthetic:
+        figure.supxlabel(dataset.mark, x=1.0, ha="right", fontstyle="italic")
     figure.savefig(path, dpi=120)
     return path

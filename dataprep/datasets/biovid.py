@@ -2,7 +2,8 @@
 
 Source: Walter et al. 2013, https://www.nit.ovgu.de/BioVid.html; file layout as in `LAYOUT`. Videos have 25 frames/s and
 137 to 138 frames, signals 2816 rows at 512 Hz: 5.5 s. `gsr` is EDA. Trials are the rows of samples.csv, joined by name,
-never by directory order. A video or signal folder that is absent as a whole is no defect; its trials just have none. If one of
+never by directory order. Their numbers are no order in time: nobody documents them, and those of BL1 were changed between
+releases. A video or signal folder that is absent as a whole is no defect; its trials just have none. If one of
 nearly its name is there, that is said. Names are matched without regard to case.
 The data is personal and restricted: it stays where its owner put it.
 """
@@ -17,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from dataprep import file_names
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
+from dataprep.records import DataSet, Defect, InputError, Person, RecordingError, Trial
 from dataprep.signals.files import column_numbers, read_table, read_text
 from dataprep.storage import Place, place
 
@@ -28,6 +29,8 @@ CLASSES = {0: "BL1", 1: "PA1", 2: "PA2", 3: "PA3", 4: "PA4"}
 RATE_HZ = 512.0
 CHANNELS = {"eda": "gsr", "ecg": "ecg", "emg_trapezius": "emg_trapezius"}  # channel -> column of the file
 PART_B = re.compile(r"part[ _-]?b", re.IGNORECASE)
+SYNTHETIC_MARKER = "synthetic.json"  # of made-up data in this layout: dataprep/datasets/synthetic.py
+SEX_AND_AGE = re.compile(r".+_(?P<sex>[mw])_(?P<age>\d{2})")  # in a subject's name, as 071309_w_21
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name becomes part of a path: no separators, no dots
 
 
@@ -70,8 +73,8 @@ HOLDOUT = frozenset(  # the validation subjects of the split proposed on the dat
 
 
 def recognise(path: Place) -> bool:
-    """True if the folder holds starting_point/samples.csv and is not called Part B, whose layout is the same."""
-    return has_index(path) and not PART_B.search(path.absolute().name)
+    """True if the folder holds starting_point/samples.csv, is not made up and not called Part B, whose layout is the same."""
+    return has_index(path) and not is_synthetic(path) and not PART_B.search(path.absolute().name)
 
 
 def has_index(path: Place) -> bool:
@@ -79,7 +82,27 @@ def has_index(path: Place) -> bool:
     return (path / INDEX).is_file() or file_names.inside(path, *INDEX.parts) is not None
 
 
+def is_synthetic(path: Place) -> bool:
+    """True if the folder says that a program made its recordings."""
+    return file_names.inside(path, SYNTHETIC_MARKER) is not None
+
+
+def person(subject: str) -> Person | None:
+    """Sex and age of a subject, as the name tells them; None for another kind of name."""
+    found = SEX_AND_AGE.fullmatch(subject)
+    return Person(found["sex"], int(found["age"])) if found else None
+
+
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
+    """The trials, as `read_layout` gives them. Raises InputError for synthetic data: its numbers must not look like real ones."""
+    if is_synthetic(path):
+        raise InputError(
+            f"{path}: found {SYNTHETIC_MARKER}: the data are synthetic; expected BioVid (their reader: synthetic)"
+        )
+    return read_layout(path)
+
+
+def read_layout(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The trials of samples.csv in its order, and what is wrong with some. Raises InputError if there is no usable index.
 
     A row that contradicts itself, repeats a trial or holds a name unfit for a path is a Defect and no trial; a trial whose
@@ -212,4 +235,6 @@ DATASET = DataSet(
     rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
     units={"eda": "µS"},
+    person=person,
+    selected={"expressive": "the facial response in these very trials (Werner et al. 2017)"},
 )

@@ -20,8 +20,8 @@ CHANNELS = {**biovid.CHANNELS, "emg_corrugator": "emg_corrugator", "emg_zygomati
 
 
 def recognise(path: Place) -> bool:
-    """True if the folder is called Part B and holds starting_point/samples.csv."""
-    return bool(biovid.PART_B.search(path.absolute().name)) and biovid.has_index(path)
+    """True if the folder is called Part B, holds starting_point/samples.csv and is not made up."""
+    return bool(biovid.PART_B.search(path.absolute().name)) and biovid.has_index(path) and not biovid.is_synthetic(path)
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
@@ -37,6 +37,7 @@ DATASET = replace(
     recognise=recognise,
     read_signals=read_signals,
     subsets={"all": None},
+    selected={},
     holdout=None,
     rates_hz=dict.fromkeys(CHANNELS, biovid.RATE_HZ),
 )

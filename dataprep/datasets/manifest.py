@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from dataprep.manifest.layout import SETTINGS, Layout, layout_of, read_layout
+from dataprep.manifest.people import people_of, tells_order, time_order
 from dataprep.manifest.signals import explain, rates, read_signals
 from dataprep.manifest.table import manifest_of, read_rows, read_trials, subset_members
 from dataprep.records import DataSet
@@ -38,6 +39,8 @@ def dataset_of(path: Place) -> DataSet:
         read_trials=lambda folder: read_trials(folder.absolute(), rows, layout),
         subsets=subset_members(rows, layout),
         holdout=frozenset(layout.holdout) or None,
+        person=people_of(rows).get,
+        time_order=time_order if tells_order(rows) and layout.baseline is None else None,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dataprep.records import DataSet, Defect, InputError, Trial
+from dataprep.records import DataSet, Defect, InputError, Person, Trial
 from dataprep.storage import Place, place
 
 CLASSES = {0: "no pain", 1: "pain"}
@@ -93,7 +93,15 @@ def _together(parts: list[Part]) -> DataSet:
         holdout=tested or None,
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
         pain=all(part.dataset.pain for part in parts if part.tested),
+        synthetic=any(part.dataset.synthetic for part in parts),
+        person=partial(_person, {part.label: part.dataset for part in parts}),
     )
+
+
+def _person(datasets: Mapping[str, DataSet], subject: str) -> Person | None:
+    """Sex and age, as the subject's own data set tells them."""
+    label, _, name = subject.partition(MARK)
+    return datasets[label].person(name) if label in datasets else None
 
 
 def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:

@@ -142,6 +142,11 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}
 
 
+def time_order(trial: Trial) -> float:
+    """When the window begins: all windows of a person are of one recording."""
+    return trial.start_s
+
+
 DATASET = DataSet(
     name="stress-predict",
     title="Stress-Predict: wrist EDA during stress tasks and rest",
@@ -157,5 +162,6 @@ DATASET = DataSet(
     rates_hz={"eda": CLOCK_HZ},
     units={"eda": "µS"},
     pain=False,
+    time_order=time_order,
     layout="S<number>/EDA.csv and S<number>/tags_S<number>.csv",
 )

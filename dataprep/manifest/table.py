@@ -1,7 +1,8 @@
 """`manifest.csv` or `manifest.parquet`, a row per trial, as trials; what is wrong is told by file, row and column.
 
 Columns: trial, subject, label; video and signals (paths from the folder of the manifest), start_s, end_s, onset_s (seconds of the
-signal file); all others are kept with the trial as they are written (sex, age, site, session, order, temperature …).
+signal file); all others are kept with the trial as they are written (site, session, temperature …). `sex` (m, w), `age` and
+`order` (a number that grows with time within a person) are used where they are there: see people.py.
 """
 
 from __future__ import annotations

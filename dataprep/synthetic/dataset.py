@@ -2,12 +2,13 @@
 
     python -m dataprep.synthetic OUT --subjects 20 --trials 2 --signal eda
 
-writes OUT/starting_point/samples.csv, OUT/video/, OUT/biosignals_filtered/ and OUT/synthetic.json (the parameters). People
-bear names of the real list, so the subset `expressive` works: about 20 of 87 show hardly any pain in the face. One in
-twelve has skin that does not respond. `--signal` says which channel carries the label; each of the others shows the pain
-of a class drawn at random, so that nothing but that channel can tell the classes apart: not its look, not the order of
-the rows, not the files' sizes. In `video` the face turns to pain after 2 s; in `face` it shows it throughout, for networks that
-see single frames. The same parameters give the same signal files and pixels.
+writes OUT/starting_point/samples.csv, OUT/video/, OUT/biosignals_filtered/ and OUT/synthetic.json: the parameters, and the mark
+by which the data are recognised as made up (dataprep/datasets/synthetic.py, which lists the people). About 20 of 87 show
+hardly any pain in the face: the subset `expressive` is without them. One in twelve has skin that does not respond. `--signal`
+says which channel carries the label; each of the others shows the pain of a class drawn at random, so that nothing but that
+channel can tell the classes apart: not its look, not the order of the rows, not the files' sizes. In `video` the face turns
+to pain after 2 s; in `face` it shows it throughout, for networks that see single frames. The same parameters give the same signal
+files and pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -25,12 +26,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataprep.datasets.biovid import CLASSES, COLUMNS, INDEX, LOW_EXPRESSIVE, SUBJECTS
+from dataprep.datasets.biovid import CLASSES, COLUMNS, INDEX
+from dataprep.datasets.synthetic import LOW_EXPRESSIVE, MARKER, SUBJECTS
 from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.synthetic import face, physiology
 
-VERSION = 1  # of the generator: raised when the same parameters give other data
+VERSION = 2  # of the generator: raised when the same parameters give other data
 NON_RESPONDERS = 0.08  # share of subjects
 CHANNELS = ("eda", "ecg", "emg", "video")  # the order seeds the channels: add at the end
 SIGNALS: dict[str, tuple[str, ...]] = {  # option -> the channels that carry the label
@@ -106,11 +108,11 @@ def write_synthetic(
     )
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     parameters = {"subjects": subjects, "trials": trials, "seed": seed, "signal": signal, "size": list(size)}
+    parameters["classes"] = list(classes)
     try:
         _write_index(partial, recordings, parts=PARTS if videos else PARTS[1:])
         _write_all(recordings, partial, jobs=min(jobs or os.cpu_count() or 1, len(recordings)), progress=progress)
-        about = {"generator": "dataprep.synthetic", "version": VERSION, **parameters, "classes": list(classes)}
-        (partial / "synthetic.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        _write_marker(partial, parameters)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -122,9 +124,16 @@ def write_layout(out: Path, *, subjects: int, trials: int, seed: int = 0) -> Non
         pick_subjects(subjects), trials=trials, seed=seed, signal="none", size=(640, 480), classes=("BL1", "PA4")
     )
     _write_index(out, recordings, parts=PARTS)
+    _write_marker(out, {"subjects": subjects, "trials": trials, "seed": seed})
     for r in recordings:
         _video_file(out, r).touch()
         _signal_file(out, r).touch()
+
+
+def _write_marker(folder: Path, parameters: Mapping[str, object]) -> None:
+    """The file by which the data are recognised as made up."""
+    about = {"generator": "dataprep.synthetic", "version": VERSION, **parameters}
+    (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def _video_file(folder: Path, r: Recording) -> Path:
@@ -151,7 +160,7 @@ def _check(*, subjects: int, trials: int, seed: int, signal: str, size: tuple[in
 
 
 def pick_subjects(n: int) -> tuple[str, ...]:
-    """`n` of the real names in the real order, with the real share of low-expressive people (5 of 20)."""
+    """`n` of the people, in their order, with the share of low-expressive ones that all 87 have (5 of 20)."""
     n_low = round(n * len(LOW_EXPRESSIVE) / len(SUBJECTS))
     groups = ([s for s in SUBJECTS if s in LOW_EXPRESSIVE], [s for s in SUBJECTS if s not in LOW_EXPRESSIVE])
     chosen = {g[i * len(g) // k] for g, k in zip(groups, (n_low, n - n_low), strict=True) for i in range(k)}

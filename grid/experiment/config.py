@@ -35,6 +35,7 @@ from grid.experiment.config_tables import (
     Table,
     TaskTable,
     Trunk,
+    check_folds,
     explained,
 )
 from grid.experiment.families import FRAME_MEAN, added_pairs, is_baseline
@@ -132,7 +133,7 @@ class Experiment(Table):
         """Everything, defaults filled in, as plain JSON types: what a report prints."""
         out = self.model_dump(mode="json")
         out["faces"], out["augment"] = asdict(self.face_settings), asdict(self.augmentation)
-        out["claims"] = {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
+        out["claims"] |= {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
         out["task"]["kind"] = self.learns.kind
         for role in registry.ROLES:
             chosen, settings = self.network(role)
@@ -196,7 +197,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
 
 
 def _read(name_or_file: str, where: str, *, beside: Path | None = None) -> tuple[Path, dict[str, Any]]:
-    """The file of an experiment and what it holds; a path to weights in it is relative to the file."""
+    """The file of an experiment and what it holds; a path in it (weights, folds) is relative to the file."""
     path = EXPERIMENTS / f"{name_or_file}.toml"
     if not path.exists():
         path = (beside or Path()) / name_or_file
@@ -207,7 +208,9 @@ def _read(name_or_file: str, where: str, *, beside: Path | None = None) -> tuple
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    trunk = table.get("trunk")
+    trunk, protocol = table.get("trunk"), table.get("protocol")
+    if isinstance(protocol, dict) and isinstance(protocol.get("folds_from"), str) and protocol["folds_from"]:
+        protocol["folds_from"] = str(path.parent.resolve() / protocol["folds_from"])
     if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
         trunk["weights"] = str(path.parent.resolve() / trunk["weights"])
     return path, table
@@ -265,6 +268,7 @@ def _check(experiment: Experiment) -> None:
             f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
             "has one partition only; vary [fit] seeds, or choose the protocol subject"
         )
+    check_folds(experiment.protocol)
     spaces = [getattr(experiment.search, role) for role in registry.ROLES] + list(experiment.search.methods.values())
     if experiment.search.trials and not any(spaces):
         raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from dataprep.records import InputError
 from grid.experiment.cells import suggestion
 
 
@@ -36,13 +37,29 @@ class ScenarioTable(Table):
 class ProtocolTable(Table):
     """How subjects or trials are split (a file of grid/protocols/). `seed` decides the partition into folds, and nothing else.
 
-    `repeats`: how many partitions are drawn; the first is that of the seed.
+    `repeats`: how many partitions are drawn; the first is that of the seed. `stratify`: what of people is dealt evenly to the
+    folds, where the data set tells it. `inherit`: a scenario has the folds of the whole data set, so that nobody is in another
+    fold there. `folds_from`: a table of subjects and folds to use instead, such as the folds.csv of another run.
     """
 
     name: str = "subject"
     folds: int = Field(10, ge=2)
     seed: int = Field(0, ge=0, strict=True)
     repeats: int = Field(1, ge=1, strict=True)
+    stratify: tuple[Literal["sex", "expressive", "age"], ...] = ()
+    inherit: bool = False
+    folds_from: str = ""
+
+
+def check_folds(protocol: ProtocolTable) -> None:
+    """Raises InputError for settings of the folds that exclude each other."""
+    for key in ("stratify", "folds_from"):
+        if getattr(protocol, key) and protocol.name != "subject":
+            raise InputError(f"protocol.{key}: is for the protocol subject, found protocol.name {protocol.name!r}")
+    if protocol.folds_from and (protocol.stratify or protocol.inherit):
+        raise InputError(
+            "protocol.folds_from: the file alone says who is in which fold; expected no stratify and no inherit"
+        )
 
 
 class FitTable(Table):
@@ -108,9 +125,11 @@ class Claims(Table):
     """Which pairs of rows are compared, fixed before there are results: each is a test of one family. All others are numbers.
 
     Empty: the pairs of the experiment's rows of which the second sees one recording more, and (frame:mean, video).
+    `fewest_trials`: people of whom fewer were tested are named in the report.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
+    fewest_trials: int = Field(10, ge=1, strict=True)
 
 
 class Synthetic(Table):

@@ -1,15 +1,11 @@
-"""What a scenario is on a data set: its trials, the steps of a trial that it uses, and its folds."""
+"""What a scenario is on a data set: its trials, and the steps of a trial that it uses."""
 
 from __future__ import annotations
-
-import hashlib
-from dataclasses import replace
 
 from dataprep.records import DataSet, InputError, SampleIndex
 from grid.experiment.cells import Scenario
 from grid.experiment.config import Experiment
 from grid.experiment.config_tables import ScenarioTable
-from grid.protocols import FoldSplit, protocols
 
 OF_BIOVID = ("all87", "expressive67")
 """Scenario names that count BioVid's people."""
@@ -56,26 +52,3 @@ def window(dataset: DataSet, scenario: Scenario) -> tuple[int, int]:
             f"scenario {scenario.name} drops {scenario.skip_s} s of trials that last {dataset.n_steps / dataset.clock_hz} s"
         )
     return start, dataset.n_steps
-
-
-def splits_of(experiment: Experiment, dataset: DataSet, index: SampleIndex) -> tuple[FoldSplit, ...]:
-    """The folds of a scenario's trials, partition after partition. Raises InputError if repeats are all the same partition.
-
-    Raises ValueError if folds cannot be made.
-    """
-    protocol, split = experiment.protocol, protocols()[experiment.protocol.name]
-    found: list[FoldSplit] = []
-    for repeat in range(protocol.repeats):
-        folds = split(index, folds=protocol.folds, seed=partition_seed(protocol.seed, repeat), holdout=dataset.holdout)
-        found += [replace(fold, repeat=repeat) for fold in folds] if repeat else folds
-    if protocol.repeats > 1 and len({frozenset(fold.test) for fold in found}) * protocol.repeats == len(found):
-        raise InputError(
-            f"protocol.repeats: the {protocol.repeats} partitions of these {len(set(index.subjects))} subjects are all the same; "
-            "expected fewer repeats, fewer folds or another seed"
-        )
-    return tuple(found)
-
-
-def partition_seed(seed: int, repeat: int) -> int:
-    """The seed of a partition: that of the experiment for the first, numbers drawn from both for the others."""
-    return int(hashlib.sha256(f"partition/{seed}/{repeat}".encode()).hexdigest()[:12], 16) if repeat else seed

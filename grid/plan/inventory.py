@@ -33,7 +33,9 @@ class Inventory:
     `learns` is the task on the names of its classes. `defects` are
     recordings known to be unusable, `excluded` those left out by hand.
     `dataset` has the channels alone that these rows use, in the data set's order; trials are in the order of subjects and ids,
-    however the data set lists them. `fingerprint` is of all recordings of the task's classes, whatever the rows use of them.
+    however the data set lists them. `session`: trial id -> its number in the person's session, from 1, and the class of the trial
+    before it, where the data set tells the order in time. `fingerprint` is of all recordings of the task's classes, whatever
+    the rows use of them.
     """
 
     dataset: DataSet
@@ -48,6 +50,7 @@ class Inventory:
     trunk: preparation.TrunkSpec | None = None
     missing: str = ""
     controls: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    session: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
     def targets(self) -> dict[str, float]:
@@ -125,6 +128,7 @@ def read_inventory(
     of_these = {t.trial_id for t in chosen}
     left_out = [d for d in by_hand if d.trial_id in of_these]
     out = Inventory(reader, path, index, content, learns, defects, left_out, controls=controls(trials))
+    out.session = sessions(trials, reader)
     if "video" in parts and any(t.video in marks for t in chosen):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)
@@ -142,6 +146,22 @@ def read_inventory(
                 by_subject[t.subject].append(t)
         out.signals = [preparation.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
     return out
+
+
+def sessions(trials: Iterable[Trial], reader: DataSet) -> dict[str, tuple[int, str]]:
+    """Trial id -> its number in the person's session and the class before it; empty where the order is not told."""
+    found: dict[str, tuple[int, str]] = {}
+    if reader.time_order is None:
+        return found
+    of: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        of[trial.subject].append(trial)
+    for mine in of.values():
+        before = ""
+        for place, trial in enumerate(sorted(mine, key=reader.time_order), 1):
+            found[trial.trial_id] = (place, before)
+            before = trial.class_name
+    return found
 
 
 def task_of(experiment: Experiment, reader: DataSet) -> tuple[Task, dict[int, int]]:

@@ -17,7 +17,8 @@ from typing import Any
 from dataprep.records import DataSet
 from grid.experiment.cells import Cell, Row, channel_of, row
 from grid.experiment.config import Experiment
-from grid.experiment.scenarios import scenario_index, splits_of, window
+from grid.experiment.partitions import splits_of
+from grid.experiment.scenarios import scenario_index, window
 from grid.plan.contexts import Context
 from grid.plan.controls import PREFIX
 from grid.plan.nodes import Node, graph
@@ -75,7 +76,7 @@ class Planner:
             try:
                 index = scenario_index(self.dataset, self.inputs.index, scenario)
                 steps = window(self.dataset, scenario)
-                splits = splits_of(self.experiment, self.dataset, index)
+                splits = splits_of(self.experiment, self.dataset, self.inputs.index, scenario)
             except ValueError as error:
                 protocol = self.experiment.protocol
                 numbers = sorted(wanted) if wanted is not None else range(protocol.folds)

@@ -78,7 +78,8 @@ def by_subject(index: SampleIndex, *, protocol: str, groups: list[list[str]]) ->
 
 
 def shuffled(names: set[str] | tuple[str, ...], seed: int) -> list[str]:
-    """The names in an order that depends on nothing but each name and the seed, so that others' absence moves nobody far."""
+    """The names in an order that depends on nothing but each name and the seed. The order of those at hand is the same whoever is
+    absent, but not the places: dealt to folds in turn, everybody after an absent one is in another fold."""
     return sorted(set(names), key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
 
 

@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from dataprep.outputs import drafted, shown
-from dataprep.records import Defect
+from dataprep.records import SYNTHETIC, Defect
 from grid.experiment.cells import CELL, Cell, is_signal
 from grid.plan.specs import Fit, Plan, Search, fits_of
 from grid.results import learned, tables
 from grid.results.axes import AXES
 from grid.results.costs import costs_table
+from grid.results.scaling import sees_test_side
+from grid.results.table2_files import write_table2
 from grid.store.artefacts import Store
 from painmodels.methods import PAPER
 from painmodels.registry import said
@@ -103,42 +105,59 @@ def write(
     odd: list[Defect],
     earlier: Mapping[Cell, tuple[str, str]],
     run: Mapping[str, Any],
+    people: Mapping[str, pd.DataFrame],
 ) -> pd.DataFrame:
-    """Write every table of the result folder; returns scores.csv's table."""
+    """Write every table of the result folder; returns scores.csv's table. `people`: file name -> table (people_tables.py)."""
     table = predictions(plan, store, targets, task)
     state = statuses(plan, store, failed, earlier)
     learning = learned.learning_table(plan, store)
     scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells], task=task)
     scores = tables.with_learning(scores, learning)
+    data = _data(run)
     problems = [(*astuple(c), *s) for c, s in state.items() if s[0] != "done"]
     problems += [
         ("", "", "", -1, 0, 0, "preparation failed", f"{t} ({part}): {why}") for (part, t), why in plan.unprepared.items()
     ]
     failures = pd.DataFrame(problems, columns=[*CELL, "status", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
-    _replace(out / "scores.csv", lambda p: scores.to_csv(p, index=False))
+    write_csv(out / "scores.csv", scores, data=data)
     if "people" in task.sections:
-        by_person = tables.subject_table(table, task)
-        _replace(out / "subject_scores.csv", lambda p: by_person.to_csv(p, index=False))
-    _replace(out / "failures.csv", lambda p: failures.to_csv(p, index=False, errors="backslashreplace"))
-    write_quarantine(out, defects)
-    write_quarantine(out, odd, name="odd.csv")
+        write_csv(out / "subject_scores.csv", tables.subject_table(table, task), data=data)
+    write_csv(out / "failures.csv", failures, data=data)
+    for name, rows in people.items():
+        write_csv(out / name, rows, data=data)
+    write_quarantine(out, defects, data=data)
+    write_quarantine(out, odd, data=data, name="odd.csv")
     _replace(out / "curves.parquet", lambda p: _curves(plan, store).to_parquet(p, index=False))
     _replace(out / "attention.parquet", lambda p: attention(plan, store, targets, task).to_parquet(p, index=False))
-    _replace(out / "costs.csv", lambda p: costs_table(plan, store).to_csv(p, index=False))
-    _replace(out / "learning.csv", lambda p: learning.to_csv(p, index=False))
+    write_csv(out / "costs.csv", costs_table(plan, store), data=data)
+    write_csv(out / "learning.csv", learning, data=data)
     summary = tables.table2(scores, table, learned.marks(learning), run["scenarios"], task=task)
-    tables.write_table2(summary, out, task=task)
+    write_table2(summary, out, task=task, data=data)
     write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
     write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))
     return scores
 
 
-def write_quarantine(out: Path, defects: Iterable[Defect], *, name: str = "quarantine.csv") -> None:
-    """Write quarantine.csv: the recordings left out, and why; or odd.csv: those used although something is odd."""
-    table = pd.DataFrame([vars(d) for d in _ordered(defects)], columns=["trial_id", "subject", "part", "file", "reason"])
-    _replace(out / name, lambda p: table.to_csv(p, index=False, errors="backslashreplace"))
+def write_quarantine(out: Path, defects: Iterable[Defect], *, data: str, name: str = "quarantine.csv") -> None:
+    """Write quarantine.csv: the recordings left out, and why; or odd.csv: those used although something is odd.
+
+    `channels`: those at fault, where others of the file are used.
+    """
+    rows = [{**vars(d), "channels": " ".join(d.channels)} for d in _ordered(defects)]
+    table = pd.DataFrame(rows, columns=["trial_id", "subject", "part", "file", "reason", "channels"])
+    write_csv(out / name, table, data=data)
+
+
+def write_csv(path: Path, table: pd.DataFrame, *, data: str) -> None:
+    """Replace a table in one step. Its last column, `data`, says what the numbers are of, so that no table is without it."""
+    _replace(path, lambda p: table.assign(data=data).to_csv(p, index=False, errors="backslashreplace"))
+
+
+def _data(run: Mapping[str, Any]) -> str:
+    """The mark of a run's data set (dataprep.records.DataSet.mark)."""
+    return SYNTHETIC if run["data"]["synthetic"] else str(run["data"]["name"])
 
 
 def _ordered(defects: Iterable[Defect]) -> list[Defect]:
@@ -179,12 +198,14 @@ def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, A
         record["fits"] = [_fit_record(f) for f in fits_of(predict.fit)]
         record["n_train"] = len(predict.fit.train.trial_ids)
         record["n_test"] = len(predict.test.trial_ids)
+        record["scaling_sees_test_side"] = sees_test_side(predict.fit)
     return record
 
 
 def _fit_record(fit: Fit) -> dict[str, Any]:
     settings = {"network": fit.part.network, **said(fit.settings)}
-    return {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
+    record = {"stage": fit.stage.name, "key": fit.stage.key, "role": fit.role, "settings": settings, "search": fit.search}
+    return {**record, "normalise": fit.normalise}
 
 
 def _curves(plan: Plan, store: Store) -> pd.DataFrame:

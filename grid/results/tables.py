@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.outputs import drafted
 from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
@@ -29,7 +28,6 @@ LEARNING_COLUMNS = ["learned", "fits_not_learned", "fits_collapsed"]
 """Of scores.csv and table2.csv: 'true', 'false' or empty (no epochs, or not recorded), and counts (grid/results/learned.py)."""
 PAPER_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 """Of the task that the paper has."""
-TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 REFERENCE = Path(__file__).parent.parent / "reference"
 
 
@@ -245,56 +243,6 @@ def identity_check(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def write_table2(table: pd.DataFrame, folder: Path, *, task: Task = PAIN) -> tuple[Path, Path]:
-    """Write table2.csv (all columns, two decimals) and table2.tex (a booktabs tabular) into `folder`; returns the paths.
-
-    The tabular has the SD over partitions and over fit seeds where there are several.
-    """
-    csv, tex = folder / "table2.csv", folder / "table2.tex"
-    with drafted(csv) as draft:
-        table.round(2).to_csv(draft, index=False)
-    main, others = task.main, [m for m in task.metrics[1:] if m.in_table]
-    paper = "paper" in task.sections
-    others = [m for m in others if m.name in PAPER_METRICS] if paper else others
-    more = {f"{main.name}_sd_{axis}": name for axis, name in (("repeats", "SD, partitions"), ("seeds", "SD, seeds"))}
-    more = {column: name for column, name in more.items() if table[column].notna().any()}
-    heads = ["Row", "Scenario", f"{_tex(_capital(main.title))} (SD)", *more.values(), r"95\,\% interval"]
-    heads += [*(_tex(_capital(m.title)) for m in others), *(["Paper's accuracy"] if paper else [])]
-    lines = [r"\begin{tabular}{ll" + "r" * (len(heads) - 2) + "}", r"\toprule"]
-    lines += [" & ".join(heads) + r" \\", r"\midrule"]
-    for row in table.to_dict("records"):
-        cells = [
-            _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in row["mark"]),
-            _tex(str(row["scenario"])),
-            f"{_num(row[f'{main.name}_mean'])} ({_num(row[f'{main.name}_sd'])})",
-        ]
-        cells += [_num(row[column]) for column in more]
-        cells += [f"{_num(row[f'{main.name}_low'])}--{_num(row[f'{main.name}_high'])}"]
-        cells += [_num(row[f"{m.name}_mean"]) for m in others] + ([_num(row["paper_accuracy"])] if paper else [])
-        lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if (table["mark"] != "").any():
-        lines.append(
-            r"% $\dagger$: a fit of the row, or of what feeds it, did not learn; $\ddagger$: one collapsed before its last epoch"
-        )
-    with drafted(tex) as draft:
-        draft.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return csv, tex
-
-
 def str_key(group: Iterable[object]) -> tuple[str, ...]:
     """A group's key as strings, so that categorical and text columns meet."""
     return tuple(str(part) for part in group)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _num(value: object) -> str:
-    return "--" if pd.isna(value) else f"{value:.2f}"  # type: ignore[call-overload]
-
-
-def _tex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)

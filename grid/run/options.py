@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--repeats", type=int, metavar="N", help="number of partitions into folds (default: 1)")
     what.add_argument("--seeds", metavar="SEEDS", help="seeds of initial weights such as 0,1,2 or 0-4 (default: 0)")
     what.add_argument("--protocol", choices=PROTOCOLS, help="how subjects are split (default: the experiment's, subject)")
+    what.add_argument("--folds-from", type=Path, metavar="FILE", help="who is in which fold: the folds.csv of another run")
     how = p.add_argument_group("data and settings")
     how.add_argument(
         "--data",

@@ -13,6 +13,8 @@ import pandas as pd
 from grid.experiment.cells import channel_of, row
 from grid.experiment.departures import departures
 from grid.results import files, provenance
+from grid.results.people_tables import folds_table, trials_table
+from grid.results.scaling import scaling_facts
 from grid.results.unchanged import mark_of, note, unchanged
 from grid.run import show
 from grid.run.notes import notes
@@ -25,7 +27,7 @@ from grid.work import odd_recordings
 def write_quarantine(session: Session) -> None:
     """Write the list of recordings left out, alone: where nothing else can be written, it says why."""
     session.out.mkdir(parents=True, exist_ok=True)
-    files.write_quarantine(session.out, session.defects)
+    files.write_quarantine(session.out, session.defects, data=session.inventory.dataset.mark)
 
 
 def write(session: Session) -> pd.DataFrame:
@@ -38,6 +40,10 @@ def write(session: Session) -> pd.DataFrame:
     if not any(session.made.values()) and unchanged(session.out, mark):
         files.write_json(session.out / "run.json", run)
         return pd.read_csv(session.out / "scores.csv")
+    what["people"] = {
+        "folds.csv": folds_table(session.experiment, session.inventory, run["scenarios"]),
+        "trials.csv": trials_table(session.inventory),
+    }
     scores = files.write(
         session.out,
         plan=session.plan,
@@ -89,12 +95,16 @@ def facts(session: Session) -> dict[str, Any]:
             "subjects": len(set(s.index.subjects)),
             "trials": len(s.index),
             "clock_hz": s.dataset.clock_hz,
-            "synthetic": (s.path / "synthetic.json").exists(),
+            "synthetic": s.dataset.synthetic,
             "class_names": list(s.learns.names),
         },
         "scenarios": scenarios,
         "trunk": trunk,
-        "signals": {"normalise": e.signals.normalise, "channels": {w: channel_of(w, s.dataset.channels) for w in words}},
+        "signals": {
+            "normalise": e.signals.normalise,
+            "channels": {w: channel_of(w, s.dataset.channels) for w in words},
+            **scaling_facts(session.plan),
+        },
         "stages": provenance.stage_facts(stored, session.made),
         "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
         "made_with": makers,

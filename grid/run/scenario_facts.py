@@ -10,7 +10,8 @@ from typing import Any
 
 from dataprep.datasets.biovid import LOW_EXPRESSIVE, SUBJECTS
 from grid.experiment.config import Experiment
-from grid.experiment.scenarios import scenario_index, splits_of, window
+from grid.experiment.partitions import splits_of
+from grid.experiment.scenarios import scenario_index, window
 from grid.plan.inventory import Inventory
 
 PAPER_SCENARIOS = {"all87": (0.0, frozenset(SUBJECTS)), "expressive67": (2.0, frozenset(SUBJECTS) - LOW_EXPRESSIVE)}
@@ -25,10 +26,11 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     scenario = experiment.scenario(name)
     facts: dict[str, Any] = {"subset": scenario.subset, "skip_s": scenario.skip_s, "subjects": 0, "trials": 0, "frames": 0}
     facts |= {"folds": 0, "subset_size": None, "not_the_papers": "it cannot be made of these data"}
+    facts["selected"] = inventory.dataset.selected.get(scenario.subset, "")
     try:
         index = scenario_index(inventory.dataset, inventory.index, scenario)
         first, last = window(inventory.dataset, scenario)
-        folds = len({split.fold for split in splits_of(experiment, inventory.dataset, index)})
+        folds = len({split.fold for split in splits_of(experiment, inventory.dataset, inventory.index, scenario)})
     except ValueError:
         return facts
     people = set(index.subjects)
@@ -42,7 +44,7 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
 
 def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -> str:
     """Why the numbers of a scenario cannot be set beside the paper's; empty if they can."""
-    if inventory.dataset.name != "biovid" or (inventory.path / "synthetic.json").exists():
+    if inventory.dataset.name != "biovid":
         return "the data are not BioVid Part A"
     learns = inventory.learns
     if "paper" not in learns.sections:

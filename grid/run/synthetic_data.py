@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataprep.faces import load_detector
-from dataprep.synthetic.dataset import write_layout, write_synthetic
+from dataprep.synthetic.dataset import VERSION, write_layout, write_synthetic
 from grid.experiment.cells import row
 from grid.experiment.config import Experiment
 from grid.monitor.progress import Display
@@ -20,7 +20,7 @@ from grid.store.identity import digest
 def synthetic_data(experiment: Experiment, out: Path, rows: tuple[str, ...], *, plan: bool) -> Path:
     """The experiment's synthetic data set, written if it is not there; to `plan` on, its index alone in a temporary folder."""
     s = experiment.synthetic
-    path = out / "data" / f"synthetic-{digest(s.model_dump())}"
+    path = out / "data" / f"synthetic-{digest([VERSION, s.model_dump()])}"
     if path.exists():
         return path
     if plan:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
+from dataprep.records import SYNTHETIC
 from grid.experiment.cells import CELL, row
 from grid.experiment.families import FRAME_MEAN
 from grid.results.axes import AXES, spread, with_axes
@@ -50,7 +51,7 @@ class Mirror:
         self.client = MlflowClient(uri, registry_uri=uri)  # MLFLOW_REGISTRY_URI would take models elsewhere
         self.writers = 1 if uri.startswith("sqlite") else 4  # a database file takes one at a time
         self.name: str = self.run["experiment"]["name"]
-        self.apart = _apart(self.run["experiment"])
+        self.apart = _apart(self.run["experiment"], out)
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
         self.runs = Runs(self.client, self.name, self.place)
         self.stages: dict[str, dict[str, Any]] = {}
@@ -80,8 +81,9 @@ class Mirror:
                 _all(pool, lambda search: mirror_search(search_runs, search, self._common()), searches)
         for runs in every:
             runs.settle()
+        made_up = f"**{SYNTHETIC.capitalize()}: they say nothing about pain.** " if self.run["data"].get("synthetic") else ""
         self.runs.describe(
-            f"A run per row and scenario, below it a run per fold. [Compare the rows]({compare_page(self)}) · "
+            f"{made_up}A run per row and scenario, below it a run per fold. [Compare the rows]({compare_page(self)}) · "
             + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs)" for runs in every[1:])
         )
         return {what: sum(runs.count[what] for runs in every) for what in self.runs.count}
@@ -99,6 +101,7 @@ class Mirror:
             "protocol": run["protocol"],
             "experiment": run["experiment"]["name"],
             "trunk": run["trunk"]["name"] + (" (random)" if run["trunk"]["random"] else ""),
+            "data": SYNTHETIC if run["data"].get("synthetic") else str(run["data"].get("name", "")),
             "data_fingerprint": run["data"]["fingerprint"],
             "code_version": run["commit"],
         }
@@ -113,12 +116,13 @@ class Mirror:
         if any("video" in row(cell["modality"]).parts for cell in cells):
             out |= {f"faces.{name}": str(value) for name, value in sorted(self.run["experiment"].get("faces", {}).items())}
             out["trunk.fingerprint"] = self.run["trunk"].get("fingerprint", "")
-        return {**out, "signals.normalise": self.run["experiment"]["signals"]["normalise"]}
+        scaled = {fit["normalise"] for cell in cells for fit in cell["fits"] if fit.get("normalise")}
+        return {**out, "signals.normalise": " or ".join(sorted(scaled)) or self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
         facts = {"modality": modality, "scenario": scenario, **self._common()}
         settings = self._settings(cells)
-        key = digest(["row", {k: v for k, v in facts.items() if k != "code_version"}, settings])
+        key = digest(["row", {k: v for k, v in facts.items() if k not in ("code_version", "data")}, settings])
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         values: dict[str, float] = {}
         paper = self._paper(modality, scenario, mine)
@@ -138,8 +142,13 @@ class Mirror:
         tags_of_learning, counts = self._learned(cells)
         values |= counts
         failed = [c for c in cells if c["status"] == "failed"]
-        tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
-        tags |= tags_of_learning
+        tags = {
+            **facts,
+            "kind": "row",
+            "mlflow.runName": f"{modality} · {scenario}",
+            "failed_folds": str(len(failed)),
+        }
+        tags |= tags_of_learning | _scaling(cells)
         return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
 
     def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:
@@ -185,7 +194,7 @@ class Mirror:
             "mlflow.runName": " · ".join([cell["modality"], cell["scenario"], *_place(cell)]),
         }
         tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
-        tags |= self._links(cell)
+        tags |= self._links(cell) | _scaling([cell])
         searches = dict.fromkeys(f["search"] for f in cell["fits"] if f.get("search"))
         if searches:
             tags["searches"] = " ".join(searches)
@@ -243,19 +252,29 @@ class Mirror:
         return [p for column, name in CURVES.items() for p in points(curve, column, f"{name}/{fit['role']}")]
 
 
+def _scaling(cells: list[dict]) -> dict[str, str]:
+    """The tag that says whether held-out trials were scaled by one another in any of the cells."""
+    return {"scaling_sees_test_side": str(any(cell.get("scaling_sees_test_side") for cell in cells)).lower()}
+
+
 def compare_page(mirror: Mirror) -> str:
     """The address of MLflow's page that shows all rows side by side, without the server's name. Call after `sync`."""
     runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
     return f"#/compare-runs?runs={runs}&experiments={experiments}"
 
 
-def _apart(experiment: dict[str, Any]) -> dict[str, int]:
-    """The seeds that a grid begins with, where they are not 0: what keeps it beside another of that name on a server."""
-    begins = {
-        "partition_seed": experiment.get("protocol", {}).get("seed", 0),
+def _apart(experiment: dict[str, Any], out: Path) -> dict[str, Any]:
+    """The seeds that a grid begins with, where they are not 0, and how else its folds were made: what keeps it beside another of
+    that name on a server."""
+    protocol = experiment.get("protocol", {})
+    begins: dict[str, Any] = {
+        "partition_seed": protocol.get("seed", 0),
+        "stratified_by": "+".join(protocol.get("stratify", ())),
+        "folds_of_the_whole": int(protocol.get("inherit", False)),
+        "folds_from": protocol.get("folds_from") and digest((out / "folds.csv").read_text(encoding="utf-8")),
         "first_fit_seed": experiment.get("fit", {}).get("seeds", [0])[0],
     }
-    return {name: seed for name, seed in begins.items() if seed}
+    return {name: value for name, value in begins.items() if value}
 
 
 def _place(cell: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from dataprep.records import SYNTHETIC
 from grid.store.identity import digest
 
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}
@@ -105,9 +106,12 @@ class Runs:
     def write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
         """The run with this key, holding exactly this; made, completed or left as it is. Gives its id.
 
-        `metrics` are names, values and steps; the points of one name stand together, their last step last.
+        `metrics` are names, values and steps; the points of one name stand together, their last step last. The name of a run on
+        synthetic data says so.
         """
         first = True
+        if tags.get("data") == SYNTHETIC:
+            tags = {**tags, "mlflow.runName": f"{tags['mlflow.runName']} · {SYNTHETIC}"}
 
         def once() -> str:
             nonlocal first

@@ -2,7 +2,8 @@
 
 The paper scales by minimum and maximum and does not say over what. Options (`HOW`), each per channel:
 `trial`   over the trial itself, so nothing outside the window used shows through (the default of the experiments);
-`subject` over all rows of the subject: transductive, uses the person's other unlabelled trials;
+`subject` over all rows of the subject that are given together, which are those of one side of a fold: transductive, a held-out
+          trial is scaled by the person's other held-out trials, unlabelled;
 `train`   over the training rows; others get the same limits and may leave [0, 1].
 """
 
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 HOW = ("trial", "subject", "train")
+OVER_OTHER_TRIALS = ("subject",)
+"""Of HOW: those in which a held-out trial is scaled by other held-out ones, which a device that sees one at a time cannot do."""
 
 
 @dataclass(frozen=True)

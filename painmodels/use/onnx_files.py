@@ -130,7 +130,7 @@ def metadata(model: Model, rates_hz: Mapping[str, float]) -> dict[str, str]:
     corner_hz = PASS_BAND * model.clock_hz / 2
     said = {
         "cell": about["cell"],
-        "trained_on": about["reader"] + (" (synthetic: says nothing about pain)" if about["synthetic"] else ""),
+        "trained_on": "synthetic data: says nothing about pain" if about["synthetic"] else about["reader"],
         "classes": json.dumps(model.classes),
         "p_pain": "1 - p[:, 0]",
         "clock_hz": f"{model.clock_hz:g}",

@@ -73,7 +73,7 @@ class Predictor:
 
     def __repr__(self) -> str:
         inputs = [*self.channels, *(["a video of the face"] if self.uses_video else [])]
-        data = self.about["reader"] + (" (synthetic: says nothing about pain)" if self.about["synthetic"] else "")
+        data = "synthetic data: says nothing about pain" if self.about["synthetic"] else self.about["reader"]
         many = f", {len(self.members)} models" if len(self.members) > 1 else ""
         return (
             f"<{type(self).__name__} {self.about['cell']}{many}: {', '.join(inputs)} -> {' or '.join(self.classes)}; "

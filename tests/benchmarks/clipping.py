@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataprep.datasets.biovid import DATASET
+from dataprep.datasets.synthetic import DATASET
 from dataprep.records import SampleIndex
 from dataprep.signals.files import prepare_signals
 from dataprep.synthetic import dataset

@@ -178,7 +178,7 @@ def test_other_data_sets_have_their_own_class_names_and_no_published_numbers(
     assert "tell rest from stress on stress-predict" in text
     assert "Table 3" not in text
     assert "the paper's folds" not in text
-    assert "names tell neither sex nor age" in text
+    assert "data set tells neither sex nor age" in text
     assert f"always naming the more frequent class: {100 * uneven['y_true'].mean():.1f} %" in text
     assert "(not due)" in text
 

@@ -13,7 +13,7 @@ import pytest
 
 from dataprep.check import oddities
 from dataprep.check.recordings import measure
-from dataprep.datasets.biovid import DATASET
+from dataprep.datasets.synthetic import DATASET
 from dataprep.faces import FaceSettings, prepare_video
 from dataprep.records import Trial
 from dataprep.synthetic.dataset import write_synthetic

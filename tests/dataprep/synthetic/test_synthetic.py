@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from dataprep.datasets import recognise
-from dataprep.datasets.biovid import HOLDOUT, LOW_EXPRESSIVE
+from dataprep.datasets import biovid, recognise
+from dataprep.datasets.synthetic import HOLDOUT, LOW_EXPRESSIVE, SUBJECTS
 from dataprep.records import InputError, SampleIndex
 from dataprep.signals.files import prepare_signals
 from dataprep.synthetic import dataset, face
@@ -40,10 +40,10 @@ def eda_set(tmp_path_factory) -> Path:
     return root
 
 
-def test_it_reads_as_biovid_without_a_defect(eda_set):
+def test_it_is_recognised_as_made_up_and_read_without_a_defect(eda_set):
     d = recognise(eda_set)
     trials, defects = d.read_trials(eda_set)
-    assert (d.name, defects) == ("biovid", ())
+    assert (d.name, d.synthetic, defects) == ("synthetic", True, ())
     index = SampleIndex.of(trials, classes=(d.negative, d.positive))
     assert len(index) == 24
     assert sum(index.labels) == 12
@@ -58,6 +58,36 @@ def test_it_reads_as_biovid_without_a_defect(eda_set):
     x_NTC, _, defects = prepare_signals(trials, d)
     assert (x_NTC.shape, defects) == ((24, 138, 3), ())
     assert json.loads((eda_set / "synthetic.json").read_text())["signal"] == "eda"
+
+
+def test_its_people_are_made_up_and_its_lists_are_its_own():
+    assert len(set(SUBJECTS)) == 87
+    assert not set(SUBJECTS) & set(biovid.SUBJECTS)
+    assert (len(LOW_EXPRESSIVE), len(HOLDOUT)) == (20, 26)
+    assert set(SUBJECTS) >= LOW_EXPRESSIVE | HOLDOUT
+    people = [biovid.person(name) for name in SUBJECTS]
+    assert {p.sex for p in people} == {"m", "w"}
+    assert min(p.age for p in people) >= 20
+    assert max(p.age for p in people) <= 65
+    assert biovid.person("subject-7") is None
+
+
+def test_made_up_data_cannot_be_read_as_biovid(eda_set):
+    assert not biovid.DATASET.recognise(eda_set)
+    with pytest.raises(InputError, match="the data are synthetic"):
+        biovid.DATASET.read_trials(eda_set)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [('{"version": 1}', "found version 1, whose people bear names of real ones.*again"), ("{", "read")]
+)
+def test_data_of_an_older_generator_are_refused_with_what_to_do(tmp_path, text, words):
+    dataset.write_layout(tmp_path / "old", subjects=2, trials=1)
+    (tmp_path / "old" / "synthetic.json").write_text(text)
+    reader = recognise(tmp_path / "old")
+    assert reader.name == "synthetic"
+    with pytest.raises(InputError, match=words):
+        reader.read_trials(tmp_path / "old")
 
 
 def test_signals_alone_are_those_beside_videos(eda_set, tmp_path):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from dataprep import faces
-from dataprep.datasets.biovid import DATASET
+from dataprep.datasets.synthetic import DATASET
 from dataprep.faces import FaceSettings
 from dataprep.faults import BUG, DIVERGED, INPUT, MACHINE, RECORDING, classify, exit_code, guarded
 from dataprep.records import InputError, RecordingError

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataprep.datasets import biovid
 from dataprep.datasets import datasets as all_datasets
+from dataprep.datasets import synthetic
 from grid.experiment import config
 from grid.plan.inventory import read_inventory
 from grid.plan.planner import Planner
@@ -41,8 +41,8 @@ def keys(
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Another version of BioVid's reader."""
-    other = {**all_datasets(), "biovid": replace(biovid.DATASET, **changes)}
+    """Another version of the reader."""
+    other = {**all_datasets(), "synthetic": replace(synthetic.DATASET, **changes)}
     monkeypatch.setattr("dataprep.datasets.datasets", lambda: other)
 
 
@@ -118,7 +118,7 @@ def test_under_sample_a_held_out_trial_reaches_no_fit(tiny_data: Path, tiny_expe
     plan = Planner(loaded, found.dataset, found.inputs()).build(["eda"], ["all87"])
     (predict,) = [p for c, p in plan.predicts.items() if c.fold == 0]
     trial = predict.test.trial_ids[0]
-    subject = trial[:11]
+    subject = trial.partition("-")[0]
     assert subject in predict.fit.train.subjects
     file = data / "biosignals_filtered" / subject / f"{trial}_bio.csv"
     file.write_text(file.read_text().replace("\n", " \n", 1))

@@ -15,7 +15,7 @@ from dataprep.datasets import dataset
 from dataprep.records import InputError, SampleIndex
 from grid.experiment import config
 from grid.experiment.cells import Cell
-from grid.experiment.scenarios import splits_of
+from grid.experiment.partitions import splits_of
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs, Plan
 from grid.results.axes import spread, with_axes

@@ -10,7 +10,8 @@ from dataprep.records import SampleIndex
 from grid.experiment.cells import PAPER_ROWS
 from grid.experiment.config import load
 from grid.plan.inventory import Inventory
-from grid.results.tables import identity_check, paper_table2, score_columns, scores_table, table2, write_table2
+from grid.results.table2_files import write_table2
+from grid.results.tables import identity_check, paper_table2, score_columns, scores_table, table2
 from grid.run.scenario_facts import scenario_facts
 from painmodels.tasks import PAIN, task
 
@@ -110,7 +111,7 @@ def test_a_run_says_whether_its_scenario_is_the_papers(
     facts = scenario_facts(load("paper", scenarios=changes), survey, "all87")
     assert facts["not_the_papers"] == reason
     assert (facts["subjects"], facts["folds"], facts["subset_size"]) == (len(subjects), 10, 87)
-    (tmp_path / "synthetic.json").touch()
+    survey.dataset = dataset_named("synthetic")
     assert scenario_facts(load("paper"), survey, "all87")["not_the_papers"] == "the data are not BioVid Part A"
 
 
@@ -141,12 +142,21 @@ def test_identity_shows_unbalanced_folds() -> None:
 def test_written_tables_can_be_read_again(tmp_path: Path) -> None:
     data = predictions(("eda", "my_row&co"))
     table = table2(scores_table(data), data, scenarios=papers(6, 3))
-    csv, tex = write_table2(table, tmp_path)
+    csv, tex = write_table2(table, tmp_path, data="biovid")
     assert pd.read_csv(csv)["accuracy_mean"].tolist() == table["accuracy_mean"].round(2).tolist()
     text = tex.read_text()
     assert r"my\_row\&co" in text
     assert text.count(r" \\") == 3
     assert "82.69" in text
+    assert "synthetic" not in text
+
+
+def test_tables_of_synthetic_data_say_so(tmp_path: Path) -> None:
+    data = predictions(("eda",))
+    csv, tex = write_table2(table2(scores_table(data), data), tmp_path, data="synthetic data")
+    assert set(pd.read_csv(csv)["data"]) == {"synthetic data"}
+    head = tex.read_text().splitlines()[0].partition("}{")[2]
+    assert rf"\multicolumn{{{len(head) - 1}}}{{l}}{{synthetic data: the numbers say nothing about pain}}" in tex.read_text()
 
 
 def test_the_reference_has_all_sixteen_rows_of_the_paper() -> None:

@@ -84,7 +84,7 @@ def test_held_out_subjects_cannot_be_seen_in_a_baseline(tiny_data: Path, tiny_ex
     assert main([*base, "--data", str(tiny_data), "--out", str(tmp_path / "a"), "--in-process"]) == 0
     then = pd.read_parquet(tmp_path / "a" / "predictions.parquet")
     for name in then.sample_name.unique():
-        file = data / "biosignals_filtered" / name[:11] / f"{name}_bio.csv"
+        file = data / "biosignals_filtered" / name.partition("-")[0] / f"{name}_bio.csv"
         table = pd.read_csv(file, sep="\t")
         table.iloc[:, 1:] = table.iloc[::-1, 1:].to_numpy() * 3
         table.to_csv(file, sep="\t", index=False)

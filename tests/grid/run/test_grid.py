@@ -21,7 +21,7 @@ from painmodels.tasks import PAIN
 
 COLUMNS = (
     "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
-    ",learned,fits_not_learned,fits_collapsed"
+    ",learned,fits_not_learned,fits_collapsed,data"
 )
 
 
@@ -58,9 +58,26 @@ def test_the_result_folder_is_complete(tiny_grid: Path) -> None:
     for name in ("table2.csv", "figure3.png", "report.html", "mlflow.db", "failures.csv", "quarantine.csv", "run.json"):
         assert (tiny_grid / name).stat().st_size > 0, name
     run = json.loads((tiny_grid / "run.json").read_text())
-    assert run["data"]["synthetic"] is True
+    assert (run["data"]["name"], run["data"]["synthetic"]) == ("synthetic", True)
     assert {s["stage"]: s["count"] for s in run["stages"]}["fit-temporal"] == 4
     assert "FER2013" in run["trunk"]["provenance"]
+
+
+def test_results_of_synthetic_data_say_so_wherever_they_are_shown(tiny_grid: Path) -> None:
+    for name in ("scores.csv", "table2.csv", "learning.csv"):
+        assert set(pd.read_csv(tiny_grid / name)["data"]) == {"synthetic data"}, name
+    for name in ("failures.csv", "quarantine.csv", "odd.csv"):
+        assert "data" in pd.read_csv(tiny_grid / name), name
+    for name in ("table2.tex", "figure3.svg"):
+        assert "synthetic data" in (tiny_grid / name).read_text(), name
+    page = (tiny_grid / "report.html").read_text()
+    figures, sections = page.count("<svg"), page.count("<h2")
+    assert page.count("synthetic data</text>") == figures > 10
+    assert page.count("synthetic data</small></h2>") == sections > 5
+    assert "on synthetic data in BioVid&#39;s layout" in page
+    assert ">paper " not in page
+    names = pd.read_parquet(tiny_grid / "predictions.parquet")["subject_name"]
+    assert names.str.startswith("synthetic").all()
 
 
 def test_the_same_command_again_computes_nothing_and_says_so(
@@ -89,12 +106,12 @@ def test_held_out_subjects_cannot_be_seen_in_the_weights(
     table = pd.read_csv(index, sep="\t")
     mine = table.subject_name.isin(held_out)
     for name in table.sample_name[mine]:
-        signals = data / "biosignals_filtered" / name[:11] / f"{name}_bio.csv"
+        signals = data / "biosignals_filtered" / name.partition("-")[0] / f"{name}_bio.csv"
         frame = pd.read_csv(signals, sep="\t")
         frame.iloc[:, 1:] = frame.iloc[::-1, 1:].to_numpy() * 3
         frame.to_csv(signals, sep="\t", index=False)
-    videos = [data / "video" / n[:11] / f"{n}.mp4" for n in table.sample_name[mine]]
-    other = data / "video" / table.sample_name[~mine].iloc[0][:11] / f"{table.sample_name[~mine].iloc[0]}.mp4"
+    videos = [data / "video" / n.partition("-")[0] / f"{n}.mp4" for n in table.sample_name[mine]]
+    other = data / "video" / table.sample_name[~mine].iloc[0].partition("-")[0] / f"{table.sample_name[~mine].iloc[0]}.mp4"
     shutil.copy(other, videos[0])
     swap = {"BL1": "PA4", "PA4": "BL1"}
     for name in table.sample_name[mine]:

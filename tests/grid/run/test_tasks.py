@@ -100,7 +100,7 @@ def _features(store: Store, key: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("classes = ['BL1', 'PA9']", "found 'PA9', expected classes of biovid: BL1, PA1"),
+        ("classes = ['BL1', 'PA9']", "found 'PA9', expected classes of synthetic: BL1, PA1"),
         ("classes = ['BL1']", "task.classes: found ['BL1'], expected at least two different names"),
     ],
 )

@@ -77,6 +77,19 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
     assert same.data.metrics == victim.data.metrics
 
 
+def test_every_run_on_synthetic_data_says_so(tiny_grid: Path) -> None:
+    client = MlflowClient(sync.local_uri(tiny_grid))
+    for name in ("tiny", "tiny stages"):
+        experiment = client.get_experiment_by_name(name)
+        found = client.search_runs([experiment.experiment_id], max_results=1000)
+        assert found
+        for run in found:
+            assert run.data.tags["data"] == run.data.params["data"] == "synthetic data"
+            assert run.info.run_name.endswith("synthetic data")
+    assert "Synthetic data" in client.get_experiment_by_name("tiny").tags["mlflow.note.content"]
+    assert not [name for run in runs_of(tiny_grid) for name in run.data.metrics if "paper" in name]
+
+
 def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -> None:
     client = MlflowClient(sync.local_uri(tiny_grid))
     experiment = client.get_experiment_by_name("tiny stages")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.report import write_report
-from dataprep.datasets.biovid import DATASET
+from dataprep.datasets.synthetic import DATASET
 from grid.launch import main
 from tests.dataprep.video.makers import Kind, write
 
