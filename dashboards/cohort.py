@@ -16,7 +16,10 @@ NAMED_AT_MOST = 10
 
 
 def section(results: Results) -> list[dict[str, Any]]:
-    """A panel each: `title`, `folds`, `few`, `left_out` (and whether it could be `counted`), `order`; empty for folders without these."""
+    """A panel each: `title`, `folds`, `few`, `left_out` (and whether it could be `counted`) and `order`.
+
+    Empty for folders that do not have the tables.
+    """
     if results.folds.empty or results.trials.empty:
         return []
     return [
