@@ -101,7 +101,7 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         mark_key=KEY,
         learning=_learning(results),
         attention=drawings.attention(results),
-        search=searches.section(searches.read_searches(results.folder)),
+        search=searches.section(searches.read_searches(results.folder), results.task),
         beside=beside,
         beside_sentences=[compare.sentence(p, main, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
         series=[panel.title for panel in results.panels],

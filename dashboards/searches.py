@@ -21,9 +21,9 @@ from dashboards import search_figures as figures
 from dashboards.drawings import drawing
 from dataprep.records import InputError
 from grid.experiment.config_tables import Range
+from painmodels.tasks import PAIN, Task
 
 Record = Mapping[str, Any]
-METRIC_NAMES = {"balanced_accuracy": "balanced accuracy", "log_loss": "mean log-likelihood"}
 NEEDED = ("key", "role", "signals", "scenario", "fold", "space", "own", "winner", "score", "own_score", "trials")
 
 
@@ -45,7 +45,7 @@ def read_searches(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def section(searches: Sequence[Record]) -> dict[str, Any] | None:
+def section(searches: Sequence[Record], task: Task = PAIN) -> dict[str, Any] | None:
     """Rows of the table and figures, a group after the other; None where nothing was searched."""
     if not searches:
         return None
@@ -57,7 +57,7 @@ def section(searches: Sequence[Record]) -> dict[str, Any] | None:
     titled = {name if one_scenario else f"{name}, {scenario}": found for (name, scenario), found in groups.items()}
     return {
         "rows": [_row(title, group) for title, group in titled.items()],
-        "metric": METRIC_NAMES.get(searches[0].get("metric", ""), "score"),
+        "metric": task.searched.get(searches[0].get("metric", ""), "score"),
         "groups": [_figures(title, group, i) for i, (title, group) in enumerate(titled.items())],
     }
 

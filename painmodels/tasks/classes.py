@@ -19,7 +19,10 @@ class ClassTask(Task):
     """Tells classes apart: a network has an output per class."""
 
     softmax: ClassVar[bool] = True
-    searched: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "log_loss")
+    searched: ClassVar[Mapping[str, str]] = {
+        "balanced_accuracy": "balanced accuracy",
+        "log_loss": "mean log-likelihood",
+    }
 
     def __post_init__(self) -> None:
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):

@@ -11,6 +11,7 @@ the level that is called, RMSE, ICC(3,1) and Spearman's correlation of the expec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +36,11 @@ class Ordinal(ClassTask):
     softmax: ClassVar[bool] = False
     stored: ClassVar[str] = "p_classes"
     sections: ClassVar[tuple[str, ...]] = ("confusion", "calibration", "people")
-    searched: ClassVar[tuple[str, ...]] = ("balanced_accuracy", "absolute_error", "log_loss")
+    searched: ClassVar[Mapping[str, str]] = {
+        "balanced_accuracy": "balanced accuracy",
+        "absolute_error": "mean absolute error, negative",
+        "log_loss": "mean log-likelihood",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,7 +36,10 @@ class Regression(Task):
     guess: ClassVar[str] = "always the median"
     hit: ClassVar[str] = "with an error below a tenth of the range"
     stored: ClassVar[str] = "value"
-    searched: ClassVar[tuple[str, ...]] = ("absolute_error", "squared_error")
+    searched: ClassVar[Mapping[str, str]] = {
+        "absolute_error": "mean absolute error, negative",
+        "squared_error": "mean squared error, negative",
+    }
 
     def __post_init__(self) -> None:
         if self.column and (self.values or not (len(self.range) == 2 and self.range[0] < self.range[1])):

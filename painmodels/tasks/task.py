@@ -74,7 +74,7 @@ class Task(ABC):
     `stored`    the array of predictions in the store: one row a trial, (N, …, C), or (N, …) of one column
     `sections`  what a report shows beside its tables: 'roc', 'identity', 'paper', 'calibration', 'confusion', and
                 'people' (every metric of each person by itself)
-    `searched`  what a hyperparameter search may be told to maximise
+    `searched`  what a hyperparameter search may be told to maximise, by name and in words
     """
 
     names: tuple[str, ...]
@@ -86,7 +86,7 @@ class Task(ABC):
     softmax: ClassVar[bool] = False
     stored: ClassVar[str]
     sections: ClassVar[tuple[str, ...]] = ()
-    searched: ClassVar[tuple[str, ...]]
+    searched: ClassVar[Mapping[str, str]]
 
     # the target
 

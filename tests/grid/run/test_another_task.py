@@ -27,7 +27,12 @@ class Median(Task):
     """The level as a number, learnt by the absolute error: what is predicted is the median of what is expected."""
 
     kind, words, guess, stored = "median", "how strong the pain is", "always the median", "level"
-    hit, searched, n_classes, n_outputs = "with an error below a quarter of the range", ("absolute_error",), 0, 1
+    hit, searched, n_classes, n_outputs = (
+        "with an error below a quarter of the range",
+        {"absolute_error": "absolute error"},
+        0,
+        1,
+    )
     columns, gives = ("level",), "the level"
     metrics = (Metric("error", "absolute error", high=9, higher_is_better=False, unit="levels"),)
 
