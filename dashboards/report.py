@@ -20,7 +20,20 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboards import claims, cohort, compare, drawings, figures, groups, personal, published, searches, transfers, wording
+from dashboards import (
+    beyond,
+    claims,
+    cohort,
+    compare,
+    drawings,
+    figures,
+    groups,
+    personal,
+    published,
+    searches,
+    transfers,
+    wording,
+)
 from dashboards.findings import findings
 from dashboards.results import Panel, Results, read_results
 from dashboards.tested import tested
@@ -97,6 +110,8 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         calibration=drawings.calibration(results) if "calibration" in sections else [],
         transfers=transfers.section(results),
         personal=personal.section(results),
+        beyond=beyond.tables(results),
+        decisions=beyond.curves(results) if "roc" in sections else [],
         curves=drawings.curves(results),
         mark_key=KEY,
         learning=_learning(results),

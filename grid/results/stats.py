@@ -22,7 +22,7 @@ import pandas as pd
 
 from grid.experiment.families import learned_rows
 from grid.results.axes import AXES, with_axes
-from grid.results.calibration import ece_of_people
+from grid.results.calibration import ece_of_people, line_of_people
 from grid.results.inference import ALPHA, Estimate, estimate, learned, training_people
 from grid.results.people import of_column, of_metrics
 from painmodels.tasks import PAIN, Task
@@ -76,6 +76,12 @@ def intervals(
         guessed_N = task.merit(y_N, np.tile(task.constant(y_N), (len(y_N), 1)))
         r = float(learned(merits, n_train=n_train, chance=float(guessed_N.mean())))
     return {name: estimate(values[name], n_train=n_train, learned_r=r) for name in names}
+
+
+def calibration_line(predictions: pd.DataFrame, *, people: int | None = None) -> dict[str, Estimate]:
+    """`slope` and `intercept` of the calibration line of one row of pain or no pain, with their intervals over people."""
+    n_train = training_people(predictions, people)
+    return {name: estimate(v, n_train=n_train, learned_r=0.0) for name, v in line_of_people(predictions).items()}
 
 
 def effect_size(differences_S: Sequence[float] | np.ndarray) -> float:

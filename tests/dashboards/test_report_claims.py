@@ -129,6 +129,7 @@ def test_how_this_was_tested_and_whose_numbering(make_folder: MakeFolder, predic
     ):
         assert words in told
     assert "numbered as in Farmani et al." in text
+    assert "Spread between people, calibration line, decision curve" in text
     assert "this paper" not in text
     assert "Giuseppi" in text
     assert "Giuseppe" not in text

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grid.results.calibration import ece_of_people
+from grid.results.calibration import ece_of_people, net_benefit
 from grid.results.people import METRICS, of_column, of_metrics
-from grid.results.stats import intervals
+from grid.results.stats import calibration_line, intervals
 from grid.results.tables import scores_table, table2
 from painmodels.tasks import PAIN
 
@@ -87,6 +87,32 @@ def test_the_calibration_error_loses_what_chance_adds() -> None:
     corrected, plain = np.mean(found, axis=0)
     assert plain > 0.04
     assert abs(corrected) < 0.6 * plain
+
+
+def test_the_calibration_line_of_known_probabilities() -> None:
+    rng = np.random.default_rng(1)
+    logit = rng.normal(0, 1.5, size=6000)
+    y = (rng.uniform(size=6000) < 1 / (1 + np.exp(-logit))).astype(int)
+    table = pd.DataFrame({"fold": np.arange(6000) % 10, "y_true": y, "p_pain": 1 / (1 + np.exp(-logit))})
+    table["subject_name"] = [f"s{i % 60}" for i in range(6000)]
+    right = calibration_line(table)
+    assert right["slope"].low < 1 < right["slope"].high
+    assert right["intercept"].low < 0 < right["intercept"].high
+    bold = calibration_line(table.assign(p_pain=1 / (1 + np.exp(-2 * logit - 1))))
+    assert bold["slope"].mean == pytest.approx(right["slope"].mean / 2)
+    assert bold["slope"].high < 1
+    assert bold["intercept"].high < 0
+    apart = calibration_line(table.assign(p_pain=np.where(table["y_true"] == 1, 0.9, 0.1)))
+    assert np.isnan([apart["slope"].mean, apart["slope"].low]).all()  # no line where nothing is ever wrong
+
+
+def test_net_benefit_of_perfect_and_of_constant_predictions() -> None:
+    table, thresholds = predictions(), np.array([0.2, 0.5])
+    share = table["y_true"].mean()
+    perfect = table.assign(p_pain=table["y_true"].astype(float))
+    assert net_benefit(perfect, thresholds) == pytest.approx([share, share])
+    assert net_benefit(table.assign(p_pain=1.0), thresholds) == pytest.approx(share - (1 - share) * np.array([0.25, 1]))
+    assert net_benefit(table.assign(p_pain=0.0), thresholds) == pytest.approx([0, 0])
 
 
 def test_differences_of_rows_weigh_people_as_the_rows_do() -> None:

@@ -1,0 +1,71 @@
+"""Beside accuracy: the calibration line, the spread between people, and the decision curve of each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+
+from dashboards.drawings import Drawing, drawing, slug
+from dashboards.figures import INK, RULE, SERIES, STYLE
+from dashboards.results import Panel, Results
+from grid.results.calibration import net_benefit
+from grid.results.stats import calibration_line
+from grid.results.tables import in_order
+
+THRESHOLDS = np.linspace(0.05, 0.95, 91)
+
+
+def tables(results: Results) -> list[dict[str, Any]]:
+    """A table a panel: of each row the spread between people and, of probabilities, the calibration line."""
+    return [{"title": panel.title, "rows": [_row(results, panel, row) for row in panel.rows]} for panel in results.panels]
+
+
+def _row(results: Results, panel: Panel, row: str) -> dict[str, Any]:
+    main = panel.task.main
+    value_S = main.sign * main.scale * panel.by_subject[row].dropna().sort_values()
+    worst = value_S[: max(1, round(len(value_S) / 10))]  # errors have a minus here: the largest come first
+    found: dict[str, Any] = {"row": row, "sd": value_S.std(), "worst": abs(worst.mean()), "n_worst": len(worst)}
+    if "roc" in panel.task.sections:
+        found |= calibration_line(panel.of_row(row), people=results.people(panel))
+    return found
+
+
+def curves(results: Results) -> list[tuple[str, Drawing]]:
+    """The decision curve of each row, of tasks of pain or no pain."""
+    found = []
+    for i, row in enumerate(in_order([row for panel in results.panels for row in panel.rows], ())):
+        parts = {panel.title: panel.of_row(row) for panel in results.panels}
+        benefit = {title: net_benefit(part, THRESHOLDS) for title, part in parts.items() if len(part)}
+        numbers = [
+            pd.DataFrame({"series": title, "threshold": THRESHOLDS, "net_benefit": b}) for title, b in benefit.items()
+        ]
+        fig = _figure(row, parts, benefit)
+        name = f"decision-{i}-{slug(row)}"
+        found.append(
+            (row, drawing(fig, name, label=f"Decision curve of {row}", numbers=pd.concat(numbers, ignore_index=True)))
+        )
+    return found
+
+
+def _figure(row: str, parts: dict[str, pd.DataFrame], benefit: dict[str, np.ndarray]) -> Any:
+    with matplotlib.rc_context(STYLE):
+        fig = matplotlib.figure.Figure(figsize=(2.1, 2.0), layout="constrained")
+        ax = fig.add_subplot()
+        ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
+        for i, (title, part) in enumerate(parts.items()):
+            if title in benefit:
+                share = float(part["y_true"].mean())
+                ax.plot(THRESHOLDS, share - (1 - share) * THRESHOLDS / (1 - THRESHOLDS), color=RULE, lw=1)
+                ax.plot(
+                    THRESHOLDS,
+                    benefit[title],
+                    color=SERIES[i % len(SERIES)][0],
+                    lw=1.3,
+                    ls="-" if i % 2 == 0 else (0, (5, 1.5)),
+                )
+        ax.set(xlim=(0, 1), ylim=(-0.1, 0.6), xlabel="threshold", ylabel="net benefit", title=row)
+    return fig
