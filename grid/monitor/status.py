@@ -127,7 +127,8 @@ def snapshot(out: Path) -> Snapshot:
 
 def _place(cell: dict[str, Any]) -> tuple[str, str, int, int, int]:
     """Row, scenario, fold, partition and fit seed of a cell; plans written before there were several lack the last two."""
-    return cell["modality"], cell["scenario"], cell["fold"], cell.get("repeat", 0), cell.get("seed", 0)
+    calibrated = f" {cell['protocol']}" if str(cell.get("protocol", "")).startswith("personal-") else ""
+    return cell["modality"], cell["scenario"] + calibrated, cell["fold"], cell.get("repeat", 0), cell.get("seed", 0)
 
 
 def _add_costs(found: Snapshot, store: Store, wanted: dict[str, set[str]], there: dict[str, set[str]]) -> None:

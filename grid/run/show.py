@@ -171,11 +171,14 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
 
     Marks and why, if there is a learning table.
     """
+    if scores.protocol.nunique() > 1:  # `personal`: a column for every number of calibration trials
+        scores = scores.assign(scenario=scores.scenario + " " + scores.protocol)
+        learning = None if learning is None else learning.assign(scenario=learning.scenario + " " + learning.protocol)
     found = {} if learning is None else learned.marks(learning, ("modality", "scenario"))
     names = list(dict.fromkeys(scores.scenario))
     others = {f"sd_{axis}": word for axis, word in (("repeats", "partitions"), ("seeds", "fit seeds"))}
     others = {sd: word for sd, word in others.items() if scores[sd[3:-1]].nunique() > 1}
-    wide = 19 + 7 * len(others)
+    wide = max(19 + 7 * len(others), *(len(name) + 2 for name in names))
     told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
     main = task.main
     lines = [f"{main.title} in {main.unit} ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]

@@ -8,10 +8,12 @@ import pytest
 
 from dataprep.records import InputError, SampleIndex
 from grid.experiment.config import load
+from grid.monitor import status
 from grid.plan.inventory import read_inventory
 from grid.protocols import FoldSplit, protocols
 from grid.results import files
 from grid.run.session import Session
+from grid.run.show import outcome_text
 from tests.grid.work import personal_people
 
 SMALL = """
@@ -122,3 +124,14 @@ def test_what_is_tested_changes_no_fit_of_its_own_fold(differ: Session, tmp_path
     by_k = {c.protocol: p.fit for c, p in first.plan.predicts.items() if c.fold == 0}
     assert len({fit.stage.key for fit in by_k.values()}) == 4
     assert np.isclose(len(by_k["personal-8"].train.trial_ids), 2 * len(by_k["personal-0"].train.trial_ids), rtol=0.1)
+
+
+def test_the_outcome_keeps_every_number_of_calibration_trials_apart() -> None:
+    facts = {"modality": "eda", "scenario": "all", "fold": 0, "repeat": 0, "seed": 0}
+    scores = pd.DataFrame([{**facts, "protocol": f"personal-{k}", "accuracy": a} for k, a in ((0, 0.5), (8, 0.9))])
+    lines = outcome_text(scores).splitlines()
+    assert lines[1].split() == ["all", "personal-0", "all", "personal-8"]
+    assert lines[2].split()[:4] == ["eda", "50.0", "±", "0.0"]
+    assert "90.0" in lines[2]
+    places = [status._place({**facts, "protocol": f"personal-{k}"}) for k in (0, 8)]
+    assert places[0] != places[1]
