@@ -1,6 +1,6 @@
 """A recording becomes face crops: decode, follow the face, cut it out, in one pass that never holds the whole clip.
 
-`prepare_video` is what the grid calls. From the shell, `python -m dataprep.faces CLIP... --out sheet.png` draws a contact
+`follow` is what the grid calls. From the shell, `python -m dataprep.faces CLIP... --out sheet.png` draws a contact
 sheet and prints what was found, to look at before a data set is prepared. Paper: "face detection and extraction".
 """
 
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,17 +28,91 @@ from dataprep.video.face_tracking import FaceSettings, FaceTrack, Follower
 from dataprep.video.retinaface import DETECTORS, Detector
 
 CROP_PX = 227  # what every trunk takes
-__all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "load_detector", "prepare_video"]
+__all__ = ["TRACK_VERSION", "VERSION", "FaceSettings", "FaceTrack", "Steps", "follow", "load_detector", "prepare_video"]
 
 TRACK_VERSION = f"{decode.VERSION}.{retinaface.VERSION}.{face_tracking.VERSION}"  # same settings, same file: same track
 VERSION = f"{TRACK_VERSION}.1"  # and same crops; raise the last number when cutting out changes
 
-CHUNK = 48  # crops handed over at once, 7 MB; a third of a BioVid clip
+CHUNK = 48  # steps handed over at once, 7 MB of crops; a third of a BioVid clip
 
 
 def load_detector(settings: FaceSettings, *, threads: int = 1) -> Detector:
     """The detector of these settings, made once per process. Raises ValueError (unknown) or RecordingError (weights absent)."""
     return retinaface.detector(settings.detector, min_score=settings.min_score, threads=threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """B <= 48 steps of a video in a row: what recordings are made of (dataprep/recordings/).
+
+    `crops_BYXC`: the face as the settings cut it out, (B, size, size, 3) uint8 RGB; `states_B15`: where it is, as a track
+    has it: box, landmarks, score, in pixels of the whole picture. `frames`: the whole pictures, of which any window can be cut;
+    empty unless they are asked for, since they take megabytes each.
+    """
+
+    crops_BYXC: np.ndarray
+    states_B15: np.ndarray
+    frames: tuple[Frame, ...] = ()
+
+
+class Followed:
+    """One pass over a video: `steps` gives all of it once, and then `track` is where the face was."""
+
+    def __init__(self, boxed: Iterable[tuple[Frame, np.ndarray]], settings: FaceSettings, track: Callable[[], FaceTrack]):
+        self._boxed, self._settings, self.track = boxed, settings, track
+
+    def steps(self, *, frames: bool = False) -> Iterator[Steps]:
+        """The steps in order. `frames`: with the whole pictures. What came before an error is to be thrown away."""
+        waiting: list[tuple[np.ndarray, np.ndarray, Frame | None]] = []
+        for frame, state_15 in self._boxed:
+            waiting.append((crop(frame, state_15[:4], self._settings), state_15, frame if frames else None))
+            if len(waiting) == CHUNK:
+                yield together(waiting)
+                waiting.clear()
+        if waiting:
+            yield together(waiting)
+
+    def to_the_end(self) -> FaceTrack:
+        """The track alone: nothing is cut out."""
+        for _ in self._boxed:
+            pass
+        return self.track()
+
+
+def track_of(arrays: Mapping[str, Any]) -> FaceTrack:
+    """A track of the arrays that its fields were stored as."""
+    return FaceTrack(**{name: a.item() if a.ndim == 0 else a for name, a in arrays.items()})
+
+
+def together(waiting: Sequence[tuple[np.ndarray, np.ndarray, Frame | None]]) -> Steps:
+    """Crops, states and frames (or None) of steps in a row."""
+    crops, states, frames = zip(*waiting, strict=True)
+    return Steps(crops_BYXC=np.stack(crops), states_B15=np.stack(states), frames=tuple(f for f in frames if f is not None))
+
+
+def follow(
+    path: str | Place | Video,
+    settings: FaceSettings,
+    *,
+    clock_hz: float = 25.0,
+    n_steps: int | None = None,
+    track: FaceTrack | None = None,
+) -> Followed:
+    """Follow the face through a video, in one pass that is made while its steps are read.
+
+    With `n_steps`, exactly that many: step k is the frame on screen at k / clock_hz; one missing at the end is held.
+    Without, every frame is a step. `track`: no detection is run. `path` may be an opened video.
+    Raises RecordingError if the file is unreadable, cut off or of too low a rate, or the face is lost for over `max_gap_s`.
+    """
+    # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
+    cv2.setNumThreads(1)
+    opened = path if isinstance(path, Video) else decode.open_video(path, decoder=settings.decoder, stream=settings.stream)
+    frames = decode.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
+    if track is not None:
+        return Followed(_with_boxes(frames, track, opened.path), settings, lambda: track)
+    rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz
+    follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(opened.path))
+    return Followed(follower.run(frames), settings, follower.track)
 
 
 def prepare_video(
@@ -48,35 +124,16 @@ def prepare_video(
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
 ) -> FaceTrack:
-    """Follow the face through a video and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
+    """`follow` a video to its end and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
 
-    With `n_steps`, exactly that many crops: step k is the frame on screen at k / clock_hz; one missing at the end is held.
-    Without, every frame is a step. `on_crops` None: the track only. `track`: no detection is run.
-    `path` may be an opened video. Crops handed over before an error is raised are to be thrown away.
-    Raises RecordingError if the file is unreadable, cut off or of too low a rate, or the face is lost for over `max_gap_s`.
+    `on_crops` None: the track only. Raises as `follow`; crops handed over before that are to be thrown away.
     """
-    # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
-    cv2.setNumThreads(1)
-    opened = path if isinstance(path, Video) else decode.open_video(path, decoder=settings.decoder, stream=settings.stream)
-    frames = decode.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
-    follower = None
-    if track is None:
-        rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz
-        follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(opened.path))
-        boxed = follower.run(frames)
-    else:
-        boxed = _with_boxes(frames, track, opened.path)
-    crops: list[np.ndarray] = []
-    for frame, box_4 in boxed:
-        if on_crops is None:
-            continue
-        crops.append(crop(frame, box_4, settings))
-        if len(crops) == CHUNK:
-            on_crops(np.stack(crops))
-            crops.clear()
-    if on_crops is not None and crops:
-        on_crops(np.stack(crops))
-    return follower.track() if follower is not None else track  # type: ignore[return-value]
+    followed = follow(path, settings, clock_hz=clock_hz, n_steps=n_steps, track=track)
+    if on_crops is None:
+        return followed.to_the_end()
+    for steps in followed.steps():
+        on_crops(steps.crops_BYXC)
+    return followed.track()
 
 
 def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
@@ -90,11 +147,11 @@ def crop(frame: Frame, box_4: np.ndarray, settings: FaceSettings) -> np.ndarray:
 
 
 def _with_boxes(frames: Iterable[Frame], track: FaceTrack, path: str | Place) -> Iterator[tuple[Frame, np.ndarray]]:
-    n = 0
+    n, states_T15 = 0, track.states
     for n, frame in enumerate(frames, start=1):
         if n > len(track) or (frame.width, frame.height) != (track.width, track.height):
             break
-        yield frame, track.boxes_T4[n - 1]
+        yield frame, states_T15[n - 1]
     else:
         if n == len(track):
             return

@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,17 @@ from dataprep.datasets import dataset
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder
 from dataprep.program import program
+from dataprep.recordings import recording
+from dataprep.recordings.kind import Facts
 from dataprep.records import InputError
-from dataprep.storage import pointed
-from painmodels.registry import ROLES
+from dataprep.storage import Place, pointed
+from painmodels.methods import method, of_row
+from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
+from painmodels.registry import network
 from painmodels.tasks import task_of_run
 from painmodels.trunks.backbones import backbone
 from painmodels.trunks.trunk import trunk_fingerprint, whole_state
+from painmodels.use.graph import video_table
 from painmodels.use.model import Ensemble, Model
 from painmodels.use.model_files import FORMAT, read_json
 from painmodels.use.onnx_files import write_onnx
@@ -49,36 +55,31 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         raise InputError(
             f"{run}: its task is {task_of_run(about).kind}; models of the tasks binary and multiclass alone are exported"
         )
+    name, words = of_row(record["modality"])
+    chosen = {fit["role"]: fit for fit in record["fits"]}
+    manifests = {role: _manifest(run, fit) for role, fit in chosen.items()}
+    entry = method(name)
+    parts = entry.parts(words, lambda role: network(role, manifests[role]["stage"]["params"]["network"]))
+    if [p.role for p in parts] != list(chosen):
+        raise InputError(
+            f"{run}: cell {cell}: found the parts {list(chosen)}, expected those of this version's method {name}"
+        )
+    channels = about["signals"]["channels"]
+    heard = [word for word in words if word not in ("video", "frame")]
+    signals = {word: word if word in reader.channels else channels.get(word, word) for word in heard}
+    takes = set(needs(parts, parts[-1].role))
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
-    roles = {fit["key"]: fit["role"] for fit in record["fits"]}
-    if unknown := sorted(set(roles.values()) - set(ROLES)):
-        raise InputError(f"{run}: cell {cell} has a model of {unknown[0]!r}, expected one of the paper's sub-networks alone")
-    for fit in record["fits"]:
-        folder = pointed(run / "store") / fit["stage"] / fit["key"]
-        manifest = read_json(folder / "manifest.json")
-        params = manifest["stage"]["params"]
-        channels = [about["signals"]["channels"][s] for s in params["signals"]] if fit["role"] == "physiological" else []
-        networks.append(
-            {
-                "role": fit["role"],
-                "network": params["network"],
-                "version": params["network_version"],
-                "settings": params["settings"],
-                "steps": params["steps"],
-                "inputs": [roles[u.rpartition("/")[2]] for u in manifest["facts"]["upstream"]],
-                "channels": list(range(len(channels))),
-                "names": channels,
-                "normalise": params["normalise"],
-            }
-        )
-        for name, value in load((folder / "arrays.safetensors").read_bytes()).items():
-            kind, _, rest = name.partition(".")
-            tensors[f"parts.{fit['role']}.{rest}" if kind == "network" else f"scale_{rest}"] = value
+    for part in parts:
+        table, of_part = _node(name, part, manifests[part.role], _folder(run, chosen[part.role]), signals)
+        networks.append(table)
+        tensors |= of_part
     trunk: dict[str, Any] = {}
-    if any(node["role"] == "spatial" for node in networks):
+    facts = Facts(clock_hz=reader.clock_hz, n_steps=reader.n_steps)
+    if any(recording(kind).trunk for kind in takes):
         state, trunk = _trunk(about)
         tensors |= {f"trunk.{name}": value for name, value in state.items()}
+        facts = replace(facts, trunk_width=backbone(trunk["name"]).feature_size)
     description = {
         "format": FORMAT,
         "cell": full_name(record),
@@ -88,14 +89,55 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "clock_hz": reader.clock_hz,
         "n_steps": reader.n_steps,
         "classes": experiment["task"]["classes"] or about["data"]["class_names"],
-        "channels": next((node["names"] for node in networks if node["names"]), []),
+        "channels": list(signals.values()) if "signals" in takes else [],
         "faces": experiment["faces"],
         "trunk": trunk,
+        "method": name,
+        "words": list(words),
+        "video": video_table(parts, facts),
         "networks": networks,
     }
     if reader.description:  # of a data set by a table
         description["reader_description"] = dict(reader.description)
     return Model(description, tensors, device=device)
+
+
+def _folder(run: Path, fit: Mapping[str, Any]) -> Place:
+    return pointed(run / "store") / fit["stage"] / fit["key"]
+
+
+def _manifest(run: Path, fit: Mapping[str, Any]) -> dict[str, Any]:
+    return read_json(_folder(run, fit) / "manifest.json")
+
+
+def _node(
+    name: str, part: Part, manifest: Mapping[str, Any], folder: Place, signals: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What model.json says of a part, and its tensors."""
+    params = manifest["stage"]["params"]
+    is_estimator = isinstance(part.trained, Estimator)
+    seen = [w for w in (params["sees"] if is_estimator else params["signals"]) if w in signals]
+    seen = seen if "signals" in part.recordings else []
+    inputs = part.inputs
+    if params.get("features") == "out-of-fold":
+        inputs = tuple(replace(taken, output=OUT_OF_FOLD) if taken.part else taken for taken in inputs)
+    table = {
+        "role": part.role,
+        "network": name if is_estimator else params["network"],
+        "version": params["baseline_version"] if is_estimator else params["network_version"],
+        "settings": params["settings"],
+        "steps": params["steps"] or [0, 0],
+        "inputs": [asdict(taken) for taken in inputs],
+        "words": seen,
+        "channels": [list(signals).index(word) for word in seen],
+        "names": [signals[word] for word in seen],
+        "normalise": "" if is_estimator else params["normalise"],
+    }
+    tensors = {}
+    for key, value in load((folder / "arrays.safetensors").read_bytes()).items():
+        kind, _, rest = key.partition(".")
+        tensors[f"parts.{part.role}.{rest}" if kind == "network" else f"scale_{rest}_{part.role}"] = value
+    return table, tensors
 
 
 def any_from_run(run: Path, name: str, *, device: str = "cpu") -> Model | Ensemble:

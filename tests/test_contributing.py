@@ -32,13 +32,14 @@ def code(text: str, kind: str) -> str:
 
 
 def checkout_with_the_new_file(text: str, folder: Path) -> Path:
-    """The packages as a contributor has them, and the one new file that the section shows."""
-    named = re.search(r"this is a whole one, `([\w/]+\.py)`", text, re.IGNORECASE)
+    """The packages as a contributor has them, and the new files that the section shows."""
+    named = re.findall(r"this is\s(?:a whole )?one,\s`([\w/]+\.py)`", text, re.IGNORECASE)
     assert named
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    assert not (folder / named.group(1)).exists()
-    (folder / named.group(1)).write_text(code(text, "python"))
+    for name, block in zip(named, re.findall(r"```python\n(.*?)```", text, re.DOTALL), strict=True):
+        assert not (folder / name).exists()
+        (folder / name).write_text(block)
     return folder
 
 
@@ -140,3 +141,24 @@ def test_a_method_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experiment:
     assert "eda:range" in said
     (cell,) = json.loads((out / "cells.json").read_text())
     assert (cell["status"], cell["fits"][0]["settings"]["quantile"]) == ("done", 0.4)
+
+
+def test_a_recording_kind_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    checkout = checkout_with_the_new_file(section("A recording kind in one file"), tmp_path / "checkout")
+    out = tmp_path / "out"
+    shutil.copytree(tiny_grid / "store", out / "store")  # the faces are found already
+    what = ["--modalities", "video:dark", "--scenarios", "all87", "--folds", "0", "--data", str(tiny_data)]
+    what += ["--experiment", str(tiny_experiment), "--out", str(out)]
+    plan = run(checkout, "grid.launch", *what, "--plan")
+    assert re.search(r"brightness +10 +0 +10 .* 21 kB", plan), plan  # 10 trials of 138 float32, and their manifests
+    assert "features" not in plan
+    run(checkout, "grid.launch", *what, "--in-process")
+    (cell,) = json.loads((out / "cells.json").read_text())
+    assert cell["status"] == "done"
+    manifest = json.loads(next((out / "store" / "brightness").glob("*/manifest.json")).read_text())
+    assert manifest["facts"]["frames"] == 138
+    ruff = [
+        str(checkout / "dataprep" / "recordings" / "brightness.py"),
+        str(checkout / "painmodels" / "methods" / "dark.py"),
+    ]
+    run(checkout, "ruff", "check", *ruff, "--config", str(ROOT / "pyproject.toml"))

@@ -92,7 +92,8 @@ def prepare_signals(
 
     A trial whose file cannot be used becomes a Defect; a trial without a signal file is left out without one, because
     the reader has reported it already (or the data set has no signals at all). Where some channels can be used, the trial is in
-    the table, with zeros for the others, which its Defect names. `on_read` sees the usable channels that were read of each trial.
+    the table, with zeros for the others, which its Defect names. `on_read` sees the usable channels that were read of each trial,
+    and may raise RecordingError, too.
     """
     rows, ids, defects = [], [], []
     for trial in trials:
@@ -101,10 +102,10 @@ def prepare_signals(
         try:
             read = dataset.read_signals(trial)
             x_TC, wrong = _usable(read, trial, dataset)
+            on_read(trial, {channel: read[channel] for channel in dataset.channels if channel not in wrong})
         except RecordingError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
             continue
-        on_read(trial, {channel: read[channel] for channel in dataset.channels if channel not in wrong})
         rows.append(x_TC)
         ids.append(trial.trial_id)
         if wrong:

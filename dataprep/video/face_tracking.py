@@ -57,11 +57,16 @@ class FaceTrack:
     def __len__(self) -> int:
         return len(self.boxes_T4)
 
+    @property
+    def states(self) -> np.ndarray:
+        """Box, landmarks and score of every step, (T, 15)."""
+        return np.concatenate([self.boxes_T4, self.landmarks_T52.reshape(-1, 10), self.scores_T[:, None]], axis=1)
+
 
 class Follower:
     """Follows the face through one recording. `track()` is complete once `run` has been read to its end.
 
-    Frames may also be pushed as they come, with `end` after the last. A frame comes back with its box when the key frame after
+    Frames may also be pushed as they come, with `end` after the last. A frame comes back with its state when the key frame after
     it has come: `key_s` and `smooth_s` later at most, and `max_gap_s` more while the face is lost. `forgets`: nothing is kept
     that is not needed to go on, and there is no `track()`.
     """
@@ -81,13 +86,13 @@ class Follower:
         self._last_key: int | None = None
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Every frame with its box (4,), in order, a little late. Raises FaceLostError if the face is lost for too long."""
+        """Every frame with the face's state (15,), in order, a little late. FaceLostError if the face is lost for too long."""
         for frame in frames:
             yield from self.push(frame)
         yield from self.end()
 
     def push(self, frame: Frame) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Add a frame; returns the frames whose boxes are now known."""
+        """Add a frame; returns the frames whose faces are now known."""
         t, self._taken = self._taken, self._taken + 1
         self._frames[t] = frame
         if frame.time_s > self._time_s:
@@ -244,7 +249,7 @@ class Follower:
             self._given = t + 1
             if not self._forgets:
                 self._states.append(state)
-            yield self._frames[t], state[:4]
+            yield self._frames[t], state
         if self._forgets:
             self._faces = {t: face for t, face in self._faces.items() if t >= recent[0]}
             self._counts = {t: self._counts[t] for t in (max(self._counts, key=self._counts.__getitem__), max(self._counts))}

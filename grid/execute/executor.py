@@ -16,6 +16,7 @@ from dataprep.records import Defect
 from grid.execute.scheduler import Scheduler
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.store.artefacts import Store
+from grid.work.blocks import Stages
 from grid.work.prepare import SignalsBlock, quarantine_video
 
 Tick = Callable[..., None]
@@ -25,11 +26,12 @@ Tick = Callable[..., None]
 class Prepared:
     """The outcome of preparation: signals of each usable trial, the trials with usable video, the defects met, and what failed.
 
-    `jobs`: trial id -> the video that was asked for. `failures`: (part, trial id) -> what went wrong, which was not the
+    `stages`: kind of recording -> trial id -> the artefact that was asked for. `failures`: (part, trial id) ->
+    what went wrong, which was not the
     recording's fault. `refs`: trial id -> where an executor keeps the features, if it does.
     """
 
-    jobs: dict[str, VideoJob] = field(default_factory=dict)
+    stages: Stages
 
     signals: dict[str, np.ndarray] = field(default_factory=dict)
     videos: set[str] = field(default_factory=set)

@@ -16,11 +16,12 @@ from dataprep.faults import failure
 from grid.execute.executor import Prepared, Tick
 from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
-from grid.plan.preparation import SignalsJob, VideoJob
+from grid.plan.preparation import SignalsJob, VideoJob, of_trials
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
 from grid.work.attempts import in_own_process, tried
-from grid.work.fit_predict import Runner, StoreBlocks
+from grid.work.blocks import StoreBlocks
+from grid.work.fit_predict import Runner
 from grid.work.prepare import run_signals, run_video
 from grid.work.search_trial import search_trial
 
@@ -37,7 +38,7 @@ class InProcess:
 
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure."""
-        out = Prepared(jobs={v.trial.trial_id: v for v in videos})
+        out = Prepared(of_trials(videos, signals))
         for job in signals:
             said, block = tried(partial(run_signals, job, self.store), retries=self.execution.retries)
             out.take_signals(job, said, block)
@@ -52,15 +53,13 @@ class InProcess:
         return out
 
     def _video(self, job: VideoJob) -> None:
-        if not self.store.has(job.stage):
+        if not all(self.store.has(stage) for stage in job.stages):
             with self.store.marked(job.stage):
                 run_video(job, self.store)
 
     def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""
-        jobs = prepared.jobs.values()
-        stages = {v.trial.trial_id: v.stage for v in jobs}, {v.trial.trial_id: v.track for v in jobs}
-        runner = Runner(self.store, StoreBlocks(self.store, stages[0], prepared.signals, stages[1], head))
+        runner = Runner(self.store, StoreBlocks(self.store, prepared.stages, prepared.signals, head))
         for number in itertools.count():
             worker = f"item-{number}"
             item = work.take(worker)

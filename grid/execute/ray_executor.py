@@ -38,12 +38,12 @@ from grid.execute.ray_preparer import Preparer, log_of
 from grid.execute.ray_tune import run_work
 from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
-from grid.plan.preparation import SignalsJob, VideoJob
+from grid.plan.preparation import SignalsJob, VideoJob, of_trials
 from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.attempts import in_own_process, tried
-from grid.work.fit_predict import read_tracks
+from grid.work.blocks import StoreBlocks
 from grid.work.limits import crash_reason, hung, time_limit
 from grid.work.prepare import run_signals
 
@@ -51,37 +51,25 @@ ASK_AHEAD = 1000
 """How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""
 
 
-class RayBlocks:
-    """Features by reference into the object store, from the durable store where a reference is lost; signals with the object."""
+class RayBlocks(StoreBlocks):
+    """Features by reference into the object store, from the durable store where a reference is lost; all else as elsewhere."""
 
-    def __init__(
-        self,
-        store: Store,
-        prepared: Prepared,
-        head: Mapping[str, np.ndarray],
-    ) -> None:
+    def __init__(self, store: Store, prepared: Prepared, head: Mapping[str, np.ndarray]) -> None:
+        super().__init__(store, prepared.stages, dict(prepared.signals))
         self.head_ref: Any = ray.put(dict(head)) if head else None  # the driver's: a worker's node may not have the file
-        self.store, self.refs, self.signal_arrays = store, dict(prepared.refs), dict(prepared.signals)
-        self.stages = {v.trial.trial_id: v.stage for v in prepared.jobs.values()}
-        self.tracks = {v.trial.trial_id: v.track for v in prepared.jobs.values()}
+        self.refs = dict(prepared.refs)
 
-    def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_frames, F), zero-copy and read-only where they are in this node's store."""
+    def of_video(self, kind: str, trial_ids: Iterable[str]) -> list[np.ndarray]:
+        """A recording that is made of the video, zero-copy and read-only where it is in this node's object store."""
         wanted = list(trial_ids)
-        here = [t for t in wanted if t in self.refs]
+        here = [t for t in wanted if t in self.refs] if kind == "features" else []
         try:
             blocks = dict(zip(here, ray.get([self.refs[t] for t in here], timeout=300), strict=True))
         except RayError:
             blocks = {}
-        return [blocks[t] if t in blocks else self.store.arrays(self.stages[t])["features"] for t in wanted]
-
-    def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Signals of each trial, float32 (n_steps, C)."""
-        return [self.signal_arrays[t] for t in trial_ids]
-
-    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Face track of each trial, float32 (n_steps, 15), from the durable store: they are small."""
-        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
+        missing = [t for t in wanted if blocks.get(t) is None]
+        blocks |= dict(zip(missing, super().of_video(kind, missing), strict=True))
+        return [blocks[t] for t in wanted]
 
     def head(self) -> Mapping[str, np.ndarray]:
         """The trunk's own FC-7, which a node holds once, however many workers it runs."""
@@ -168,7 +156,7 @@ class Cluster:
 
         Its outcome holds references to the blocks.
         """
-        out = Prepared(jobs={v.trial.trial_id: v for v in videos})
+        out = Prepared(of_trials(videos, signals))
         e = self.execution
         asked = {}
         for job in signals:
@@ -218,7 +206,7 @@ class Cluster:
 
         device = "cuda" if self.gpus else "cpu"
         (spec,) = {job.trunk for job in videos}
-        trunk = ray.put((spec, spec.load().shared()))
+        trunk = ray.put((spec, spec.load().shared()) if spec else None)
         detector = ray.put(weights_to_carry(videos[0].settings.detector))
         pool = Pool(lambda: actor.remote(self.store, device, e.prepare_limit_s, self.logs, trunk, detector), capacity)
         died = []
@@ -227,7 +215,7 @@ class Cluster:
                 died.append(done.job)  # judged when nothing else is being prepared
                 continue
             said = self._died(done.job.stage, done.error) if done.error else done.status
-            if not said.kind:
+            if not said.kind and "features" in done.job.made:
                 out.refs[done.job.trial.trial_id] = done.block
             out.take_video(done.job, said, self.store)
             tick(failed=bool(said.kind), running=done.running)

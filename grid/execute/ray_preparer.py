@@ -31,11 +31,12 @@ class Preparer:
         device: str,
         limit_s: float,
         logs: Path,
-        trunk: tuple[TrunkSpec, Shared],
+        trunk: tuple[TrunkSpec, Shared] | None,
         detector: bytes | None,
     ) -> None:
         self.store, self.device, self.limit_s, self.logs = store, device, limit_s, logs
-        trunk[0].adopt(trunk[1])
+        if trunk:
+            trunk[0].adopt(trunk[1])
         adopt_weights(detector)
 
     def ready(self) -> None:
@@ -43,7 +44,7 @@ class Preparer:
 
     @ray.method(num_returns=2)
     def video(self, job: VideoJob) -> tuple[Failure, np.ndarray | None]:
-        """No failure and the features, or what went wrong."""
+        """No failure and the features, if they are wanted, or what went wrong."""
         try:
             with time_limit(self.limit_s, log_of(self.logs, job.stage)):
                 return Failure(), run_video(job, self.store, self.device)

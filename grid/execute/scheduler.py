@@ -104,7 +104,7 @@ class Scheduler:
     def _upstream(self, key: str) -> list[str]:
         plan = self.planner.plan
         if key in plan.fits:
-            return [u.stage.key for u in plan.fits[key].upstream]
+            return [u.stage.key for u in plan.fits[key].fed_by]
         return [u.stage.key for i in plan.searches[key].inner for u in i.upstream]
 
     def _open(self) -> set[str]:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dataprep.faces import FaceSettings
 from dataprep.records import InputError
-from dataprep.video.decode import DECODERS
-from dataprep.video.decoders import not_here
-from dataprep.video.retinaface import DETECTORS
-from grid.experiment.cells import Scenario, row, suggestion
+from grid.experiment.cells import Scenario, suggestion
+from grid.experiment.checks import OF_THE_TASK, check
 from grid.experiment.config_tables import (
     Axes,
     Claims,
@@ -35,13 +33,10 @@ from grid.experiment.config_tables import (
     Table,
     TaskTable,
     Trunk,
-    check_folds,
     explained,
 )
-from grid.experiment.families import FRAME_MEAN, added_pairs, is_baseline
-from grid.protocols import ONE_PARTITION, protocols
+from grid.experiment.families import added_pairs
 from painmodels import registry
-from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Part
 from painmodels.tasks import Task, kind_of, task
 from painmodels.training.augment import Augment
@@ -93,9 +88,16 @@ class Experiment(Table):
 
     def network(self, role: str) -> tuple[registry.SubNetwork, registry.Training]:
         """The sub-network chosen for a role and its settings."""
-        table = dict(getattr(self, role))
+        table = {key: value for key, value in getattr(self, role).items() if role != "fusion" or key not in FUSION_KEYS}
         chosen = registry.network(role, table.pop("network", _DEFAULT_NETWORK[role]))
         return chosen, self._told(settings_of(chosen.settings, table, f"[{role}]"))
+
+    def refits(self, part: Part) -> int:
+        """On how many inner folds what feeds a part is fitted once more; 0 unless [fusion] asks for out-of-fold features."""
+        if part.role != "fusion" or part.trained is not None:
+            return 0
+        table = settings_of(Fusion, {key: v for key, v in self.fusion.items() if key in FUSION_KEYS}, "[fusion]")
+        return max(1, table.inner_folds) if table.features == "out-of-fold" else 0
 
     @property
     def learns(self) -> Task:
@@ -138,9 +140,25 @@ class Experiment(Table):
         for role in registry.ROLES:
             chosen, settings = self.network(role)
             out[role] = {"network": chosen.name, **registry.said(settings)}
+        if asked := self.refits(Part("fusion")):
+            out["fusion"] |= {"features": "out-of-fold", "inner_folds": asked}
         return out
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """What [fusion] says beside the settings of its network.
+
+    `features` "in-sample" (the paper): the fusion is trained on features of the very trials that what feeds it was trained on.
+    "out-of-fold": on probabilities of the classes for trials of people that were left out of `inner_folds` further fits of what
+    feeds it.
+    """
+
+    features: Literal["in-sample", "out-of-fold"] = "in-sample"
+    inner_folds: int = 5
+
+
+FUSION_KEYS = tuple(f.name for f in fields(Fusion))
 _DEFAULT_NETWORK = {
     "spatial": "fc7",
     "temporal": "lstm",
@@ -148,8 +166,6 @@ _DEFAULT_NETWORK = {
     "physiological": "lstm",
     "fusion": "concat",
 }
-OF_THE_TASK = ("classes", "task")
-"""Settings that no table but [task] may hold."""
 
 
 def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
@@ -188,7 +204,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
         table[key] = {**table.get(key, {}), **values}
     try:
         experiment = Experiment.model_validate(table)
-        _check(experiment)
+        check(experiment)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, list(Experiment.model_fields))}") from None
     except ValueError as error:
@@ -231,69 +247,3 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _laid_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     both = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
     return {**base, **{key: _laid_over(base[key], value) if key in both else value for key, value in own.items()}}
-
-
-def _check(experiment: Experiment) -> None:
-    for axis in ("modalities", "baselines"):
-        for name in getattr(experiment.axes, axis):
-            if row(name).name != name:
-                raise InputError(f"axes.{axis}: write {name!r} as {row(name).name!r}")
-            if is_baseline(name) != (axis == "baselines"):
-                raise InputError(
-                    f"axes.{axis}: found {name!r}, expected it under {'modalities' if axis[0] == 'b' else 'baselines'}"
-                )
-    for name in {name for pair in experiment.claims.pairs for name in pair} - {FRAME_MEAN}:
-        if row(name).name != name:
-            raise InputError(f"claims.pairs: write {name!r} as {row(name).name!r}")
-    for name in experiment.axes.scenarios:
-        if name not in experiment.scenarios:
-            raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
-    learns, metric = experiment.learns, experiment.search.metric
-    if experiment.search.trials and metric not in learns.searched:
-        raise InputError(
-            f"search.metric: found {metric!r}, expected one of {', '.join(learns.searched)} for the task {learns.kind}"
-        )
-    settings = experiment.face_settings
-    for key, name, known in (
-        ("protocol.name", experiment.protocol.name, list(protocols())),
-        ("faces.detector", settings.detector, list(DETECTORS)),
-        ("faces.decoder", settings.decoder, list(DECODERS)),
-    ):
-        if name not in known:
-            raise InputError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
-    if reason := not_here(settings.decoder):
-        raise InputError(f"faces.decoder: {reason}")
-    if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
-        raise InputError(
-            f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
-            "has one partition only; vary [fit] seeds, or choose the protocol subject"
-        )
-    check_folds(experiment.protocol)
-    spaces = [getattr(experiment.search, role) for role in registry.ROLES] + list(experiment.search.methods.values())
-    if experiment.search.trials and not any(spaces):
-        raise InputError("a search was asked for, but no space is given: add [search.physiological] or another role's table")
-    for role in registry.ROLES:
-        network, chosen = experiment.network(role)
-        own = {f.name: getattr(chosen, f.name) for f in fields(network.settings) if f.name not in OF_THE_TASK}
-        if role == "physiological":
-            own["normalise"] = experiment.signals.normalise
-        _check_space(getattr(experiment.search, role), own, f"search.{role}", f"the {network.name} network")
-    for name in {**experiment.methods, **experiment.search.methods}:
-        words = method(name).on[:1]
-        for part in method(name).parts(words, lambda role: experiment.network(role)[0]):
-            trained, settings = experiment.trained(name, part)
-            own = {f.name: getattr(settings, f.name) for f in fields(trained.settings) if f.name not in OF_THE_TASK}
-            if "signals" in part.recordings and not isinstance(trained, Estimator):
-                own["normalise"] = experiment.signals.normalise
-            _check_space(experiment.search.methods.get(name, {}), own, f"search.methods.{name}", f"the method {name}")
-
-
-def _check_space(space: Space, own: Mapping[str, Any], where: str, what: str) -> None:
-    for name, values in space.items():
-        if name not in own:
-            raise InputError(f"{where}.{name}: {what} has no such setting{suggestion(name, list(own))}")
-        inside = own[name] in values if isinstance(values, list) else values.low <= own[name] <= values.high
-        if not inside:
-            raise InputError(
-                f"{where}.{name}: the experiment's own value {own[name]!r}, tried first, is not among {values!r}"
-            )

@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -41,13 +42,13 @@ LOOK = {
 RECENT_S = 600.0
 
 
-def write_plan(out: Path, plan: Plan, *, features: list[str], signals: list[str]) -> None:
-    """Write plan.json: the cells with their fits, and the keys of the recordings to prepare."""
+def write_plan(out: Path, plan: Plan, *, prepare: Mapping[str, Sequence[str]]) -> None:
+    """Write plan.json: the cells with their fits, and by kind the keys of the recordings to prepare."""
     cells = [
         cell_record(plan, c, "impossible" if c in plan.impossible else "", plan.impossible.get(c, "")) for c in plan.cells
     ]
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / PLAN, {"cells": cells, "prepare": {"features": features, "signals": signals}, "started": time.time()})
+    write_json(out / PLAN, {"cells": cells, "prepare": dict(prepare), "started": time.time()})
 
 
 @dataclass

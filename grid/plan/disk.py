@@ -1,6 +1,6 @@
 """The disk space of artefacts that are still to be made: printed by `--plan`, and checked before any work.
 
-Features, face tracks and signals are arrays of known shapes. A fit is as large as the median of those of its kind that are
+Recordings are arrays of known shapes (dataprep/recordings/). A fit is as large as the median of those of its kind that are
 stored, else as its weights: exactly for the wide layer on a trunk's features, about so for small networks. Checkpoints are in no
 figure here: each takes three times as much as its fit while that runs, one for each processor.
 """
@@ -12,12 +12,15 @@ import os
 import shutil
 import statistics
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from dataprep.recordings import recording
 from dataprep.storage import Place, Remote
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
 from grid.store.artefacts import Store
+from grid.store.identity import Stage
 from painmodels.trunks.backbones import backbone
 
 HEADERS = 1500
@@ -30,19 +33,26 @@ ROOM = 0.01
 
 def needed(inventory: Inventory, plan: Plan, store: Store, parts: Iterable[str] = ("video", "signals")) -> dict[str, int]:
     """Bytes that each kind of artefact which is not stored will take, by name of stage; of recordings, `parts` alone."""
-    stored = {name: store.keys(name) for name in ("features", "faces", "signals", "predict")}
-    d = inventory.dataset
-    found = {}
-    if "video" in parts and inventory.videos and inventory.trunk:
-        wide = 2 * d.n_steps * backbone(inventory.trunk.name).feature_size + HEADERS
-        found["features"] = wide * sum(v.stage.key not in stored["features"] for v in inventory.videos)
-        track = (4 * 15 + 8) * d.n_steps + HEADERS
-        found["faces"] = track * sum(v.track.key not in stored["faces"] for v in inventory.videos)
-    if "signals" in parts and inventory.signals:
-        each = 4 * d.n_steps * len(d.channels)
-        found["signals"] = sum(
-            HEADERS + each * len(s.trials) for s in inventory.signals if s.stage.key not in stored["signals"]
-        )
+    d, facts = inventory.dataset, inventory.shape_facts
+    found: dict[str, int] = {}
+
+    def add(stage: Stage, size: int) -> None:
+        if stage.name not in stored:
+            stored[stage.name] = store.keys(stage.name)
+            found[stage.name] = 0
+        found[stage.name] += (HEADERS + size) * (stage.key not in stored[stage.name])
+
+    stored: dict[str, set[str]] = {}
+    for video in inventory.videos if "video" in parts else ():
+        for name, stage in video.made.items():
+            add(stage, recording(name).size(facts))
+        add(video.track, (4 * 15 + 8) * d.n_steps)
+    for block in inventory.signals if "signals" in parts else ():
+        add(block.stage, len(block.trials) * 4 * d.n_steps * len(d.channels))
+        for name, stage in block.made.items():
+            rates = [replace(facts, rate_hz=d.rates_hz.get(channel, 0.0)) for channel in d.channels]
+            add(stage, len(block.trials) * sum(recording(name).size(of_channel) for of_channel in rates))
+    stored["predict"] = store.keys("predict")
     of_name: dict[str, list[Fit]] = {}
     for fit in plan.fits.values():
         of_name.setdefault(fit.stage.name, []).append(fit)

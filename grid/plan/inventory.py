@@ -6,12 +6,16 @@ An inventory reads names and bytes but decodes nothing; it imports neither Ray n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from dataprep.datasets import opened
 from dataprep.exclusions import Exclusion, excluded
+from dataprep.recordings import recording, recordings
+from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
+from dataprep.recordings.kind import VIDEO, Facts
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from dataprep.storage import Place
 from grid.experiment.cells import SIGNALS, channel_of, row
@@ -19,16 +23,19 @@ from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
 from grid.plan import preparation
 from grid.plan.controls import controls
+from grid.plan.nodes import graph
 from grid.plan.specs import Inputs
 from grid.store.content_hashes import fingerprints
-from grid.store.identity import digest
+from grid.store.identity import Stage, digest
 from painmodels.tasks import Task, task
+from painmodels.trunks.backbones import backbone
 from painmodels.weights import WeightsMissing
 
 
 @dataclass
 class Inventory:
-    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need.
+    """One data set as an experiment sees it. `videos` and `signals` are the jobs that the wanted rows need, `wanted`
+    the kinds of recording that these take.
 
     `learns` is the task on the names of its classes. `defects` are
     recordings known to be unusable, `excluded` those left out by hand.
@@ -45,6 +52,7 @@ class Inventory:
     learns: Task
     defects: list[Defect] = field(default_factory=list)
     excluded: list[Defect] = field(default_factory=list)
+    wanted: tuple[str, ...] = ()
     videos: list[preparation.VideoJob] = field(default_factory=list)
     signals: list[preparation.SignalsJob] = field(default_factory=list)
     trunk: preparation.TrunkSpec | None = None
@@ -62,11 +70,41 @@ class Inventory:
         defects = (*broken, *self.excluded)
         bad = {(d.trial_id, d.part) for d in defects if not d.channels}
         flawed = {(d.trial_id, channel) for d in defects for channel in d.channels}
-        video = {v.trial.trial_id: v.stage.key for v in self.videos if (v.trial.trial_id, "video") not in bad}
+        keys: dict[str, dict[str, str]] = {"video": {}}
+        for kind in self.wanted:
+            keys["video" if kind == "features" else kind] = self._keys_of(kind, bad)
         signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
         words = {**{c: c for c in self.dataset.channels}, **{w: channel_of(w, self.dataset.channels) for w in SIGNALS}}
         usable = {w: {t: key for t, key in signals.items() if (t, c) not in flawed} for w, c in words.items()}
-        return Inputs(self.index, {"video": video, **usable, **self.controls})
+        return Inputs(self.index, {**keys, **usable, **self.controls})
+
+    @property
+    def prepared(self) -> dict[str, list[Stage]]:
+        """Kind of recording -> the artefacts that hold what the wanted rows take; `faces` only where nothing else needs it."""
+        found: dict[str, list[Stage]] = {}
+        jobs: list[preparation.VideoJob | preparation.SignalsJob] = [*self.videos, *self.signals]
+        for job in jobs:
+            for stage in job.stages:
+                found.setdefault(stage.name, []).append(stage)
+        return found
+
+    @property
+    def shape_facts(self) -> Facts:
+        """What the shape of a recording may depend on, but for the rate of a channel."""
+        width = backbone(self.trunk.name).feature_size if self.trunk else 0
+        return Facts(clock_hz=self.dataset.clock_hz, n_steps=self.dataset.n_steps, trunk_width=width)
+
+    def _keys_of(self, name: str, bad: Collection[tuple[str, str]]) -> dict[str, str]:
+        """Trial id -> the key of its recording of a kind, of the trials where the file that it is made of can be used."""
+        kind = recording(name)
+        if kind.of == VIDEO:
+            videos = [v for v in self.videos if (v.trial.trial_id, VIDEO) not in bad]
+            if kind.of_video:
+                return {v.trial.trial_id: v.made[name].key for v in videos}
+            return {v.trial.trial_id: digest([name, kind.version, v.track.key]) for v in videos}
+        if not kind.of_channel:
+            return {}
+        return {t: key for s in self.signals for t, key in s.keys_of(name).items() if (t, SIGNALS_FILE) not in bad}
 
 
 def open_data(path: Place, name: str | None = None) -> DataSet:
@@ -107,6 +145,7 @@ def read_inventory(
     asked = [row(name) for name in rows]
     parts = {part for r in asked for part in r.parts}
     used = {channel_of(signal, reader.channels) for r in asked for signal in r.signals}
+    wanted = {kind for r in asked for node in graph(experiment, r) for kind in node.part.recordings}
     reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
     defects = [d for d in found if d.part in {"index", *parts}]
     without = [t for t in trials if t.trial_id in targets and targets[t.trial_id] is None]
@@ -126,25 +165,34 @@ def read_inventory(
     content = digest([facts, dict(reader.description)] if reader.description else facts)
     by_hand = excluded(exclude, trials, parts)
     of_these = {t.trial_id for t in chosen}
-    left_out = [d for d in by_hand if d.trial_id in of_these]
-    out = Inventory(reader, path, index, content, learns, defects, left_out, controls=controls(trials))
+    out = Inventory(
+        dataset=reader,
+        path=path,
+        index=index,
+        fingerprint=content,
+        learns=learns,
+        defects=defects,
+        excluded=[d for d in by_hand if d.trial_id in of_these],
+        controls=controls(trials),
+        wanted=tuple(kind for kind in recordings() if kind in wanted),
+    )
     out.session = sessions(trials, reader)
-    if "video" in parts and any(t.video in marks for t in chosen):
+    with_video = [(t, marks[t.video]) for t in chosen if t.video in marks] if "video" in parts else []
+    if with_video and any(recording(kind).trunk for kind in wanted):
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)
         except WeightsMissing as error:
             if not plan_only:
                 raise
             out.trunk, out.missing = preparation.TrunkSpec.unknown(experiment), str(error)
-        settings = experiment.face_settings
-        with_video = [(t, marks[t.video]) for t in chosen if t.video in marks]
-        out.videos = [preparation.video_job(t, m, settings=settings, trunk=out.trunk, dataset=reader) for t, m in with_video]
+    settings: Any = {"settings": experiment.face_settings, "trunk": out.trunk, "dataset": reader, "wanted": wanted}
+    out.videos = [preparation.video_job(t, mark, **settings) for t, mark in with_video]
     if "signals" in parts:
         by_subject: dict[str, list[Trial]] = defaultdict(list)
         for t in chosen:
             if t.signals in marks:
                 by_subject[t.subject].append(t)
-        out.signals = [preparation.signals_job(s, tuple(ts), marks, reader) for s, ts in by_subject.items()]
+        out.signals = [preparation.signals_job(s, tuple(ts), marks, reader, wanted) for s, ts in by_subject.items()]
     return out
 
 

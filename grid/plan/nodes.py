@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from dataprep.recordings import key_columns, recording, sources
+from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
+from dataprep.recordings.kind import VIDEO
 from dataprep.records import DataSet
 from grid.experiment.cells import Row, channel_of, is_signal
 from grid.experiment.config import Experiment
 from grid.plan.specs import PartSpec
 from painmodels.methods import PAPER, method
-from painmodels.methods.graph import Estimator, Part, kinds, needs
+from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
 from painmodels.registry import SubNetwork, said
 from painmodels.training.augment import VERSION as AUGMENT_VERSION
 from painmodels.training.augment import Augment
@@ -20,8 +23,9 @@ from painmodels.training.augment import Augment
 class Node:
     """A part, what it sees, what feeds it and how it is configured by the experiment.
 
-    `name`: of its stages; `words`: those of the row that it sees; `needs`: what of a trial has to be usable, 'video' and signals
-    by their words. Nodes of two rows that are the same are equal.
+    `refits`: on how many inner folds what feeds it is fitted once more, for out-of-fold outputs (0: it is trained on outputs of
+    the fits that were trained on the same trials). `name`: of its stages; `words`: those of the row that it sees; `needs`: what
+    of a trial has to be usable (dataprep.recordings.key_columns). Nodes of two rows that are the same are equal.
     """
 
     method: str
@@ -34,11 +38,25 @@ class Node:
     settings: Any = field(compare=False)
     normalise: str = field(compare=False)
     augment: Augment | None = field(default=None, compare=False)
+    refits: int = field(default=0, compare=False)
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The words that are signals."""
         return tuple(word for word in self.words if is_signal(word))
+
+    def why_not(self, dataset: DataSet, steps: tuple[int, int]) -> str:
+        """Why it cannot take its recordings of this data set in this window; empty if it can."""
+        for kind in map(recording, self.part.recordings):
+            if kind.of and not kind.along and steps != (0, dataset.n_steps):
+                return f"{kind.name} is of the whole trial, and the scenario uses a part of it"
+            named = [channel_of(s, dataset.channels) for s in self.signals]
+            unknown = [channel for channel in named if not dataset.rates_hz.get(channel)]
+            if kind.along == "samples" and unknown:
+                return (
+                    f"{kind.name} needs the rate of {unknown[0]}, which the data set {dataset.name} does not say (rates_hz)"
+                )
+        return ""
 
     @property
     def label(self) -> str:
@@ -61,6 +79,7 @@ class Node:
             else (),
             steps=steps,
             clock_hz=dataset.clock_hz,
+            rates_hz={s: dataset.rates_hz.get(channel_of(s, dataset.channels), 0.0) for s in self.signals},
             keeps=self.part.keeps,
             augment=self.augment,
         )
@@ -87,6 +106,8 @@ class Node:
             "normalise": normalise,
             "seed": seed,
         }
+        if self.refits:
+            identity |= {"features": "out-of-fold", "inner_folds": self.refits}
         if self.method != PAPER:
             identity |= {"method": self.method, "inputs": [asdict(i) for i in self.part.inputs]}
         if self.augment:
@@ -102,8 +123,11 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
     for part in parts:
         recordings = needs(parts, part.role)
         trained, settings = experiment.trained(row.method, part)
-        sees_video = "video" in kinds(recordings)
-        words = [w for w in row.words if ("signals" in recordings if is_signal(w) else sees_video)]
+        refits = experiment.refits(part)
+        if refits:  # hidden states of two refits have no common basis, probabilities have
+            part = replace(part, inputs=tuple(replace(i, output=OUT_OF_FOLD) if i.part else i for i in part.inputs))
+        seen = sources(recordings)
+        words = [w for w in row.words if (SIGNALS_FILE if is_signal(w) else VIDEO) in seen]
         scaled = "signals" in part.recordings and not isinstance(trained, Estimator)
         own = row.method if len(parts) == 1 else f"{row.method}-{part.role}"
         found[part.role] = Node(
@@ -111,11 +135,12 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
             name=part.role if row.method == PAPER else own,
             part=part,
             words=tuple(words) if row.method != PAPER else tuple(filter(is_signal, words)),
-            needs=(*(["video"] if sees_video else []), *filter(is_signal, words), *row.columns),
+            needs=(*key_columns(recordings, filter(is_signal, words)), *row.columns),
             feeding=tuple(found[role] for role in part.feeding),
             trained=trained,
             settings=settings,
             normalise=experiment.signals.normalise if scaled else "",
             augment=augment if scaled and len(part.inputs) == 1 and augment.kinds else None,
+            refits=refits,
         )
     return tuple(found.values())

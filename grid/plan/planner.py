@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from dataprep.recordings import in_words
 from dataprep.records import DataSet
 from grid.experiment.cells import Cell, Row, channel_of, row
 from grid.experiment.config import Experiment
@@ -30,6 +31,7 @@ from grid.plan.specs import (
     PartSpec,
     Plan,
     Predict,
+    Refit,
     Search,
     TestSet,
     TrainSet,
@@ -115,25 +117,34 @@ class Planner:
             return self._refuse(
                 cell, f"the method {row.method} tells two classes apart and does no other task; this one is {this}"
             )
+        if reasons := [reason for n in self._nodes(row) if (reason := n.why_not(self.dataset, context.steps))]:
+            return self._refuse(cell, reasons[0])
+        needs = self._nodes(row)[-1].needs
         try:
-            self._train_set(context, row.needs)
+            self._train_set(context, needs)
         except ValueError as error:
             return self._refuse(cell, str(error))
-        if not self._test_set(context, row.needs).trial_ids:
-            return self._refuse(cell, f"no held-out trial has usable {' and '.join(row.needs)}")
+        if not self._test_set(context, needs).trial_ids:
+            return self._refuse(cell, f"no held-out trial has usable {' and '.join(in_words(needs))}")
         self.plan.cells.append(cell)
         self._contexts[cell] = context
         return self._resolve(cell, row, context)
 
     def _resolve(self, cell: Cell, row: Row, context: Context) -> None:
         """Plan the fits of a cell and its prediction, as far as the searches that have ended allow."""
+        fit_node = self._nodes(row)[-1]
         try:
-            fit = self._fit(self._nodes(row)[-1], context, context)
+            fit = self._fit(fit_node, context, context)
         except Unresolved as unresolved:
             self.plan.waiting[cell] = unresolved.key
             return
+        except ValueError as error:
+            if not fit_node.refits:
+                raise
+            self.plan.impossible[cell] = f"out-of-fold features: {error}"
+            return
         self._register(fit)
-        test = self._test_set(context, row.needs)
+        test = self._test_set(context, fit_node.needs)
         params = self._predict_params.setdefault(row.name, Params({"modality": row.name}))
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
         self.plan.predicts[cell] = Predict(stage, fit, test, cell, self.learns.stored)
@@ -148,8 +159,8 @@ class Planner:
         """Put a fit into the plan, after those it is fed by."""
         if fit.stage.key in self.plan.fits:
             return
-        for upstream in fit.upstream:
-            self._register(upstream)
+        for needed in fit.fed_by:
+            self._register(needed)
         self.plan.fits.setdefault(fit.stage.key, fit)
 
     def _upstream(self, node: Node, context: Context, chosen_in: Context) -> tuple[Fit, ...]:
@@ -173,8 +184,10 @@ class Planner:
         train = self._train_set(context, node.needs)
         settings, normalise, search = self._configuration(node, chosen_in)
         params = self._params(node, context.steps, settings, normalise, context.seed)
+        refits = self._refits(node, context, chosen_in)
+        held_out = [key for r in refits for key in (r.held_out.key, *(f.stage.key for f in r.upstream))]
         fit = Fit(
-            stage=Stage(f"fit-{node.label}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream))),
+            stage=Stage(f"fit-{node.label}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream), *held_out)),
             part=self._spec(node, context),
             settings=settings,
             upstream=upstream,
@@ -182,6 +195,7 @@ class Planner:
             train=train,
             scenario=context.scenario,
             fold=context.split.fold,
+            refits=refits,
             pretrained=node.part.pretrained and not self.experiment.trunk.random,
             search=search,
             repeat=context.split.repeat,
@@ -189,6 +203,20 @@ class Planner:
         )
         self._fits[ident] = fit
         return fit
+
+    def _refits(self, node: Node, context: Context, chosen_in: Context) -> tuple[Refit, ...]:
+        """What feeds a part, fitted once more without each part of the training side in turn; none if it is not asked for.
+
+        Settings are those chosen for the whole training side.
+        """
+        found = []
+        for fold, held_out in context.refits(node.refits, self.experiment) if node.refits else ():
+            try:
+                side = self._train_set(held_out, node.needs, fewest=1)
+            except ValueError:
+                continue  # none of these people has all recordings
+            found.append(Refit(side, self._upstream(node, fold, chosen_in)))
+        return tuple(found)
 
     def _configuration(self, node: Node, context: Context) -> tuple[Any, str, str]:
         """Settings and normalisation of a part in a fold: the experiment's own, or chosen by the search of that key."""
@@ -256,11 +284,11 @@ class Planner:
             self._shared_params[ident] = Params(node.params(self.dataset, steps, settings, normalise, seed))
         return self._shared_params[ident]
 
-    def _train_set(self, context: Context, needs: tuple[str, ...]) -> TrainSet:
+    def _train_set(self, context: Context, needs: tuple[str, ...], fewest: int | None = None) -> TrainSet:
         """The usable training trials, made once per fold and need. Raises ValueError if there cannot be a fit."""
         ident = (context.tag, needs)
         if ident not in self._train_sets:
-            self._train_sets[ident] = self.sets.train(context.split, needs, task=self.learns)
+            self._train_sets[ident] = self.sets.train(context.split, needs, task=self.learns, fewest=fewest)
         return self._train_sets[ident]
 
     def _test_set(self, context: Context, needs: tuple[str, ...]) -> TestSet:

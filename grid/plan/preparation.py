@@ -5,12 +5,14 @@ Pure descriptions that travel to workers; grid.work.prepare does what they say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataprep import faces
+from dataprep.recordings import stored
+from dataprep.recordings.kind import SIGNALS, VIDEO
 from dataprep.records import DataSet, Trial
 from grid.store.identity import Stage, digest
 from grid.store.versions import version_of
@@ -21,7 +23,6 @@ from painmodels.trunks.trunk import Shared, Trunk, load_trunk, trunk_fingerprint
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment
 
-FEATURES_VERSION = 2
 SIGNALS_VERSION = 5
 QUARANTINE_VERSION = 1
 DECODER_VERSIONS = {"pyav": version_of("av"), "decord": version_of("decord")}
@@ -90,15 +91,28 @@ _LOADED: dict[TrunkSpec, Trunk] = {}
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One trial's video: `track` and `stage` are the artefacts of its face track and of its features."""
+    """What is to be made of one trial's video, in one pass. `track`: the artefact of its face track, which is always made.
+
+    `made`: kind of recording (dataprep/recordings/) -> its artefact. `trunk`: None where none of them needs it.
+    """
 
     trial: Trial
     settings: faces.FaceSettings
-    trunk: TrunkSpec
+    trunk: TrunkSpec | None
     clock_hz: float
     n_steps: int
     track: Stage
-    stage: Stage
+    made: Mapping[str, Stage] = field(hash=False)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The artefacts that are wanted of it: the track alone where nothing else is."""
+        return tuple(self.made.values()) or (self.track,)
+
+    @property
+    def stage(self) -> Stage:
+        """What the job is known by while it is worked on."""
+        return self.stages[0]
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,7 @@ class SignalsJob:
     description; `channels` are those to prepare.
 
     `keys`: trial id -> what its signals are made of, whichever channels and other trials are prepared beside them.
+    `stage`: the artefact of the signals on the clock; `made`: kind of recording -> that of what is made of each channel.
     """
 
     subject: str
@@ -115,20 +130,55 @@ class SignalsJob:
     channels: tuple[str, ...]
     keys: Mapping[str, str] = field(hash=False)
     stage: Stage
+    made: Mapping[str, Stage] = field(default_factory=dict, hash=False)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All artefacts of it."""
+        return (self.stage, *self.made.values())
+
+    def keys_of(self, kind: str) -> dict[str, str]:
+        """Trial id -> what its recording of a kind is made of."""
+        return {t: digest([kind, self.made[kind].version, key]) for t, key in self.keys.items()}
 
 
-def video_job(trial: Trial, mark: str, *, settings: faces.FaceSettings, trunk: TrunkSpec, dataset: DataSet) -> VideoJob:
-    """The job for a trial whose video file has the content hash `mark`."""
+def video_job(
+    trial: Trial,
+    mark: str,
+    *,
+    settings: faces.FaceSettings,
+    trunk: TrunkSpec | None,
+    dataset: DataSet,
+    wanted: Iterable[str] = ("features",),
+) -> VideoJob:
+    """The job for a trial whose video file has the content hash `mark`, and for the kinds of recording that are wanted."""
     clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
     every = asdict(settings)
     tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
-    track = Stage("faces", faces.TRACK_VERSION, {**clock, **tracking}, (mark,))
+    track = Stage(name="faces", version=faces.TRACK_VERSION, params={**clock, **tracking}, inputs=(mark,))
     cropping = {**{k: every[k] for k in CROP_SETTINGS}, "crop_version": faces.VERSION}
-    stage = Stage("features", FEATURES_VERSION, {**cropping, "trunk": trunk.fingerprint}, (track.key,))
-    return VideoJob(trial, settings, trunk, dataset.clock_hz, dataset.n_steps, track, stage)
+    made = {}
+    for kind in stored(wanted, VIDEO):
+        of_trunk = {"trunk": trunk.fingerprint} if kind.trunk and trunk else {}
+        made[kind.name] = Stage(name=kind.name, version=kind.version, params={**cropping, **of_trunk}, inputs=(track.key,))
+    return VideoJob(
+        trial=trial,
+        settings=settings,
+        trunk=trunk,
+        clock_hz=dataset.clock_hz,
+        n_steps=dataset.n_steps,
+        track=track,
+        made=made,
+    )
 
 
-def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str], dataset: DataSet) -> SignalsJob:
+def signals_job(
+    subject: str,
+    trials: tuple[Trial, ...],
+    marks: Mapping[str, str],
+    dataset: DataSet,
+    wanted: Iterable[str] = (),
+) -> SignalsJob:
     """The job for a subject's trials, on the channels of `dataset`; `marks` are the content hashes of their signal files."""
     reader: dict[str, Any] = {"dataset": dataset.name, "reader_version": dataset.version}
     if dataset.description:
@@ -141,11 +191,32 @@ def signals_job(subject: str, trials: tuple[Trial, ...], marks: Mapping[str, str
         for t in trials
     }
     params = {**read, "channels": list(dataset.channels), "trials": [[t.trial_id, keys[t.trial_id]] for t in trials]}
-    stage = Stage("signals", SIGNALS_VERSION, params)
-    return SignalsJob(subject, trials, (dataset.name, dataset.description), dataset.channels, keys, stage)
+    return SignalsJob(
+        subject=subject,
+        trials=trials,
+        dataset=(dataset.name, dataset.description),
+        channels=dataset.channels,
+        keys=keys,
+        stage=Stage("signals", SIGNALS_VERSION, params),
+        made={kind.name: Stage(kind.name, kind.version, params) for kind in stored(wanted, SIGNALS)},
+    )
+
+
+def of_trials(videos: Iterable[VideoJob], signals: Iterable[SignalsJob]) -> dict[str, dict[str, Stage]]:
+    """Kind of recording -> trial id -> the artefact that holds it; `faces` for the track."""
+    found: dict[str, dict[str, Stage]] = {}
+    for video in videos:
+        for name, stage in {**video.made, "faces": video.track}.items():
+            found.setdefault(name, {})[video.trial.trial_id] = stage
+    for job in signals:
+        for name, stage in job.made.items():
+            found.setdefault(name, {}).update(dict.fromkeys(job.keys, stage))
+    return found
 
 
 def quarantine(job: VideoJob) -> Stage:
     """Where it is kept that a video cannot be used: under its content and what read it, so that either's change tries again."""
     reader = {"decoder": f"{job.settings.decoder} {DECODER_VERSIONS[job.settings.decoder]}", "clock_hz": job.clock_hz}
-    return Stage("quarantine", QUARANTINE_VERSION, {**reader, "n_steps": job.n_steps}, (job.track.key,))
+    return Stage(
+        name="quarantine", version=QUARANTINE_VERSION, params={**reader, "n_steps": job.n_steps}, inputs=(job.track.key,)
+    )

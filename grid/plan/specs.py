@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
+from dataprep.recordings import sources
+from dataprep.recordings.kind import SIGNALS, VIDEO
 from dataprep.records import SampleIndex
 from grid.experiment.cells import Cell, place
 from grid.experiment.config_tables import Search as SearchOptions
 from grid.experiment.config_tables import Space
 from grid.store.identity import Stage
 from painmodels import registry
-from painmodels.methods.graph import KINDS, Estimator, Input, kinds
+from painmodels.methods.graph import Estimator, Input
 from painmodels.tasks import Task
 from painmodels.training.augment import Augment
 from painmodels.training.packed_loop import PACKABLE, layout
@@ -50,8 +52,8 @@ class PartSpec:
 
     `network`: the name of what is trained; `own`: itself, where it is not one of painmodels/networks. `words` are what the part
     sees of the row, `channels` the columns of the prepared signals, `steps` the part of each trial that is used, `clock_hz` their
-    rate. `augment`: how windows are made beside those of the training side; None: not at all.
-    `controls`: trial -> what a control sees of it.
+    rate; `rates_hz`: word -> the rate of its channel's own samples, where the data set says it. `augment`: how windows are made
+    beside those of the training side; None: not at all. `controls`: trial -> what a control sees of it.
     """
 
     method: str
@@ -63,6 +65,7 @@ class PartSpec:
     channels: tuple[int, ...]
     steps: tuple[int, int]
     clock_hz: float
+    rates_hz: Mapping[str, float] = field(default_factory=dict, hash=False)
     keeps: str = ""
     augment: Augment | None = None
     controls: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
@@ -79,7 +82,8 @@ class Fit:
 
     `scenario`, `fold` and `repeat` are a label (folds of two partitions that train on the same trials share a fit), and so are
     `seed`, whose place is in the stage, and `search`: the key of the search that chose the settings, empty where they are the
-    experiment's own. `pretrained`: it starts from the trunk's own FC-7 (Blocks.head), whose identity is with the features.
+    experiment's own. `refits`: where it is trained on out-of-fold outputs, which fits give them. `pretrained`: it starts from
+    the trunk's own FC-7 (Blocks.head), whose identity is with the features.
     """
 
     stage: Stage
@@ -90,6 +94,7 @@ class Fit:
     train: TrainSet
     scenario: str
     fold: int
+    refits: tuple[Refit, ...] = ()
     pretrained: bool = False
     search: str = ""
     repeat: int = 0
@@ -106,6 +111,11 @@ class Fit:
         return self.part.steps
 
     @property
+    def fed_by(self) -> tuple[Fit, ...]:
+        """The fits that have to be done before it."""
+        return (*self.upstream, *(fit for refit in self.refits for fit in refit.upstream))
+
+    @property
     def epochs(self) -> int:
         """Passes over the training trials, 1 for what is not trained in epochs."""
         return getattr(self.settings, "epochs", 1)
@@ -113,7 +123,7 @@ class Fit:
     @property
     def parts(self) -> tuple[str, ...]:
         """The recordings that it needs of a trial, itself or by what feeds it: 'video', 'signals' or both."""
-        return _kinds(self.part, self.upstream)
+        return _sources(self.part, self.upstream)
 
     @property
     def layout(self) -> tuple[Any, ...]:
@@ -127,13 +137,28 @@ class Fit:
         return f"{self.stage.name.removeprefix('fit-')}/{self.scenario}/{place(self.fold, self.repeat, self.seed)}"
 
 
-def _kinds(part: PartSpec, upstream: Iterable[Fit]) -> tuple[str, ...]:
-    found = {kind for fit in upstream for kind in fit.parts} | set(kinds([i.recording for i in part.inputs if i.recording]))
-    return tuple(kind for kind in KINDS if kind in found)
+def _sources(part: PartSpec, upstream: Iterable[Fit]) -> tuple[str, ...]:
+    found = {source for fit in upstream for source in fit.parts}
+    found |= set(sources(i.recording for i in part.inputs if i.recording))
+    return tuple(source for source in (VIDEO, SIGNALS) if source in found)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A part of a training side, and the fits, one for each input, that were trained on the rest of it."""
+
+    held_out: TrainSet
+    upstream: tuple[Fit, ...]
+
+
+def all_fits_of(fit: Fit) -> list[Fit]:
+    """A fit and all that have to be done before it, dependencies first."""
+    found = {f.stage.key: f for u in fit.fed_by for f in all_fits_of(u)}
+    return [*found.values(), fit]
 
 
 def fits_of(fit: Fit) -> list[Fit]:
-    """A fit and all it is fed by, dependencies first."""
+    """A fit and all it is fed by when it predicts, dependencies first."""
     found = {f.stage.key: f for u in fit.upstream for f in fits_of(u)}
     return [*found.values(), fit]
 
@@ -185,7 +210,7 @@ class Search:
     @property
     def parts(self) -> tuple[str, ...]:
         """The recordings that it needs of a trial: 'video', 'signals' or both."""
-        return _kinds(self.part, [fit for inner in self.inner for fit in inner.upstream])
+        return _sources(self.part, [fit for inner in self.inner for fit in inner.upstream])
 
     @property
     def own(self) -> dict[str, Any]:
@@ -236,7 +261,7 @@ class Plan:
         predicts = {cell: p for cell, p in self.predicts.items() if cell in cells}
         return Plan(
             cells=[c for c in self.cells if c in cells],
-            fits={f.stage.key: f for p in predicts.values() for f in fits_of(p.fit)},
+            fits={f.stage.key: f for p in predicts.values() for f in all_fits_of(p.fit)},
             predicts=predicts,
             searches=self.searches,
             decided=self.decided,
@@ -267,7 +292,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known of the prepared trials: the keys of each trial's usable recordings, by 'video' and a signal's word."""
+    """What is known of the prepared trials: the keys of each trial's usable recordings, by column (recordings.key_columns)."""
 
     index: SampleIndex
     keys: Mapping[str, Mapping[str, str]]

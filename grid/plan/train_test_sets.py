@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from dataprep.recordings import in_words, recordings
+from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
+from dataprep.recordings.kind import VIDEO
 from grid.plan.specs import Inputs, TestSet, TrainSet
 from grid.protocols import FoldSplit
 from grid.store.identity import Column, digest, digest_columns
@@ -32,8 +35,11 @@ class TrainTestSets:
         self._trials: dict[bytes, Trials] = {}
         self._last: tuple[FoldSplit | None, np.ndarray] = (None, np.zeros(0, dtype=bool))
 
-    def train(self, split: FoldSplit, parts: Parts, *, task: Task) -> TrainSet:
-        """The usable training trials, in the order of the data set. Raises ValueError if there cannot be a fit."""
+    def train(self, split: FoldSplit, parts: Parts, *, task: Task, fewest: int | None = None) -> TrainSet:
+        """The usable training trials, in the order of the data set. Raises ValueError if there cannot be a fit.
+
+        `fewest`: how many different targets there have to be, if not as many as the task needs.
+        """
         sources, usable = self._of(parts)
         if self._last[0] is not split:  # rows ask for the sides of one fold after another
             members = set(split.train)
@@ -41,8 +47,8 @@ class TrainTestSets:
             self._last = (split, np.frombuffer(trains, dtype=bool))
         chosen_N = self._last[1] & usable
         ids, subjects, labels, different = self._rows(chosen_N)
-        if different < task.fewest:
-            missing = [part for part in parts if not self.inputs.keys[part]]
+        if different < (task.fewest if fewest is None else fewest):
+            missing = in_words(part for part in parts if not self.inputs.keys[part])
             if missing:
                 raise ValueError(f"the data has no usable {' and no usable '.join(missing)}")
             raise ValueError(f"the {len(ids)} usable training trials are not {task.lacking}")
@@ -57,7 +63,7 @@ class TrainTestSets:
             )
             key = digest([key, split.calibration_copies, sorted(set(split.calibration) & set(ids))])
             ids, subjects, labels = (column + tuple(column[n] for n in own) for column in (ids, subjects, labels))
-        return TrainSet(ids, subjects, labels, key)
+        return TrainSet(trial_ids=ids, subjects=subjects, labels=labels, key=key)
 
     def test(self, split: FoldSplit, parts: Parts) -> TestSet:
         """The usable held-out trials, in the order of the fold."""
@@ -75,7 +81,8 @@ class TrainTestSets:
         if parts not in self._sources:
             ids, columns = self.inputs.index.trial_ids, [self.inputs.keys[part] for part in parts]
             usable = np.array([all(t in column for column in columns) for t in ids], dtype=bool)
-            of_file = {part == "video": column for part, column in zip(parts, columns, strict=True)}  # signals share theirs
+            names = [part if part == VIDEO or part in recordings() else SIGNALS_FILE for part in parts]
+            of_file = dict(zip(names, columns, strict=True))  # signals share the key of their file
             sources = ([t, *(column.get(t, "") for column in of_file.values())] for t in ids)
             self._sources[parts] = (Column(sources), usable)
         return self._sources[parts]

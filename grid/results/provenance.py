@@ -6,20 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dataprep.recordings import recordings
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Plan
 from grid.store.artefacts import Store
-from grid.store.identity import Stage
 
 UNKNOWN = "not recorded"
 
 
 def manifests(plan: Plan, inventory: Inventory, store: Store) -> dict[str, tuple[int, list[dict[str, Any]]]]:
     """By name of stage: how many the plan has, and the manifests of those that are stored."""
-    every: dict[str, list[Stage]] = {
-        "features": [v.stage for v in inventory.videos],
-        "faces": [v.track for v in inventory.videos],
-    }
+    every = {name: stages for name, stages in inventory.prepared.items() if name not in ("faces", "signals")}
+    every["faces"] = [v.track for v in inventory.videos]
     # a block that holds other channels beside those of these rows may have served their fits
     there = store.keys("signals")
     failed = {trial for part, trial in plan.unprepared if part == "signals"}
@@ -44,7 +42,7 @@ def stage_facts(
     """Per stage that is prepared or fitted: how many, made now, reused, failed, and CPU seconds spent on all that are stored."""
     rows = []
     for name, (count, there) in found.items():
-        if name not in ("features", "signals") and not name.startswith("fit-"):
+        if (name not in recordings() or name == "faces") and not name.startswith("fit-"):
             continue
         facts = [m["facts"] for m in there]
         done = made.get(name, 0)

@@ -59,7 +59,7 @@ def write(session: Session) -> pd.DataFrame:
 
 def summary(session: Session) -> str:
     """One line: how many fits were computed, reused and failed, those of baselines apart."""
-    prepared = session.made["features"] + session.made["signals"]
+    prepared = session.made["videos"] + session.made["blocks of signals"]
     seconds = time.monotonic() - session.clock
     told = show.made_text(session.plan, session.made, session.failed)
     return f"{told}; {prepared} recordings prepared now; {seconds:.0f} s"

@@ -94,10 +94,10 @@ class Session:
         suspects = remove_stale(self.store)
         self._say_what_is_wanted()
         todo = Scheduler(self.planner, self.store, lambda **_: None)
-        stored = {name: self.store.keys(name) for name in ("features", "signals")}
+        stored = {name: self.store.keys(name) for name in self.inventory.prepared}
         aside = {(d.part, d.trial_id) for d in self.defects}
         videos = [v for v in self.inventory.videos if ("video", v.trial.trial_id) not in aside]
-        new_videos = [v for v in videos if v.stage.key not in stored["features"]]
+        new_videos = [v for v in videos if any(stage.key not in stored[stage.name] for stage in v.stages)]
         parts = todo.parts | ({"video"} if new_videos else set())
         if not (todo.total or new_videos):
             print("everything is there already: nothing was computed again")
@@ -105,13 +105,17 @@ class Session:
         require(self.store.root, sum(needed(self.inventory, self.plan, self.store, parts).values()))
         videos = videos if "video" in parts else []
         signals = self.inventory.signals if "signals" in parts else []
-        new_signals = [s for s in signals if s.stage.key not in stored["signals"]]
+        new_signals = [s for s in signals if any(stage.key not in stored[stage.name] for stage in s.stages)]
         executor = self._executor(address, in_process, suspects)
         try:
-            head = self._head() if videos else {}  # what cannot be loaded stops here, before the first recording
+            # what cannot be loaded stops here, before the first recording
+            head = self._head() if videos and self.inventory.trunk else {}
             prepared = self._prepare(executor, videos, signals, strict)
-            self.made["features"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
-            self.made["signals"] = sum(self.store.has(s.stage) for s in new_signals)
+            jobs: list[VideoJob | SignalsJob] = [*new_videos, *new_signals]
+            new = [stage for job in jobs for stage in job.stages]
+            self.made.update(s.name for s in new if s.key not in stored[s.name] and self.store.has(s))
+            self.made["videos"] = sum(v.trial.trial_id in prepared.videos for v in new_videos)
+            self.made["blocks of signals"] = sum(self.store.has(s.stage) for s in new_signals)
             if prepared.defects or prepared.failures:
                 self.planner = self._plan()
             self._say_what_is_wanted()
@@ -134,8 +138,8 @@ class Session:
             executor.close()
 
     def _say_what_is_wanted(self) -> None:
-        features, signals = ([j.stage.key for j in jobs] for jobs in (self.inventory.videos, self.inventory.signals))
-        status.write_plan(self.out, self.plan, features=features, signals=signals)
+        keys = {name: [stage.key for stage in stages] for name, stages in self.inventory.prepared.items()}
+        status.write_plan(self.out, self.plan, prepare=keys)
 
     def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Executor:
         if in_process:
@@ -157,10 +161,10 @@ class Session:
 
     def _prepare(self, executor: Executor, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
+        if {v.track.key for v in videos} - self.store.keys("faces"):
+            load_detector(self.experiment.face_settings)  # a trunk or a detector that cannot be loaded stops here
         if videos and self.inventory.trunk:
-            self.inventory.trunk.load()  # a trunk or a detector that cannot be loaded stops here, with one message
-            if {v.track.key for v in videos} - self.store.keys("faces"):
-                load_detector(self.experiment.face_settings)
+            self.inventory.trunk.load()
             if not executor.gpus and (slower := self.inventory.trunk.slower()):
                 print(slower)
         with Display("preparing", len(videos) + len(signals), unit="recordings") as display:

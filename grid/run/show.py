@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from dataprep.recordings import recording, recordings
+from dataprep.recordings.kind import VIDEO
 from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
 from grid.experiment.families import BASELINE_METHODS, is_baseline
@@ -45,7 +47,7 @@ def frames(experiment: Experiment, inventory: Inventory, name: str) -> tuple[int
 def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: Store) -> str:
     """The plan in words and numbers."""
     stored = {
-        name: store.keys(name) for name in {f.stage.name for f in plan.fits.values()} | {"features", "signals", "predict"}
+        name: store.keys(name) for name in {*(f.stage.name for f in plan.fits.values()), *inventory.prepared, "predict"}
     }
     lines = [
         f"experiment  {experiment.name}: {experiment.title}",
@@ -76,10 +78,9 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}{'disk':>10}"]
     room = needed(inventory, plan, store)
-    work: list[tuple[str, list[str], list]] = (
-        [("features", [v.stage.key for v in inventory.videos], [])] if inventory.videos else []
-    )
-    work += [("signals", [s.stage.key for s in inventory.signals], [])] if inventory.signals else []
+    work: list[tuple[str, list[str], list]] = [
+        (name, [stage.key for stage in stages], []) for name, stages in inventory.prepared.items()
+    ]
     for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
         fits = [f for f in plan.fits.values() if f.stage.name == name]
         work.append((name, [f.stage.key for f in fits], fits))
@@ -91,7 +92,7 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
         left = len(keys) - n_done
         line = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
         lines.append(f"{line}{_span(each * left):>22}{size(room.get(name, 0)):>10}")
-    other = {"face tracks": room.get("faces", 0), "predictions": room["predict"]}
+    other = {"face tracks": 0 if "faces" in inventory.prepared else room.get("faces", 0), "predictions": room["predict"]}
     told = " and ".join(f"{name} {size(n)}" for name, n in other.items() if n)
     have, wanted = free(store.root), sum(room.values())
     lines += ["", f"disk        {size(wanted)} more in {store.root}" + (f", of which {told}" if told else "")]
@@ -138,9 +139,9 @@ def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fi
             known.append(json.loads(manifest.read_text(encoding="utf-8"))["facts"].get("seconds", 0.0))
     if known:
         return statistics.median(known)
-    if name == "features":
+    if name in recordings() and recording(name).of == VIDEO:
         return inventory.dataset.n_steps * TYPICAL_SECONDS["prepare"]
-    if name == "signals":
+    if name in recordings():
         return 0.2
     if not fits:
         return 0.0

@@ -84,7 +84,8 @@ class Store:
                 return
             draft = self.root / DRAFTS / f"{self.owner}.{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
             try:
-                self._publish(draft, final, arrays, manifest)
+                _draft(draft, arrays, manifest)
+                self._publish(draft, final)
                 return
             except (OSError, SafetensorError) as error:
                 if once_more and not draft.exists():  # somebody took this process for dead, and cleaned up behind it
@@ -93,16 +94,7 @@ class Store:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 
-    def _publish(self, draft: Path, final: Path, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
-        draft.mkdir(parents=True)
-        save_file(dict(arrays), draft / "arrays.safetensors")
-        with open(draft / "arrays.safetensors", "rb") as file:  # file systems over a network say here that they are full
-            os.fsync(file.fileno())
-        with open(draft / "manifest.json", "w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(draft)
+    def _publish(self, draft: Path, final: Path) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(draft, final)
@@ -228,3 +220,16 @@ def _below(folder: Remote) -> list[tuple[Remote, int, int]]:
         return folder.listing(recursive=True)
     except FileNotFoundError:
         return []
+
+
+def _draft(draft: Path, arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> None:
+    """Write an artefact where nobody looks for it yet."""
+    draft.mkdir(parents=True)
+    save_file(dict(arrays), draft / "arrays.safetensors")
+    with open(draft / "arrays.safetensors", "rb") as file:  # file systems over a network say here that they are full
+        os.fsync(file.fileno())
+    with open(draft / "manifest.json", "w", encoding="utf-8") as file:
+        json.dump(manifest, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(draft)

@@ -35,7 +35,7 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
     if about["synthetic"]:
         lines += ["**Trained on synthetic data: it tests the software and says nothing about pain.**", ""]
     lines += [
-        f"Takes {', '.join([*about['channels'], *(['the face'] if about['trunk'] else [])])}, "
+        f"Takes {', '.join([*about['channels'], *(['the face'] if about['video'] else [])])}, "
         f"{about['n_steps'] / about['clock_hz']:g} s; gives {mirror.task.gives}, or the reason why there is none.",
         "",
         "## Data",

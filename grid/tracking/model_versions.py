@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from grid.experiment.cells import CELL, Cell, place
+from grid.experiment.families import CONTROLS
 from grid.results.axes import AXES
 from grid.store.identity import digest
 from grid.tracking.model_card import card
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from painmodels.use.model import Model
 
 VERSION, FOLDER, CARD = 2, "model", "model_card.md"
-NO_MODEL = ("frame",)
-"""Rows that judge frames, not recordings."""
+NO_MODEL = ("frame", "majority", *CONTROLS)
+"""Rows that judge frames, not recordings, or take no recording: there is no input to serve."""
 
 
 def register(mirror: Mirror) -> int:
@@ -90,8 +91,7 @@ def best_cell(cells: list[dict[str, Any]], scores: pd.DataFrame, main: Metric) -
         return float(values[tuple(cell[name] for name in CELL)])
 
     for row, mine in rows.items():
-        learned = all(fit["role"] != "estimator" for cell in mine for fit in cell["fits"])
-        if row not in NO_MODEL and learned and all(cell["status"] == "done" for cell in mine):
+        if row not in NO_MODEL and all(cell["status"] == "done" for cell in mine):
             means[row] = float(np.mean([of(cell) for cell in mine]))
     if not means:
         return None
@@ -172,12 +172,12 @@ def _save(mirror: Mirror, cell: dict[str, Any], to: Path) -> dict[str, Any]:
 def example_inputs(model: Model) -> dict[str, np.ndarray]:
     """A synthetic window as the model's input example, so that no person's recording is stored with the model.
 
-    Signals are slow waves that rise, sampled on the clock; the features of every frame are those of a made-up picture.
+    Signals are slow waves that rise, sampled on the clock; what is taken of every frame is that of a made-up picture.
     """
     random = np.random.default_rng(0)
     example = {}
-    if model.trunk is not None:
-        of_a_face = random.random(model.trunk.feature_size)
+    if model.uses_video:
+        of_a_face = random.random(model.columns.width)
         flicker = 1 + 0.05 * random.standard_normal((model.n_steps, 1))
         example["video"] = (of_a_face * flicker).clip(0).round(2).astype(np.float32)[None]
     if model.uses_signals:

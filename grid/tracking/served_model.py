@@ -1,9 +1,9 @@
 """The code of a registered model: MLflow runs this file when it loads one (its "models from code", so nothing is unpickled).
 
 The model itself is the artefact `model`, a folder as `painmodels.export` writes it. Inputs, float32, with a leading dimension of
-recordings: `video` (N, T, F), the frozen trunk's features of the frames there are, and `signals` (N, n_steps, C), on the clock
-and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of which is no pain. Where a
-recording cannot be judged, an error names it and says why: leave it out and ask again.
+recordings: `video` (N, T, F), what the row takes of each frame (such as the frozen trunk's features), and `signals`
+(N, n_steps, C), on the clock and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of
+which is no pain. Where a recording cannot be judged, an error names it and says why: leave it out and ask again.
 
 For files instead of arrays, `served = mlflow.pyfunc.load_model(URI)` and
 

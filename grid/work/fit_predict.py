@@ -7,19 +7,21 @@ training): nothing flows between fits but artefacts in the store.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
+from dataprep.recordings import recording
 from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
-from grid.store.identity import Stage
+from grid.work.blocks import Blocks
+from grid.work.windows import Windows, joined
 from painmodels.devices import peak_gpu_mb
-from painmodels.methods.graph import Estimator, Recordings
+from painmodels.methods.graph import Estimator
 from painmodels.registry import SubNetwork
 from painmodels.training.augment import augmented
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
@@ -30,61 +32,6 @@ from painmodels.training.packed_loop import Job, fit_packed
 
 CHECKPOINT_EPOCHS = 50
 """A killed fit goes on from its last multiple of this, to the very same weights."""
-
-
-class Blocks(Protocol):
-    """Prepared trials, wherever they are held."""
-
-    def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_frames, F); a clip that ended early has fewer rows than the data set's steps."""
-
-    def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Signals of each trial, float32 (n_steps, C)."""
-
-    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Face track of each trial, float32 (n_steps, 15): box, landmarks, score, as `read_tracks` gives them."""
-
-    def head(self) -> Mapping[str, np.ndarray]:
-        """The trunk's own FC-7, as the driver read it (painmodels.trunks.trunk.head_start); empty if it has none."""
-
-
-class StoreBlocks:
-    """Features and face tracks read from the store on demand, signals (small) held in memory."""
-
-    def __init__(
-        self,
-        store: Store,
-        video: Mapping[str, Stage],
-        signals: Mapping[str, np.ndarray],
-        tracks: Mapping[str, Stage],
-        head: Mapping[str, np.ndarray] | None = None,
-    ) -> None:
-        self.store, self.video_stages, self.signal_arrays, self.tracks = store, video, signals, tracks
-        self.head_arrays = head or {}
-
-    def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Features of each trial, float16 (n_frames, F)."""
-        return [self.store.arrays(self.video_stages[t])["features"] for t in trial_ids]
-
-    def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Signals of each trial, float32 (n_steps, C)."""
-        return [self.signal_arrays[t] for t in trial_ids]
-
-    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """Face track of each trial, float32 (n_steps, 15)."""
-        return read_tracks(self.store, [self.tracks[t] for t in trial_ids])
-
-    def head(self) -> Mapping[str, np.ndarray]:
-        """The trunk's own FC-7."""
-        return self.head_arrays
-
-
-def read_tracks(store: Store, stages: Iterable[Stage]) -> list[np.ndarray]:
-    """Stored face tracks, float32 (n_steps, 15) each: box, landmarks, score."""
-    found = [store.arrays(stage) for stage in stages]
-    return [
-        np.concatenate([a["boxes_T4"], a["landmarks_T52"].reshape(-1, 10), a["scores_T"][:, None]], axis=1) for a in found
-    ]
 
 
 def with_made(
@@ -106,7 +53,7 @@ class Runner:
     def __init__(self, store: Store, blocks: Blocks, device: str = "cpu", packs: int = 1) -> None:
         self.store, self.blocks, self.device, self.packs = store, blocks, device, packs
         self.kept: dict[tuple[str, str, str], tuple[list[Any], list[Any]]] = {}
-        self._n_frames: dict[str, int] = {}  # of the trials whose video was read
+        self.windows = Windows(blocks)
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
@@ -118,7 +65,7 @@ class Runner:
         started = time.monotonic()
         limits, trained = None, job.part.trained
         if isinstance(trained, Estimator):
-            recordings = self.recordings(job, job.train.trial_ids, job.train.subjects)
+            recordings = self.windows.recordings(job, job.train.trial_ids, job.train.subjects)
             fitted = trained.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
         else:
             fitted, limits = self._trained(job, trained)
@@ -133,7 +80,7 @@ class Runner:
         with ExitStack() as marks:
             for job in jobs:
                 marks.enter_context(self.store.marked(job.stage))
-            inputs = [self.inputs(job, job.train.trial_ids, job.train.subjects) for job in jobs]
+            inputs = [self.training_inputs(job) for job in jobs]
             packed = []
             for job, (x, _) in zip(jobs, inputs, strict=True):
                 (x_NTC,), labels = with_made(job, x, np.asarray(job.train.labels), job.stage.seed, job.normalise)
@@ -170,7 +117,7 @@ class Runner:
 
     def _trained(self, job: Fit, network: SubNetwork) -> tuple[Fitted, Limits | None]:
         """A network, trained, and the scaling of its inputs."""
-        inputs, limits = self.inputs(job, job.train.trial_ids, job.train.subjects)
+        inputs, limits = self.training_inputs(job)
         inputs, labels = with_made(job, inputs, np.asarray(job.train.labels), job.stage.seed, job.normalise)
         fitted = train(
             network,
@@ -218,7 +165,9 @@ class Runner:
     def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
         trained = job.part.trained
         if isinstance(trained, Estimator):
-            return trained.predict(self._weights(job), self.recordings(job, ids, subjects), job.settings, self.device)
+            return trained.predict(
+                self._weights(job), self.windows.recordings(job, ids, subjects), job.settings, self.device
+            )
         return self._apply(job, self._known_inputs(job, ids, subjects), what)
 
     def _known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
@@ -238,18 +187,19 @@ class Runner:
         stored = self.store.arrays(job.stage)
         return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
 
-    def recordings(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> Recordings:
-        """What an estimator sees of these trials, in the window that is used and in the data set's units."""
-        part = job.part
-        taken = {i.recording for i in part.inputs}
-        signals, faces = {}, None
-        if "signals" in taken:
-            x_NTC = self._signals(job, ids)
-            signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in part.words if w != "video")}
-        if "faces" in taken:
-            faces = self._of_video("faces", job, ids)
-        controls = tuple(part.controls[t] for t in ids) if "control" in taken else ()
-        return Recordings(len(ids), part.clock_hz, signals, faces, subjects if "subject" in taken else (), controls)
+    def training_inputs(self, job: Fit) -> tuple[list[np.ndarray], Limits | None]:
+        """What a network is trained on: outputs for people that the fits which gave them have not seen, if it has refits."""
+        if not job.refits:
+            return self.inputs(job, job.train.trial_ids, job.train.subjects)
+        ids: list[str] = []
+        found: list[list[np.ndarray]] = []
+        for refit in job.refits:
+            inner = replace(job, upstream=refit.upstream, refits=())
+            found.append(self.inputs(inner, refit.held_out.trial_ids, refit.held_out.subjects)[0])
+            ids += refit.held_out.trial_ids
+        row_of = {t: n for n, t in enumerate(ids)}
+        order = [row_of[t] for t in job.train.trial_ids]  # one that a person was calibrated with may be there several times
+        return [np.concatenate(parts)[order] for parts in zip(*found, strict=True)], None
 
     def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
@@ -260,25 +210,11 @@ class Runner:
             if taken.part:
                 inputs.append(self._outputs(upstream[taken.part], ids, subjects, taken.output))
             elif taken.recording == "signals":
-                x_NTC = self._signals(job, ids)
+                x_NTC = self.windows.signals(job, ids)
                 x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
                 inputs.append(x_NTC)
+            elif recording(taken.recording).of_channel:
+                inputs.append(joined(self.windows.of_channels(taken.recording, job, ids), recording(taken.recording).along))
             else:
-                inputs.append(self._of_video(taken.recording, job, ids))
+                inputs.append(self.windows.of_video(taken.recording, job, ids))
         return inputs, limits
-
-    def _signals(self, job: Fit, ids: tuple[str, ...]) -> np.ndarray:
-        first, last = job.steps
-        return np.stack([x[first:last, list(job.part.channels)] for x in self.blocks.signals(ids)])
-
-    def _of_video(self, recording: str, job: Fit, ids: tuple[str, ...]) -> np.ndarray:
-        """One of the recordings that are made of the video, (N, T, …), of the steps that are used."""
-        first, last = job.steps
-        if recording == "faces":
-            return np.stack([x[first:last] for x in self.blocks.faces(ids)])
-        blocks = self.blocks.video(ids) if recording == "features" or not self._n_frames.keys() >= set(ids) else []
-        self._n_frames.update({t: len(x) for t, x in zip(ids, blocks, strict=False)})
-        if recording == "mask":
-            return np.stack([np.arange(first, last) < self._n_frames[t] for t in ids])
-        # a step without a frame shows the last one again
-        return np.stack([x[np.arange(first, last).clip(max=len(x) - 1)] for x in blocks])

@@ -20,7 +20,7 @@ ODD_VERSION = 1  # raise when the same track may be odd in another way
 
 
 def _stage(job: VideoJob) -> Stage:
-    return Stage("odd", ODD_VERSION, {}, (job.track.key,))
+    return Stage(name="odd", version=ODD_VERSION, params={}, inputs=(job.track.key,))
 
 
 def note_track(job: VideoJob, track: FaceTrack, store: Store) -> None:

@@ -1,25 +1,29 @@
 """Preparation: one pass over each video, one over each subject's signals. Pure functions; executors run them anywhere.
 
-A video becomes the frozen trunk's activations, float16 (n_frames, F), and on the way a face track, kept as an artefact of its
-own so that another trunk or crop never detects again. Signals become float32 (n_steps, C) per trial on the frame clock.
+A video becomes the kinds of recording that wanted rows take (dataprep/recordings/), such as the frozen trunk's activations, and
+on the way a face track, kept as an artefact of its own so that another trunk or crop never detects again. Signals become float32
+(n_steps, C) per trial on the frame clock, and what is made of each channel at its own rate.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from dataprep import faces
-from dataprep.records import Defect
+from dataprep.recordings import recording
+from dataprep.recordings.kind import Facts, Recording, Samples
+from dataprep.records import DataSet, Defect, RecordingError, Trial
 from grid.plan.preparation import SignalsJob, VideoJob, quarantine
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.odd_recordings import OddSignals, note_track
 from painmodels.training.loop import one_thread
+from painmodels.trunks.backbones import backbone
 
 
 @dataclass(frozen=True)
@@ -31,53 +35,60 @@ class SignalsBlock:
     defects: tuple[Defect, ...]
 
 
-def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray:
-    """Features of one video, float16 (n_frames, F), from the store or made now. Raises InputError for a bad file.
+def run_video(job: VideoJob, store: Store, device: str = "cpu") -> np.ndarray | None:
+    """Make what is wanted of one video and not stored yet. Raises RecordingError for a bad file.
 
-    A clip that ends a step early has a row less than `n_steps`.
+    Returns the trunk's features, float16 (n_frames, F), where they are wanted. A clip that ends a step early has a row less than
+    `n_steps`, in them and in every kind of recording made of the video.
     """
-    if store.has(job.stage):
-        return store.arrays(job.stage)["features"]
+    if not all(store.has(stage) for stage in job.stages):
+        new = {name: recording(name) for name, stage in job.made.items() if not store.has(stage)}
+        _make(job, new, _read_track(store, job.track), store, device)
+    return store.arrays(job.made["features"])["features"] if "features" in job.made else None
+
+
+def _make(job: VideoJob, new: Mapping[str, Recording], known: faces.FaceTrack | None, store: Store, device: str) -> None:
+    """The one pass over a video: each step is handed to every kind that is to be made."""
     started = time.monotonic()
-    trunk = job.trunk.load()
+    trunk = job.trunk.load() if job.trunk and any(kind.trunk for kind in new.values()) else None
     assert job.trial.video
-    chunks: list[np.ndarray] = []
-
-    def features_of(crops: np.ndarray) -> None:
+    takers = {}
+    for name, kind in new.items():
+        assert kind.of_video
+        takers[name] = kind.of_video((lambda crops: trunk(crops, device)) if kind.trunk and trunk else None)
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in new}
+    clock = {"clock_hz": job.clock_hz, "n_steps": job.n_steps}
+    followed = faces.follow(job.trial.video, job.settings, track=known, **clock)  # type: ignore[arg-type]
+    for steps in followed.steps(frames=any(kind.frames for kind in new.values())) if new else ():
         with one_thread():  # rounding depends on the number of threads: the same bytes on every machine
-            chunks.append(trunk(crops, device))
-
-    known = _read_track(store, job.track)
-    track = faces.prepare_video(
-        job.trial.video,
-        job.settings,
-        clock_hz=job.clock_hz,
-        n_steps=job.n_steps,
-        on_crops=features_of,
-        track=known,
-    )
+            for name, take in takers.items():
+                rows[name].append(take(steps))
+    track = followed.track() if new else followed.to_the_end()
     if known is None:
         arrays = {f.name: np.asarray(getattr(track, f.name)) for f in fields(track)}
         note_track(job, track, store)
         store.write(job.track, arrays, {"subject": job.trial.subject})
-    features = np.concatenate(chunks)[: track.n_frames]
-    seconds = time.monotonic() - started
-    facts = {"subject": job.trial.subject, "frames": len(features), "seconds": round(seconds, 3), "device": device}
-    facts["frames_detected"] = int(np.count_nonzero(track.detected_T))
-    store.write(job.stage, {"features": features}, facts)
-    return features
+    seconds = round((time.monotonic() - started) / max(1, len(new)), 3)
+    width = backbone(job.trunk.name).feature_size if job.trunk else 0
+    shape_facts = Facts(clock_hz=job.clock_hz, n_steps=job.n_steps, trunk_width=width)
+    for name, parts in rows.items():
+        shape = (len(track), *new[name].shape(shape_facts)[1:])
+        made = new[name].checked(np.concatenate(parts), shape)[: track.n_frames]
+        facts = {"subject": job.trial.subject, "frames": len(made), "seconds": seconds, "device": device}
+        facts["frames_detected"] = int(np.count_nonzero(track.detected_T))
+        store.write(job.made[name], {name: made}, facts)
 
 
 def _read_track(store: Store, stage: Stage) -> faces.FaceTrack | None:
-    if not store.has(stage):
-        return None
-    arrays: dict[str, Any] = store.arrays(stage)
-    return faces.FaceTrack(**{name: a.item() if a.ndim == 0 else a for name, a in arrays.items()})
+    return faces.track_of(store.arrays(stage)) if store.has(stage) else None
 
 
 def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
-    """Signals of one subject, with the defects of trials that cannot be used: both are stored, under the files' content."""
-    if store.has(job.stage):
+    """Signals of one subject, with the defects of trials that cannot be used: both are stored, under the files' content.
+
+    What is wanted of each channel beside them is made of the same reading of the files.
+    """
+    if all(store.has(stage) for stage in job.stages):
         facts = store.facts(job.stage)
         return SignalsBlock(store.arrays(job.stage)["x"], tuple(facts["trial_ids"]), stored_defects(job, facts))
     from dataprep.datasets import dataset as dataset_named  # scipy's filters: 60 MB that no worker on videos needs
@@ -86,12 +97,55 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
     started = time.monotonic()
     odd = OddSignals()
     reader = replace(dataset_named(*job.dataset), channels=job.channels)
-    x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=odd)
+    channels = Channels(reader, [recording(name) for name in job.made])
+
+    def on_read(trial: Trial, read: Mapping[str, tuple[np.ndarray, float]]) -> None:
+        channels(trial, read)
+        odd(trial, read)
+
+    x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=on_read)
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}
+    for name, stage in job.made.items():
+        if not store.has(stage):
+            store.write(stage, channels.arrays(name, ids), facts)
     facts["quarantined"], facts["odd"] = {d.trial_id: d.reason for d in defects}, odd.found
     facts["channels"] = {d.trial_id: list(d.channels) for d in defects if d.channels}
-    store.write(job.stage, {"x": x_NTC}, facts)
+    if not store.has(job.stage):
+        store.write(job.stage, {"x": x_NTC}, facts)
     return SignalsBlock(x_NTC, tuple(ids), tuple(defects))
+
+
+class Channels:
+    """What is made of each channel of a subject's trials, gathered while their files are read."""
+
+    def __init__(self, dataset: DataSet, kinds: Sequence[Recording]) -> None:
+        self.dataset, self.kinds = dataset, kinds
+        self.found: dict[tuple[str, str], dict[str, np.ndarray]] = {(k.name, c): {} for k in kinds for c in dataset.channels}
+
+    def __call__(self, trial: Trial, read: Mapping[str, tuple[np.ndarray, float]]) -> None:
+        clock: dict[str, Any] = {"clock_hz": self.dataset.clock_hz, "n_steps": self.dataset.n_steps}
+        for channel, (values, rate_hz) in read.items() if self.kinds else ():
+            said_hz = self.dataset.rates_hz.get(channel, rate_hz)
+            samples, facts = (
+                Samples(values=values, rate_hz=rate_hz, channel=channel, **clock),
+                Facts(rate_hz=rate_hz, **clock),
+            )
+            for kind in self.kinds:
+                if kind.along == "samples" and rate_hz != said_hz:
+                    reason = f"channel {channel!r}: found {rate_hz:g} Hz, expected the data set's {said_hz:g} Hz"
+                    raise RecordingError(f"{trial.signals}: {reason}, which the recording {kind.name} needs")
+                assert kind.of_channel
+                self.found[kind.name, channel][trial.trial_id] = kind.checked(kind.of_channel(samples), kind.shape(facts))
+
+    def arrays(self, kind: str, trial_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Channel -> (N, …) of these trials; zeros where the channel of a trial cannot be used."""
+        out = {}
+        for channel in self.dataset.channels:
+            made = self.found[kind, channel]
+            if made:
+                nothing = np.zeros_like(next(iter(made.values())))
+                out[channel] = np.stack([made.get(t, nothing) for t in trial_ids])
+        return out
 
 
 def stored_defects(job: SignalsJob, facts: Mapping[str, Any]) -> tuple[Defect, ...]:

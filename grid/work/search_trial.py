@@ -51,7 +51,8 @@ def search_trial(runner: Runner, job: Search, trial: Mapping[str, Any]) -> Itera
     for report in reports:
         yield {**report, "passed": report is not reports[-1]}
     seeds = [
-        Stage("inner", 1, {"trial": int(trial["number"]), "fold": i}, (job.stage.key,)).seed for i in range(len(job.inner))
+        Stage(name="inner", version=1, params={"trial": int(trial["number"]), "fold": i}, inputs=(job.stage.key,)).seed
+        for i in range(len(job.inner))
     ]
     rungs = rung_epochs(getattr(settings, "epochs", 1), job.options.halving)
     for number, epochs in enumerate(rungs[len(reports) :], len(reports) + 1):
@@ -114,7 +115,10 @@ def train_folds(
     shape = fits[0].x[0].shape
     if runner.packs > 1 and trained is PACKABLE and layout(settings, *shape[1:]):
         return fit_packed(
-            [Job(settings, f.x[0], f.labels, f.seed, f.checkpoint, until) for f in fits],
+            [
+                Job(settings=settings, x_NTC=f.x[0], labels_N=f.labels, seed=f.seed, checkpoint=f.checkpoint, until=until)
+                for f in fits
+            ],
             device=runner.device,
         )
     options: dict[str, Any] = {"device": runner.device, "until": until}
@@ -141,8 +145,8 @@ def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tu
         if isinstance(job.part.trained, Estimator):
             train, validation = inner.train, inner.validation
             runner.kept[ident] = (
-                [runner.recordings(place, train_ids, train.subjects)],
-                [runner.recordings(place, validation_ids, validation.subjects)],
+                [runner.windows.recordings(place, train_ids, train.subjects)],
+                [runner.windows.recordings(place, validation_ids, validation.subjects)],
             )
         else:
             x_train, limits = runner.inputs(place, train_ids, inner.train.subjects)

@@ -37,6 +37,14 @@ def method(name: str) -> Method:
     return methods()[name]
 
 
+def of_row(name: str) -> tuple[str, tuple[str, ...]]:
+    """The method of a row by the row's name, and the words that it sees: `eda+video:rf` is ('rf', ('eda', 'video'))."""
+    seen, colon, after = name.partition(":")
+    if colon:
+        return after, tuple(seen.split("+"))
+    return (name, ()) if name in methods() and not methods()[name].on else (PAPER, tuple(seen.split("+")))
+
+
 def default_rows() -> tuple[str, ...]:
     """The rows that `--baselines` adds, simplest first."""
     rows = [row for entry in methods().values() for row in entry.rows]

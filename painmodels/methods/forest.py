@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from dataprep.records import InputError
 from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
@@ -36,6 +35,11 @@ class Settings(AnyTarget):
 
 def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
     """Grow the forest."""
+    from sklearn.ensemble import (  # here: a forest that is used needs none of it
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+
     x_NF = feature_table(recordings)
     typical_F = typical(x_NF)
     grown = RandomForestClassifier if settings.classes else RandomForestRegressor

@@ -11,41 +11,32 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from dataprep.recordings import recordings as kinds_of_recording
+
 if TYPE_CHECKING:
     from painmodels.registry import SubNetwork
     from painmodels.training.loop import Fitted
 
-RECORDINGS: Mapping[str, str] = {
-    "features": "video",
-    "mask": "video",
-    "faces": "video",
-    "signals": "signals",
-    "control": "",
-    "subject": "",
-}
-"""What a part may take of a trial, and whether it is made of the video, of the signals or of neither.
-
-`features`  the frozen trunk's features of each frame, float16 (N, T, F); a step without a frame has those of the one before
-`mask`      1 where a step has a frame of its own, (N, T)
-`faces`     the face track, float32 (N, T, 15): the columns of dataprep.signals.domain_features.TRACK
-`signals`   the row's channels on the clock, float32 (N, T, C); scaled as the experiment says for a network, in the data
-            set's units for an estimator
-`control`   what the data set's table says of the trial: the method's `control`, as it is written there; for an estimator
-`subject`   whose trial it is, for an estimator; what it learns of persons, it learns of those of the training side
-"""
-KINDS = ("video", "signals")
-
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a part: a recording (a key of RECORDINGS), or an output of the part with the role `part`.
+    """One input of a part: a kind of recording (dataprep/recordings/), or an output of the part with the role `part`.
 
-    `output`: what is taken of that part, the name of a method of its network: `features`, or `sequence` (step by step).
+    A network is given a recording made of the video as (N, T, …), where a step without a frame has the row of the one before;
+    `signals` as the row's channels on the clock, (N, T, C), scaled as the experiment says; what is made of each channel with
+    the channels joined along the last axis.
+
+    `output`: what is taken of that part, the name of a method of its network: `features`, or `sequence` (step by step);
+    or `probabilities` of the classes.
     """
 
     recording: str = ""
     part: str = ""
     output: str = "features"
+
+
+OUT_OF_FOLD = "probabilities"
+"""What a part takes of those that feed it where it is trained on out-of-fold outputs: the same thing of every refit."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +45,8 @@ class Recordings:
 
     `subjects`: a name a trial, where the part takes `subject`; empty for recordings of nobody known (a deployed model).
     `controls`: a value a trial, where it takes `control`.
+    `made`: kind of recording -> (N, …), or of what is made of channels, word -> (N, …). `rates_hz`: word -> the rate of its
+    channel's own samples, where the data set says it.
     """
 
     n: int
@@ -62,6 +55,8 @@ class Recordings:
     faces: np.ndarray | None = None
     subjects: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
 
 
 class TwoClasses:
@@ -148,15 +143,10 @@ class Method:
 
 
 def needs(parts: Sequence[Part], role: str) -> tuple[str, ...]:
-    """The recordings that a part takes itself or through the parts that feed it, in the order of RECORDINGS."""
+    """The recordings that a part takes itself or through the parts that feed it, in the order of dataprep.recordings."""
     part = next(p for p in parts if p.role == role)
     found = {r for feeding in part.feeding for r in needs(parts, feeding)} | set(part.recordings)
-    return tuple(r for r in RECORDINGS if r in found)
-
-
-def kinds(recordings: Sequence[str]) -> tuple[str, ...]:
-    """'video', 'signals' or both: what of a trial has to be usable for these recordings."""
-    return tuple(kind for kind in KINDS if any(RECORDINGS[r] == kind for r in recordings))
+    return tuple(r for r in kinds_of_recording() if r in found)
 
 
 def estimator(trained: Estimator, *, subject: bool = False) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:

@@ -121,12 +121,15 @@ def outputs(
     `what = "prediction"`: what the task predicts, float32 (N,) or (N, C), of a `per_frame` network (N, T) or (N, T, C): of two
     classes the probability of the second.
     `what = "sequence"`: the hidden states of every step, float32 (N, T, H), of a network that has them (`sequence`).
+    `what = "probabilities"`: of each class, float32 (N, classes); of a task without classes the network's outputs.
     `what = "features"`: what the next network is fed with, float32 (N, …); float16 (N, T, width) of a `per_frame` one.
     `what = "attention"`: the weight of each step, float32 (N, T), of a network that has `weights`.
     Raises ValueError for another `what`, unfitting inputs and weights, and features beyond float16.
     """
-    if what not in ("features", "sequence", "prediction", "attention"):
-        raise ValueError(f"what: found {what!r}, expected 'features', 'sequence', 'prediction' or 'attention'")
+    if what not in ("features", "probabilities", "sequence", "prediction", "attention"):
+        raise ValueError(
+            f"what: found {what!r}, expected 'features', 'probabilities', 'sequence', 'prediction' or 'attention'"
+        )
     task = settings.learns
     check_inputs(network, inputs, None)
     with one_thread(), precision(tf32=settings.tf32), torch.inference_mode():
@@ -158,6 +161,8 @@ def _dtype(network: SubNetwork, what: str) -> torch.dtype:
 def _forward(model: torch.nn.Module, rows: list[torch.Tensor], what: str, task: Task) -> torch.Tensor:
     if what == "features":
         return model.features(*rows)  # type: ignore[operator]
+    if what == "probabilities":
+        return model(*rows).softmax(-1) if task.softmax else model(*rows)
     if what == "sequence":
         if not hasattr(model, "sequence"):
             raise ValueError(f"{type(model).__name__} has no `sequence`: expected a network that gives every step")

@@ -53,7 +53,7 @@ def video_of_arrays(frames: np.ndarray | Iterable[np.ndarray], *, rate_hz: float
                 raise InputError(f"frames: found {rgb_YXC.shape} in frame {n}, expected {size} as in the first")
             yield Frame(n / rate_hz, (np.ascontiguousarray(rgb_YXC),), None)
 
-    return Video(Path("frames"), rate_hz, declared, read())
+    return Video(path=Path("frames"), rate_hz=rate_hz, declared=declared, frames=read())
 
 
 def samples_on_clock(

@@ -20,12 +20,15 @@ import torch
 
 from dataprep import faces
 from dataprep.records import InputError
+from painmodels.methods.graph import Estimator
 from painmodels.trunks.trunk import Trunk, trunk_from_state
+from painmodels.use.estimator import EstimatorPipeline
+from painmodels.use.graph import Columns, graph_of
 from painmodels.use.judgeable import NoEstimate, why_no_face, why_no_signals
 from painmodels.use.model_files import check_description, read_model, write_model
 from painmodels.use.pipeline import Pipeline
 from painmodels.use.predictions import Prediction
-from painmodels.use.predictor import Predictor, Spatial
+from painmodels.use.predictor import EachStep, Predictor
 
 
 class Model(Predictor):
@@ -52,32 +55,41 @@ class Model(Predictor):
                 origin=(t["fingerprint"], t["provenance"]),
             )
         super().__init__(about, face_settings=face_settings, trunk=trunk, device=chosen_device(device))
-        self.pipeline = Pipeline(
-            about["networks"],
-            n_features=trunk.feature_size if trunk else 0,
-            n_channels=len(self.channels),
-            n_steps=self.n_steps,
-            max_gap=int(face_settings.max_gap_s * self.clock_hz),
-        )
-        mine = {name: v for name, v in tensors.items() if not name.startswith("trunk.")}
-        wrong = self.pipeline.load_state_dict(mine, strict=False)
+        self.columns = Columns(about["video"])
+        self.pipeline = self._pipeline({name: v for name, v in tensors.items() if not name.startswith("trunk.")})
+        self.members = (self,)
+
+    def _pipeline(self, tensors: Mapping[str, torch.Tensor]) -> Pipeline | EstimatorPipeline:
+        """The row's graph with its weights. Raises InputError for those of another graph."""
+        graph = graph_of(self.about)
+        max_gap = int(self.face_settings.max_gap_s * self.clock_hz)
+        last = graph[-1]
+        if isinstance(last.trained, Estimator) and len(graph) == 1:
+            prefix = f"parts.{last.role}."
+            weights = {name.removeprefix(prefix): v.numpy() for name, v in tensors.items()}
+            return EstimatorPipeline(last, self.columns, weights, clock_hz=self.clock_hz, max_gap=max_gap)
+        made = Pipeline(graph, self.columns, n_channels=len(self.channels), n_steps=self.n_steps, max_gap=max_gap)
+        wrong = made.load_state_dict(dict(tensors), strict=False)
         if wrong.missing_keys or wrong.unexpected_keys:
             raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
-        self.pipeline.to(self.device)
-        self.members = (self,)
+        return made.to(self.device)
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether its recordings are made of whole pictures, beside the face."""
+        return self.columns.frames
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files into `folder`, made if it is not there; ONNX files of an earlier model there are removed."""
         write_model(Path(folder), self.about, self.tensors)
 
-    def spatial(self, video_TF: np.ndarray) -> Spatial:
-        """The spatial network's output for trunk features of steps, each by itself."""
+    def each_step(self, video_TF: np.ndarray) -> EachStep:
+        """What is known of each step by itself, of the columns of a video (T, F)."""
         with torch.inference_mode():
             video = torch.from_numpy(np.asarray(video_TF, dtype=np.float32)).to(self.device)[None]
-            p, h = self.pipeline.spatial(video)
-            return p[0], h[0]
+            return {name: x[0] for name, x in self.pipeline.each_step(video).items()}
 
-    def judged(self, spatial: Spatial | None, seen_T: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
+    def judged(self, each_step: EachStep | None, seen_T: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
         """The prediction of this model alone, as `of_steps`."""
         if signals_TC is not None and self.uses_signals:
             reason = why_no_signals(signals_TC, channels=self.channels, steps=self.signal_steps, clock_hz=self.clock_hz)
@@ -87,7 +99,7 @@ class Model(Predictor):
             reason = why_no_face(seen_T, max_gap=self.pipeline.max_gap, clock_hz=self.clock_hz)
             if reason:
                 raise NoEstimate(reason)
-        steps = None if spatial is None else (spatial[0][None], spatial[1][None])
+        steps = None if each_step is None else {name: x[None] for name, x in each_step.items()}
         mask = None if seen_T is None else torch.from_numpy(seen_T).float().to(self.device)[None]
         signals = None
         if signals_TC is not None and self.uses_signals:
@@ -99,7 +111,7 @@ class Model(Predictor):
             raise NoEstimate(
                 f"the values of {', '.join(wrong)} are not finite: the frames' features are not, expected numbers"
             )
-        first, end = self.about["networks"][-1]["steps"]
+        first, end = self.pipeline.steps
         frames = out.get("frames")
         return Prediction(
             p_pain=float(1 - out["p"][0]),

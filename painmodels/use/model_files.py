@@ -21,7 +21,7 @@ from dataprep.records import InputError
 from dataprep.storage import Place, write_whole
 from painmodels.use.wheel import needs
 
-FORMAT = 2
+FORMAT = 3
 TENSORS, ABOUT, README = "model.safetensors", "model.json", "README.md"
 ONNX_FILES = ("network.onnx", "trunk.onnx", "signals.onnx")
 
@@ -31,14 +31,15 @@ class _Part(BaseModel):
 
 
 class Node(_Part):
-    """One sub-network: `steps` and `inputs` as the pipeline takes them, `names` of its channels."""
+    """One part: `network` is the name of what was trained, `words` what it sees of the row, `names` of its channels."""
 
     role: str
     network: str
-    version: int
+    version: int | str
     settings: dict[str, Any]
     steps: tuple[int, int]
-    inputs: list[str]
+    inputs: list[dict[str, str]]
+    words: list[str]
     channels: list[int]
     names: list[str]
     normalise: Literal["", "trial", "subject", "train"]
@@ -47,7 +48,7 @@ class Node(_Part):
 class Description(_Part):
     """All that model.json says. An unknown key is refused: it may change what the tensors mean."""
 
-    format: Literal[2]
+    format: Literal[3]
     cell: str
     experiment: str
     synthetic: bool
@@ -59,6 +60,9 @@ class Description(_Part):
     channels: list[str]
     faces: dict[str, Any]
     trunk: dict[str, Any]
+    method: str
+    words: list[str]
+    video: list[dict[str, Any]]
     networks: list[Node] = Field(min_length=1)
 
 
@@ -81,16 +85,16 @@ def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, to
 
 def readme(about: Mapping[str, Any]) -> str:
     """What the folder holds, takes, gives and needs."""
-    inputs = [*about["channels"], *(["a video of the face"] if about["trunk"] else [])]
-    files = [*(['video="v.mp4"'] if about["trunk"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
+    inputs = [*about["channels"], *(["a video of the face"] if about["video"] else [])]
+    files = [*(['video="v.mp4"'] if about["video"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
     made_up = "Trained on synthetic data: it says nothing about pain.\n\n" if about["synthetic"] else ""
     return f"""# {about["cell"]}
 
 Research software, not a medical device: no output may guide the care of a person.
 
-{made_up}Takes {", ".join(inputs)}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by window), as in the data set
-{about["reader"]}. Gives the probability of pain ({" or ".join(about["classes"][1:])}, against {about["classes"][0]}),
-or the reason why there is none.
+{made_up}Takes {", ".join(inputs) or "nothing"}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by
+window), as in the data set {about["reader"]}. Gives the probability of pain ({" or ".join(about["classes"][1:])}, against
+{about["classes"][0]}), or the reason why there is none.
 
     import painmodels
     found = painmodels.load("this folder").predict({", ".join(files)})

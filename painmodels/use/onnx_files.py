@@ -28,6 +28,7 @@ from painmodels.trunks.trunk import SIZE
 from painmodels.use.arrays import check_rate
 from painmodels.use.model import Model
 from painmodels.use.model_files import ONNX_FILES
+from painmodels.use.pipeline import Pipeline
 
 OPSET = 20
 OUTPUTS = ("p", "usable", "frames", "attention")
@@ -37,14 +38,14 @@ PLACEHOLDERS = 2  # an example of one would be taken for a size that is always 1
 class _Flat(torch.nn.Module):
     """The pipeline with the inputs and outputs that it really has, in a row."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.pipeline = model.pipeline
+        self.pipeline = pipeline
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         rest = list(inputs)
         video = mask = None
-        if self.pipeline.uses_video:
+        if self.pipeline.columns.width:
             video, mask = rest.pop(0), rest.pop(0)
         out = self.pipeline(video, mask, rest.pop(0) if rest else None)
         return tuple(out[name] for name in OUTPUTS if name in out)
@@ -61,7 +62,7 @@ class _Crops(torch.nn.Module):
 
 
 class _Signals(torch.nn.Module):
-    """Samples of every channel to the clock; NaN where `inputs.why_no_samples` would have a reason."""
+    """Samples of every channel to the clock; NaN where `judgeable.why_no_samples` would have a reason."""
 
     def __init__(self, model: Model, rates_hz: Mapping[str, float]) -> None:
         super().__init__()
@@ -91,6 +92,18 @@ def write_onnx(model: Model, folder: Path, *, rates_hz: Mapping[str, float] | No
     `rates_hz`: samples a second of each channel for `signals.onnx`; without it there is no such file, and who runs the network
     brings signals to the clock as the metadata say. Files of an earlier export in the folder are removed.
     """
+    pipeline = model.pipeline
+    if not isinstance(pipeline, Pipeline):
+        raise InputError(
+            f"--onnx: found the method {model.about['method']}, which is no network: ONNX files hold networks alone; the "
+            "exported folder, model.safetensors and model.json, works without them"
+        )
+    other = [name for name in model.columns.shapes if name != "features"]
+    if other:
+        raise InputError(
+            f"--onnx: found a row that takes {', '.join(other)} of a video, expected the trunk's features: no ONNX file makes "
+            "them; the exported folder, model.safetensors and model.json, works without"
+        )
     if model.trunk is not None and model.trunk.precision != "float32":
         raise InputError(
             f"--onnx: found a trunk in {model.trunk.precision}, expected float32: onnxruntime has no such convolution"
@@ -107,10 +120,10 @@ def write_onnx(model: Model, folder: Path, *, rates_hz: Mapping[str, float] | No
         inputs["mask"] = torch.ones(PLACEHOLDERS, model.n_steps)
     if model.uses_signals:
         inputs["signals"] = torch.rand(PLACEHOLDERS, model.n_steps, len(model.channels))
-    values = model.pipeline(inputs.get("video"), inputs.get("mask"), inputs.get("signals"))
+    values = pipeline(inputs.get("video"), inputs.get("mask"), inputs.get("signals"))
     said = metadata(model, rates)
     paths = [folder / "network.onnx"]
-    _export(_Flat(model), inputs, [name for name in OUTPUTS if name in values], paths[0], said)
+    _export(_Flat(pipeline), inputs, [name for name in OUTPUTS if name in values], paths[0], said)
     if model.trunk is not None:
         paths.append(folder / "trunk.onnx")
         crops = {"crops": torch.zeros(PLACEHOLDERS, SIZE, SIZE, 3, dtype=torch.uint8)}

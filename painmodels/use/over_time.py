@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataprep.faces import CHUNK, FaceSettings
+from dataprep.faces import CHUNK, FaceSettings, together
 from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
 from dataprep.video.decode import Video, open_video
 from painmodels.training.loop import one_thread
 from painmodels.use.arrays import samples_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
-from painmodels.use.live_face import LiveFace
+from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.predictions import Estimate
 from painmodels.use.predictor import File, Predictor
 
@@ -66,11 +66,11 @@ def over_time(
         lacking = [c for c in model.channels if c not in read]
         if lacking:
             raise InputError(f"{signals}: found channels {', '.join(read)}, expected {', '.join(lacking)} among them")
-        features_TF, seen_T = features(model, video, show=show) if model.uses_video and video is not None else (None, None)
+        video_TF, seen_T = of_video(model, video, show=show) if model.uses_video and video is not None else (None, None)
         ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.channels}
         if seen_T is not None:
             ends_s["the video"] = (len(seen_T) - 1) / model.clock_hz  # its last step holds the one before
-        spatial = [None if features_TF is None else m.spatial(features_TF) for m in model.members]
+        known = [None if video_TF is None else m.each_step(video_TF) for m in model.members]
         out = []
         for end in range(model.n_steps, int(max(ends_s.values()) * model.clock_hz + 1e-6) + 2, hop):
             time_s = end / model.clock_hz
@@ -90,7 +90,7 @@ def over_time(
                     columns.append(
                         samples_on_clock(values[first:last], channel=c, rate_hz=rate_hz, window=window, steps=steps)
                     )
-                parts = [None if x is None else (x[0][part], x[1][part]) for x in spatial]
+                parts = [None if x is None else {name: v[part] for name, v in x.items()} for x in known]
                 found = model.of_steps(
                     parts, None if seen_T is None else seen_T[part], np.stack(columns, axis=1) if columns else None
                 )
@@ -103,45 +103,45 @@ def over_time(
     return out
 
 
-def features(
+def of_video(
     model: Predictor, video: File, *, show: Callable[[float, np.ndarray], None] = lambda time_s, crop: None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Trunk features of all steps of a video, float16 (T, F), 0 where there is no face; and where there is one, (T,) bool.
+    """What a row takes of all steps of a video, (T, F), 0 where there is no face; and where there is one, (T,) bool.
 
     After the last frame one more step holds it, as `predict` does with the one frame that may be missing.
     """
-    assert model.trunk is not None
+    take, of = model.columns_of(), model.members[0].columns
     found: list[np.ndarray] = []
-    waiting: list[np.ndarray] = []
+    waiting: list[Seen] = []
     seen: list[bool] = []
 
     def release() -> None:
         if waiting:
-            found.append(model.trunk(np.stack(waiting), model.device))  # type: ignore[misc]
+            found.append(take(together(waiting)))
             waiting.clear()
 
     opened = open_video(str(video), decoder=model.face_settings.decoder, stream=model.face_settings.stream)
-    for crop in crops_over_time(opened, model.face_settings, clock_hz=model.clock_hz):
-        seen.append(crop is not None)
-        if crop is not None:
-            waiting.append(crop)
+    for face in faces_over_time(opened, model.face_settings, clock_hz=model.clock_hz, frames=of.frames):
+        seen.append(face is not None)
+        if face is not None:
+            waiting.append(face)
             if len(seen) % round(model.clock_hz) == 1:
-                show((len(seen) - 1) / model.clock_hz, crop)
+                show((len(seen) - 1) / model.clock_hz, face[0])
         if len(waiting) == CHUNK:
             release()
     release()
     seen_T = np.array([*seen, False])
-    features_TF = np.zeros((len(seen_T), model.trunk.feature_size), np.float16)
+    video_TF = np.zeros((len(seen_T), of.width), of.dtype)
     if found:
-        features_TF[seen_T] = np.concatenate(found)
+        video_TF[seen_T] = np.concatenate(found)
     if seen and seen[-1]:
-        features_TF[-1] = features_TF[-2]
-    return features_TF, seen_T
+        video_TF[-1] = video_TF[-2]
+    return video_TF, seen_T
 
 
-def crops_over_time(video: Video, settings: FaceSettings, *, clock_hz: float) -> Iterator[np.ndarray | None]:
-    """The face of every step, (227, 227, 3) uint8 RGB, or None where it is lost, or no frame came, for too long."""
-    face = LiveFace(settings, rate_hz=clock_hz, name=str(video.path))
+def faces_over_time(video: Video, settings: FaceSettings, *, clock_hz: float, frames: bool = False) -> Iterator[Seen | None]:
+    """The face of every step, or None where it is lost, or no frame came, for too long; `frames`: with the whole pictures."""
+    face = LiveFace(settings, rate_hz=clock_hz, name=str(video.path), frames=frames)
     for step in on_clock(video, clock_hz=clock_hz):
         yield from face(step)
     yield from face.rest()
@@ -157,6 +157,8 @@ def events(estimates: Sequence[Estimate], *, threshold: float, window_s: float) 
             run.append((estimate.time_s, p))
         elif run:
             peak_s, peak = max(run, key=lambda x: x[1])
-            out.append(Event(run[0][0] - window_s, run[-1][0], len(run), peak, peak_s))
+            out.append(
+                Event(start_s=run[0][0] - window_s, end_s=run[-1][0], windows=len(run), peak_p_pain=peak, peak_s=peak_s)
+            )
             run = []
     return out

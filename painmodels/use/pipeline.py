@@ -1,10 +1,9 @@
-"""All sub-networks of one row as one module: prepared video and signals in, probabilities out.
+"""A row of networks as one module: what is prepared of recordings in, probabilities out. It walks the graph of its method.
 
-    Pipeline(about["networks"], n_features=…, n_channels=…, classes=…)(video_NTF, mask_NT, signals_NTC)
+    Pipeline(graph_of(about), Columns(about["video"]), n_channels=…, n_steps=…, max_gap=…)(video_NTF, mask_NT, signals_NTC)
 
-`networks` lists, inputs first, {"role", "network", "version", "settings", "steps": [first, end], "inputs": [roles], "channels":
-[columns], "normalise"}; every role is there once at most. N recordings, T steps, F trunk features, C channels, K classes.
-The arithmetic is that of the fits: min-max scaling in float64, features of the spatial network rounded to float16.
+N recordings, T steps, F columns of the video (painmodels.use.graph.Columns), C channels, K classes. The arithmetic is that of the
+fits: min-max scaling in float64, features of single frames rounded to float16.
 
 What cannot be judged has no probability: `p` is NaN, and `usable` False, where a value that is used is not finite, a channel does
 not vary in the window that is used, or no frame shows the face for longer than `max_gap` steps. The reason in words is
@@ -14,168 +13,190 @@ not vary in the window that is used, or no frame shows the face for longer than 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import nn
 
-from dataprep.records import InputError
-from painmodels.registry import SubNetwork, Training, network
+from painmodels.methods.graph import OUT_OF_FOLD
+from painmodels.registry import SubNetwork
+from painmodels.use.graph import Columns, Node
+
+Steps = Mapping[str, torch.Tensor]
+"""What is known of each step by itself, (N, T, …): outputs of networks on single frames, and recordings that others take."""
 
 
 class Pipeline(nn.Module):
     """Calls give a dict of `p` (N, K), `usable` (N,) bool, and `frames` (N, T, K) and `attention` (N, T) of rows with such parts.
 
-    `video_NTF` are trunk features of all steps of a trial (of the last frame again where there is none: `mask_NT` 0),
+    `video_NTF` are the columns of all steps of a trial (of the last frame again where there is none: `mask_NT` 0),
     `signals_NTC` unscaled signals on the clock; None where the row does not use them. A row of single frames gives the mean
     over its frames as `p`.
     """
 
-    def __init__(
-        self, networks: Sequence[Mapping[str, Any]], *, n_features: int, n_channels: int, n_steps: int, max_gap: int
-    ) -> None:
+    def __init__(self, graph: Sequence[Node], columns: Columns, *, n_channels: int, n_steps: int, max_gap: int) -> None:
         super().__init__()
-        self.max_gap = max_gap
-        self.nodes = [dict(node) for node in networks]
-        self.entries = {node["role"]: network(node["role"], node["network"]) for node in networks}
-        for node in self.nodes:
-            entry = self.entries[node["role"]]
-            if entry.version != node["version"]:
-                raise InputError(
-                    f"{entry.role} {entry.name}: found weights of version {node['version']}, expected {entry.version}"
-                )
-            if node["normalise"] == "subject":
-                raise InputError("signals scaled over a subject (normalise = 'subject') need all of the person's trials")
+        self.graph, self.columns, self.max_gap, self.n_channels = tuple(graph), columns, max_gap, n_channels
+        self.steps = self.graph[-1].steps
+        self.wanted = {(i.part, i.output) for node in self.graph for i in node.part.inputs if i.part}
         self.parts = nn.ModuleDict()
-        for node in self.nodes:
-            if node["normalise"] == "train":
+        for node in self.graph:
+            if node.normalise == "train":
                 for name in ("low", "high"):
-                    self.register_buffer(f"scale_{name}", torch.zeros(len(node["channels"]), dtype=torch.float64))
-        # the width of what a network gives is known once it is run: each is built on what those before it give for zeros
-        video, signals = torch.zeros(1, n_steps, n_features), torch.zeros(1, n_steps, n_channels)
+                    self.register_buffer(f"scale_{name}_{node.role}", torch.zeros(len(node.channels), dtype=torch.float64))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            self._run(None, torch.ones(1, n_steps), signals, build=video)
+            self._build(torch.zeros(1, n_steps, columns.width), torch.ones(1, n_steps), torch.zeros(1, n_steps, n_channels))
         self.eval()
 
-    @property
-    def signal_steps(self) -> tuple[int, int]:
-        """First and one-past-last step of the signals that are used; (0, 0) where the row uses none."""
-        found = [node["steps"] for node in self.nodes if node["role"] == "physiological"]
-        return (found[0][0], found[0][1]) if found else (0, 0)
-
-    @property
-    def uses_video(self) -> bool:
-        return "spatial" in self.entries
-
-    @property
-    def uses_signals(self) -> bool:
-        return "physiological" in self.entries
+    def _build(self, video_NTF: torch.Tensor, mask_NT: torch.Tensor, signals_NTC: torch.Tensor) -> None:
+        """Make the networks. The width of what one gives is known once it is run: each is built on what those before it give."""
+        steps: dict[str, torch.Tensor] = {}
+        values: dict[tuple[str, str], torch.Tensor] = {}
+        for node in self.graph:
+            entry: Any = node.trained
+            if _per_frame(node):
+                inputs = [video_NTF[..., self.columns.parts[_of_video(node)[0]]]]
+            else:
+                steps |= self._taken(node, video_NTF)
+                inputs = self._inputs(node, values, steps, mask_NT, signals_NTC)
+            self.parts[node.role] = entry.build(node.settings, [x.shape[-1] for x in inputs]).eval()
+            if _per_frame(node):
+                steps |= self._of_frames(node, video_NTF)
+            self._values(node, inputs, steps, values)
 
     def forward(
         self, video_NTF: torch.Tensor | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        return self.of_steps(None if video_NTF is None else self.spatial(video_NTF), mask_NT, signals_NTC)
+        return self.of_steps(None if video_NTF is None else self.each_step(video_NTF), mask_NT, signals_NTC)
 
-    def spatial(self, video_NTF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of each step by itself: probabilities (N, T, K), and what the temporal network is fed with, (N, T, H)."""
-        part: Any = self.parts["spatial"]
-        flat, shape = video_NTF.flatten(0, 1), video_NTF.shape[:2]
-        frames_NTK = part(flat).softmax(-1).unflatten(0, shape)
-        return frames_NTK, part.features(flat).half().float().unflatten(0, shape)
+    def each_step(self, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What can be known of each step by itself."""
+        found: dict[str, torch.Tensor] = {}
+        for node in self.graph:
+            found |= self._of_frames(node, video_NTF) if _per_frame(node) else self._taken(node, video_NTF)
+        return found
+
+    def _of_frames(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What a network on single frames gives of each step: probabilities, and what other parts take of it."""
+        part: Any = self.parts[node.role]
+        (name,) = _of_video(node)
+        x_NTF = video_NTF[..., self.columns.parts[name]]
+        flat, shape = x_NTF.flatten(0, 1), x_NTF.shape[:2]
+        found = {f"{node.role}.p": part(flat).softmax(-1).unflatten(0, shape)}
+        for role, output in self.wanted:
+            if role == node.role:
+                found[f"{role}.{output}"] = _output(node, part, output, [flat]).unflatten(0, shape)
+        return found
+
+    def _taken(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The recordings of a video that a part takes as they are."""
+        found = {}
+        for name in _of_video(node):
+            x_NTF, shape = video_NTF[..., self.columns.parts[name]], self.columns.shapes[name]
+            found[name] = x_NTF.unflatten(-1, shape) if shape else x_NTF[..., 0]
+        return found
 
     def of_steps(
-        self,
-        spatial: tuple[torch.Tensor, torch.Tensor] | None,
-        mask_NT: torch.Tensor | None,
-        signals_NTC: torch.Tensor | None,
+        self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        """The same from what `spatial` gave, as a stream has it step by step."""
-        out = self._run(spatial, mask_NT, signals_NTC)
-        usable_N = self._usable(spatial, mask_NT, signals_NTC)
+        """The same from what `each_step` gave, as a stream has it step by step."""
+        out = self._run(steps, mask_NT, signals_NTC)
+        usable_N = self._usable(steps, mask_NT, signals_NTC)
         return {**out, "p": torch.where(usable_N[:, None], out["p"], torch.nan), "usable": usable_N}
 
-    def _usable(
-        self,
-        spatial: tuple[torch.Tensor, torch.Tensor] | None,
-        mask_NT: torch.Tensor | None,
-        signals_NTC: torch.Tensor | None,
-    ) -> torch.Tensor:
+    def _usable(self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None) -> torch.Tensor:
         """Whether each recording can be judged, (N,) bool."""
         checks_N = []
-        if self.uses_signals and signals_NTC is not None:
-            first, end = self.signal_steps
+        if self.n_channels and signals_NTC is not None:
+            first, end = self.steps
             x_NTC = signals_NTC[:, first:end]
             checks_N += [torch.isfinite(x_NTC).all(2).all(1), (x_NTC.amax(1) > x_NTC.amin(1)).all(1)]
-        if self.uses_video and spatial is not None and mask_NT is not None:
-            checks_N += [torch.isfinite(x).all(2).all(1) for x in spatial]
+        if steps is not None and mask_NT is not None:
+            checks_N += [torch.isfinite(x.flatten(2)).all(2).all(1) for x in steps.values()]
             # a face is unseen for longer than the gap where all of so many steps in a row are 0
             kernel = min(self.max_gap + 1, mask_NT.shape[1])
             checks_N.append(nn.functional.max_pool1d(mask_NT[:, None], kernel, stride=1).amin(2)[:, 0] > 0)
         return torch.stack(checks_N).all(0)
 
     def _run(
-        self,
-        spatial: tuple[torch.Tensor, torch.Tensor] | None,
-        mask_NT: torch.Tensor | None,
-        signals_NTC: torch.Tensor | None,
-        *,
-        build: torch.Tensor | None = None,
+        self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        """`build`: trunk features to make the networks for, first."""
-        values: dict[str, torch.Tensor] = {}
+        values: dict[tuple[str, str], torch.Tensor] = {}
         out: dict[str, torch.Tensor] = {}
-        last = self.nodes[-1]["role"]
-        for node in self.nodes:
-            role, (first, end) = node["role"], node["steps"]
-            entry = self.entries[role]
-            if role == "spatial":
-                inputs = [] if build is None else [build]
-            elif role == "physiological":
-                assert signals_NTC is not None
-                inputs = [self._scaled(signals_NTC[:, first:end][..., node["channels"]], node["normalise"])]
-            else:
-                inputs = [values[name] for name in node["inputs"]]
-            if role == "attention":
-                assert mask_NT is not None
-                inputs.append(mask_NT[:, first:end])
-            if build is not None:
-                settings = _settings(entry, node["settings"])
-                self.parts[role] = entry.build(settings, [x.shape[-1] for x in inputs]).eval()
-            part: Any = self.parts[role]
-            if role == "spatial":
-                found = self.spatial(build) if build is not None else spatial
-                assert found is not None
-                out["frames"], values[role] = (x[:, first:end] for x in found)
-            elif role != last:
-                stepwise = role == "physiological" and self.entries[last].sequences
-                values[role] = part.sequence(*inputs) if stepwise else part.features(*inputs)
-            if role == "attention" and hasattr(part, "weights"):
+        for node in self.graph:
+            part: Any = self.parts[node.role]
+            inputs = [] if _per_frame(node) else self._inputs(node, values, steps or {}, mask_NT, signals_NTC)
+            self._values(node, inputs, steps or {}, values)
+            if _per_frame(node):
+                assert steps is not None
+                first, end = node.steps
+                out["frames"] = steps[f"{node.role}.p"][:, first:end]
+            if node.part.keeps == "attention":
                 out["attention"] = part.weights(*inputs)
-            if role == last:
-                out["p"] = out["frames"].mean(1) if role == "spatial" else part(*inputs).softmax(-1)
+            if node is self.graph[-1]:
+                out["p"] = out["frames"].mean(1) if _per_frame(node) else part(*inputs).softmax(-1)
         return out
 
-    def _scaled(self, x_NTC: torch.Tensor, how: str) -> torch.Tensor:
-        """Min-max scaling as `normalise.minmax` does it, of one recording at a time."""
-        x = x_NTC.double()
-        low: torch.Tensor
-        high: torch.Tensor
-        if how == "train":
-            low, high = self.scale_low, self.scale_high  # type: ignore[assignment]
-        else:
-            low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
-        span = high - low
-        return torch.where(span > 0, (x - low) / torch.where(span > 0, span, torch.ones_like(span)), 0.0).float()
+    def _values(
+        self, node: Node, inputs: list[torch.Tensor], steps: Steps, values: dict[tuple[str, str], torch.Tensor]
+    ) -> None:
+        """Add what later parts take of this one to `values`."""
+        first, end = node.steps
+        for output in (output for role, output in self.wanted if role == node.role):
+            if _per_frame(node):
+                values[node.role, output] = steps[f"{node.role}.{output}"][:, first:end]
+            else:
+                values[node.role, output] = _output(node, self.parts[node.role], output, inputs)
+
+    def _inputs(
+        self,
+        node: Node,
+        values: Mapping[tuple[str, str], torch.Tensor],
+        steps: Steps,
+        mask_NT: torch.Tensor | None,
+        signals_NTC: torch.Tensor | None,
+    ) -> list[torch.Tensor]:
+        """What a part takes, one tensor per input."""
+        (first, end), inputs = node.steps, []
+        for taken in node.part.inputs:
+            if taken.part:
+                inputs.append(values[taken.part, taken.output])
+            elif taken.recording == "mask":
+                assert mask_NT is not None
+                inputs.append(mask_NT[:, first:end])
+            elif taken.recording == "signals":
+                assert signals_NTC is not None
+                limits = (
+                    [getattr(self, f"scale_{end_of}_{node.role}") for end_of in ("low", "high")]
+                    if node.normalise == "train"
+                    else None
+                )
+                inputs.append(_scaled(signals_NTC[:, first:end][..., list(node.channels)], limits))
+            else:
+                inputs.append(steps[taken.recording][:, first:end])
+        return inputs
 
 
-def _settings(entry: SubNetwork, table: Mapping[str, Any]) -> Training:
-    """Settings out of JSON, where a tuple became a list. Raises ValueError for those of another version of the network."""
-    known = {f.name for f in fields(entry.settings)}
-    if table.keys() - known:
-        unknown = ", ".join(sorted(table.keys() - known))
-        raise InputError(
-            f"{entry.role} {entry.name}: found the settings {unknown}, expected some of {', '.join(sorted(known))}"
-        )
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    return entry.settings(**values)
+def _scaled(x_NTC: torch.Tensor, limits: Sequence[torch.Tensor] | None) -> torch.Tensor:
+    """Min-max scaling as `normalise.minmax` does it: between limits of the training side, or of one recording at a time."""
+    x = x_NTC.double()
+    low, high = limits or (x.amin(1, keepdim=True), x.amax(1, keepdim=True))
+    span = high - low
+    return torch.where(span > 0, (x - low) / torch.where(span > 0, span, torch.ones_like(span)), 0.0).float()
+
+
+def _output(node: Node, part: Any, output: str, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What another part takes of this one; features of single frames are rounded as they are stored."""
+    if output == OUT_OF_FOLD:
+        return part(*inputs).softmax(-1)
+    found = getattr(part, output)(*inputs)
+    return found.half().float() if _per_frame(node) else found
+
+
+def _per_frame(node: Node) -> bool:
+    return isinstance(node.trained, SubNetwork) and node.trained.per_frame
+
+
+def _of_video(node: Node) -> list[str]:
+    """The recordings of each step that a part takes."""
+    return [i.recording for i in node.part.inputs if i.recording not in ("", "mask", "signals")]

@@ -19,7 +19,7 @@ import torch
 
 from dataprep import faces
 from dataprep.datasets import dataset
-from dataprep.faces import FaceSettings
+from dataprep.faces import FaceSettings, Steps
 from dataprep.records import DataSet, InputError, RecordingError, Trial
 from dataprep.signals.files import on_clock
 from dataprep.video.decode import Video
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 File = str | os.PathLike[str]
 Files = Sequence[os.PathLike[str]] | list[str] | tuple[str, ...]
-Spatial = tuple[torch.Tensor, torch.Tensor]
-"""Of every step: probabilities (T, K), and what the temporal network is fed with (T, H)."""
+EachStep = Mapping[str, torch.Tensor]
+"""What is known of every step by itself, (T, …): outputs of networks on single frames, and recordings that others take."""
 
 
 class Predictor:
@@ -55,7 +55,7 @@ class Predictor:
 
     @property
     def uses_video(self) -> bool:
-        return self.trunk is not None
+        return bool(self.about["video"])
 
     @property
     def uses_signals(self) -> bool:
@@ -68,8 +68,8 @@ class Predictor:
 
     @property
     def signal_steps(self) -> tuple[int, int]:
-        """First and one-past-last step of the signals that are used."""
-        return self.members[0].pipeline.signal_steps
+        """First and one-past-last step that is used."""
+        return self.members[0].pipeline.steps
 
     def __repr__(self) -> str:
         inputs = [*self.channels, *(["a video of the face"] if self.uses_video else [])]
@@ -81,26 +81,30 @@ class Predictor:
         )
 
     def video(self, path: File | Video, *, show: Callable[[np.ndarray], None] = lambda crops: None) -> np.ndarray:
-        """Trunk features of a recording's first window, float16 (n_frames, F). Raises RecordingError as `prepare_video` does.
+        """What the row takes of a recording's first window, a row a step, (n_frames, F) (painmodels.use.graph.Columns).
+
+        Raises RecordingError as `dataprep.faces.follow` does.
 
         `show` is called with the crops, (b, 227, 227, 3) uint8 RGB, in order, one a step.
         """
-        if self.trunk is None:
+        if not self.uses_video:
             raise InputError(f"{self.about['cell']} uses no video")
-        trunk, chunks = self.trunk, []
-
-        def take(crops: np.ndarray) -> None:
-            show(crops)
-            chunks.append(trunk(crops, self.device))
-
-        track = faces.prepare_video(
+        take, chunks = self.columns_of(), []
+        followed = faces.follow(
             path if isinstance(path, Video) else Path(path),
             self.face_settings,
             clock_hz=self.clock_hz,
             n_steps=self.n_steps,
-            on_crops=take,
         )
-        return np.concatenate(chunks)[: track.n_frames]
+        for steps in followed.steps(frames=self.members[0].columns.frames):
+            show(steps.crops_BYXC)
+            chunks.append(take(steps))
+        return np.concatenate(chunks)[: followed.track().n_frames]
+
+    def columns_of(self) -> Callable[[Steps], np.ndarray]:
+        """A function of a video's next steps that gives what the row takes of each, (B, F)."""
+        trunk = self.trunk
+        return self.members[0].columns.begin(None if trunk is None else lambda crops: trunk(crops, self.device))
 
     @property
     def _reader(self) -> DataSet:
@@ -111,13 +115,13 @@ class Predictor:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(2, "no such file; expected signals", str(path))
-        trial = Trial(path.stem, "unknown", 0, "unknown", signals=str(path.absolute()))
+        trial = Trial(trial_id=path.stem, subject="unknown", class_id=0, class_name="unknown", signals=str(path.absolute()))
         return self._reader.read_signals(trial)
 
     def signals(self, path: File) -> np.ndarray:
         """Signals of a recording's first window on the clock, unscaled, float32 (n_steps, C). Raises RecordingError."""
         read = self.native_signals(path)
-        trial = Trial("x", "unknown", 0, "unknown", signals=str(Path(path).absolute()))
+        trial = Trial(trial_id="x", subject="unknown", class_id=0, class_name="unknown", signals=str(Path(path).absolute()))
         x_TC = on_clock(read, trial, replace(self._reader, channels=self.channels))
         for channel in self.channels:
             values, rate_hz = read[channel]
@@ -198,7 +202,9 @@ class Predictor:
         missing += ["frames"] if self.uses_video and frames is None else []
         if missing:
             raise InputError(f"{self.about['cell']} uses {', '.join(self._used())}: found no {', '.join(missing)}")
-        unused = [c for c in given if c not in self.channels] + (["frames"] if frames is not None and not self.trunk else [])
+        unused = [c for c in given if c not in self.channels] + (
+            ["frames"] if frames is not None and not self.uses_video else []
+        )
         if unused:
             warnings.warn(f"{self.about['cell']} does not use {', '.join(unused)}: not read", stacklevel=2)
         video_TF = signals_TC = None
@@ -219,30 +225,30 @@ class Predictor:
         return [*self.channels, *(["frames"] if self.uses_video else [])]
 
     def of_arrays(self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
-        """The prediction for prepared arrays: trunk features (n_frames, F), signals (n_steps, C) on the clock.
+        """The prediction for prepared arrays: what the row takes of a video (n_frames, F), signals (n_steps, C) on the clock.
 
         Raises NoEstimate where there is nothing to judge, InputError for arrays that are absent or of another shape.
         """
         self._check_shapes(video_TF, signals_TC)
-        if video_TF is None or self.trunk is None:
+        if video_TF is None or not self.uses_video:
             return self.of_steps([None for _ in self.members], None, signals_TC)
         steps = np.arange(self.n_steps)
         held_TF = video_TF[steps.clip(max=len(video_TF) - 1)]
-        return self.of_steps([m.spatial(held_TF) for m in self.members], steps < len(video_TF), signals_TC)
+        return self.of_steps([m.each_step(held_TF) for m in self.members], steps < len(video_TF), signals_TC)
 
     def of_steps(
-        self, spatial: Sequence[Spatial | None], seen_T: np.ndarray | None, signals_TC: np.ndarray | None
+        self, each_step: Sequence[EachStep | None], seen_T: np.ndarray | None, signals_TC: np.ndarray | None
     ) -> Prediction:
-        """The prediction from the spatial network's output for each step, of each member, and signals on the clock.
+        """The prediction from what each member knows of each step by itself, and signals on the clock.
 
         `seen_T` is False where a step has no frame of its own; such a step gets no attention. Raises NoEstimate.
         """
-        return average([m.judged(x, seen_T, signals_TC) for m, x in zip(self.members, spatial, strict=True)])
+        return average([m.judged(x, seen_T, signals_TC) for m, x in zip(self.members, each_step, strict=True)])
 
     def _check_shapes(self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None) -> None:
         wanted = []
-        if self.trunk is not None:
-            width = self.trunk.feature_size
+        if self.uses_video:
+            width = self.members[0].columns.width
             wanted.append(
                 ("video", video_TF, f"(frames, {width}), at least one frame", lambda s: s[0] > 0 and s[1] == width)
             )

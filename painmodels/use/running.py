@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from dataprep.faces import together
 from dataprep.records import InputError
 from dataprep.signals.clock import FrameClock
 from dataprep.signals.files import n_samples
@@ -26,17 +27,17 @@ from dataprep.video.decode import Frame
 from painmodels.training.loop import one_thread
 from painmodels.use.arrays import check_rate, check_rgb, samples_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
-from painmodels.use.live_face import LiveFace
+from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.model import Model
 from painmodels.use.predictions import Estimate
+from painmodels.use.predictor import EachStep
 
 
 @dataclass(frozen=True)
 class _Step:
-    """The spatial network's probabilities (K,) and features (H,) of a step; whether a face was seen, and a frame came."""
+    """What is known of a step by itself; whether a face was seen, and a frame came."""
 
-    p: torch.Tensor
-    h: torch.Tensor
+    known: EachStep
     seen: bool
     came: bool
 
@@ -68,7 +69,10 @@ class Stream:
             raise InputError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
         self.every = max(1, round(every_s * model.clock_hz))
         self.end = model.n_steps  # the step before which the next estimate's window ends
-        self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz) if model.trunk else None
+        self.face: LiveFace | None = None
+        if model.uses_video:
+            self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz, frames=model.columns.frames)
+            self.columns_of = model.columns_of()
         self.frame_clock = FrameClock(model.clock_hz)
         self.came: deque[bool] = deque()  # of the steps whose face is not known yet: whether they have a frame
         self.steps: list[_Step] = []  # from step `first` on
@@ -109,19 +113,21 @@ class Stream:
             self.came.append(step is not None)
             self._judge(self.face(step))
 
-    def _judge(self, crops: Sequence[np.ndarray | None]) -> None:
-        """What the spatial network gives for the next steps, now that their faces are known."""
-        assert self.model.trunk is not None
-        if not crops:
+    def _judge(self, faces: Sequence[Seen | None]) -> None:
+        """What is known of the next steps by themselves, now that their faces are known."""
+        if not faces:
             return
-        features = np.zeros((len(crops), self.model.trunk.feature_size), np.float16)
-        seen = [crop is not None for crop in crops]
+        of = self.model.columns
+        video_BF = np.zeros((len(faces), of.width), of.dtype)
+        seen = [face is not None for face in faces]
         with one_thread():
             if any(seen):
-                features[seen] = self.model.trunk(np.stack([c for c in crops if c is not None]), self.model.device)
+                video_BF[seen] = self.columns_of(together([face for face in faces if face is not None]))
             # FC-7 now, some frames at a time: the estimate of a second is left with the recurrent part
-            p, h = self.model.spatial(features)
-        self.steps += [_Step(p[k], h[k], seen[k], self.came.popleft()) for k in range(len(crops))]
+            known = self.model.each_step(video_BF)
+        self.steps += [
+            _Step({name: x[k] for name, x in known.items()}, seen[k], self.came.popleft()) for k in range(len(faces))
+        ]
 
     def samples(self, values: Mapping[str, np.ndarray], *, at_s: float | None = None) -> list[Estimate]:
         """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due.
@@ -164,7 +170,7 @@ class Stream:
             behind = self._behind()
             if behind and self.ahead_s() - self.end / self.model.clock_hz <= self.wait_s:
                 return out
-            if not behind and self.model.trunk is not None and self.first + len(self.steps) < self.end:
+            if not behind and self.model.uses_video and self.first + len(self.steps) < self.end:
                 return out  # where the face is will be known soon
             time_s = self.end / self.model.clock_hz
             out.append(Estimate(time_s, None, behind) if behind else self._estimate(time_s))
@@ -181,7 +187,7 @@ class Stream:
 
     def _behind(self) -> str:
         """The input whose part of the window is not there yet, in words; empty if all of it is."""
-        if self.model.trunk is not None and self._taken() < self.end:
+        if self.model.uses_video and self._taken() < self.end:
             return f"no frame came after {self._taken() / self.model.clock_hz:.2f} s"
         for c in self.channels:
             if self._arrived(c) < self._wanted(c)[1]:
@@ -195,22 +201,23 @@ class Stream:
     def ahead_s(self) -> float:
         """The latest time of any input, in s since the start."""
         come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
-        if self.model.trunk is not None:
+        if self.model.uses_video:
             come_s.append((self._taken() - self.held) / self.model.clock_hz)
         return max(come_s)
 
     def _estimate(self, time_s: float) -> Estimate:
         model = self.model
-        spatial = seen_T = signals_TC = None
+        known: EachStep | None = None
+        seen_T = signals_TC = None
         window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
-        if model.trunk is not None:
+        if model.uses_video:
             seen_T = np.array([step.seen for step in window])
-            spatial = torch.stack([step.p for step in window]), torch.stack([step.h for step in window])
+            known = {name: torch.stack([step.known[name] for step in window]) for name in window[0].known}
         try:
             if self.channels:
                 signals_TC = np.stack([self._on_clock(c) for c in self.channels], axis=1)
             with one_thread():
-                return Estimate(time_s, model.of_steps([spatial], seen_T, signals_TC))
+                return Estimate(time_s, model.of_steps([known], seen_T, signals_TC))
         except NoEstimate as reason:
             lost = sum(not step.came for step in window)
             told = f"; no frame came for {lost / model.clock_hz:.2f} s of the window" if lost else ""

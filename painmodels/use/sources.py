@@ -74,7 +74,7 @@ def video_source(name: str) -> Source:
         if not container.streams.video:
             raise InputError(f"{name}: found no video stream, expected one")
         first_s = None
-        opened = Opened(container, container.streams.video[0], 0.0, 0, 0.0)
+        opened = Opened(container=container, stream=container.streams.video[0], rate_hz=0.0, declared=0, length_s=0.0)
         for frame in DECODERS["pyav"](Path(name), name, opened):
             first_s = time.monotonic() - start_s if first_s is None else first_s
             yield Frames(max(0.0, first_s) + frame.time_s, frame)

@@ -161,7 +161,7 @@ def validate(epochs: int) -> dict[str, Any]:
     import ray
 
     from grid.execute.ray_tune import run_work
-    from grid.work.fit_predict import StoreBlocks
+    from grid.work.blocks import StoreBlocks
 
     index = published(1)
     rows = ("eda", "ecg", "eda+ecg")
@@ -178,7 +178,7 @@ def validate(epochs: int) -> dict[str, Any]:
         planner.build(rows, planner.experiment.axes.scenarios)
         work = Scheduler(planner, listed, lambda **_: None)
         share = {"CPU": 1.0}
-        blocks = StoreBlocks(store, {}, signals, {})
+        blocks = StoreBlocks(store, {}, signals)
         started = time.monotonic()
         failed = run_work(
             work, blocks, store, shares=(share, share), execution=planner.experiment.execution, logs=store.root

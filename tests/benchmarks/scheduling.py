@@ -65,7 +65,7 @@ def scheduling(fits: int, cpus: int) -> dict[str, Any]:
     import ray
 
     from grid.execute.ray_tune import run_work
-    from grid.work.fit_predict import StoreBlocks
+    from grid.work.blocks import StoreBlocks
 
     folds = -(-fits // (2 * len(SIGNAL_ROWS)))
     planner = planner_of(published(-(-folds // 67)), protocol={"name": "sample", "folds": folds})
@@ -86,7 +86,7 @@ def scheduling(fits: int, cpus: int) -> dict[str, Any]:
         try:
             share = {"CPU": 1.0}
             settings = planner.experiment.execution
-            blocks = StoreBlocks(store, {}, {}, {})
+            blocks = StoreBlocks(store, {}, {})
             failed = run_work(
                 work,
                 blocks,

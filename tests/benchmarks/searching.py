@@ -28,7 +28,8 @@ from grid.experiment import config
 from grid.plan.planner import Planner
 from grid.plan.specs import Inputs
 from grid.store.artefacts import Store
-from grid.work.fit_predict import Runner, StoreBlocks
+from grid.work.blocks import StoreBlocks
+from grid.work.fit_predict import Runner
 from grid.work.search_trial import search_trial
 
 TOML = """
@@ -153,9 +154,9 @@ def main() -> None:
             address="local", num_cpus=o.cpus, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1"
         )
         try:
-            out["grid"] = through_tune(planner, store, StoreBlocks(store, {}, x, {}), o.cpus)
+            out["grid"] = through_tune(planner, store, StoreBlocks(store, {}, x), o.cpus)
             out["load_between"] = round(os.getloadavg()[0], 1)
-            out["bare_ray"] = bare(planner, store, other, StoreBlocks(other, {}, x, {}), o.cpus)
+            out["bare_ray"] = bare(planner, store, other, StoreBlocks(other, {}, x), o.cpus)
         finally:
             ray.shutdown()
         trials = [t for s in planner.plan.decided.values() for t in store.facts(s.stage)["trials"]]

@@ -157,7 +157,7 @@ def test_a_bad_recording_is_judged_once(
         raise AssertionError("read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(faces, "prepare_video", never)
+        patch.setattr(faces, "follow", never)
         capsys.readouterr()
         assert main(arguments(data, tiny_experiment, out, "eda,frame")) == 0
     assert "nothing was computed again" in capsys.readouterr().out

@@ -56,7 +56,7 @@ def stored_jobs(like: VideoJob, store: Store, n: int) -> list[VideoJob]:
         stage = Stage("features", 1, {"i": i})
         store.write(stage, {"features": rng.random((N_STEPS, WIDTH), dtype=np.float32).astype(np.float16)}, {})
         trial = Trial(f"t{i}", "s", 0, "BL1", "unused.mp4")
-        jobs.append(dataclasses.replace(like, trial=trial, stage=stage))
+        jobs.append(dataclasses.replace(like, trial=trial, made={"features": stage}))
     return jobs
 
 
@@ -74,7 +74,7 @@ class _Reader:
         self.held: list[np.ndarray] = []
 
     def warm(self) -> int:
-        float(np.asarray(self.blocks.video(self.ids[:1])[0], dtype=np.float32).sum())  # type: ignore[attr-defined]
+        float(np.asarray(self.blocks.of_video("features", self.ids[:1])[0], dtype=np.float32).sum())  # type: ignore[attr-defined]
         return os.getpid()
 
     def head(self) -> dict[str, np.ndarray]:
@@ -82,7 +82,7 @@ class _Reader:
 
     def read(self) -> tuple[float, float]:
         before = own_mb()
-        self.held = self.blocks.video(self.ids)  # type: ignore[attr-defined]
+        self.held = self.blocks.of_video("features", self.ids)  # type: ignore[attr-defined]
         total = sum(float(block[:, ::64].sum(dtype=np.float64)) for block in self.held)  # touches every page
         return own_mb() - before, total
 
@@ -170,7 +170,8 @@ def test_actors_take_less_than_600_mb_and_give_what_one_process_gives(
 
     spec = TrunkSpec.of(load("paper", trunk={"name": "alexnet-fer-bn", "random": True, "weights": ""}))
     jobs = [
-        dataclasses.replace(job, trunk=spec, stage=Stage("features", 1, {"i": i})) for i, job in enumerate(tiny_jobs[:2])
+        dataclasses.replace(job, trunk=spec, made={"features": Stage("features", 1, {"i": i})})
+        for i, job in enumerate(tiny_jobs[:2])
     ]
     cluster = Cluster(Store(tmp_path / "ray"), Execution(), address=None, logs=tmp_path / "logs")
     watch = Watch()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from dataprep.recordings import key_columns, sources
 from dataprep.signals.files import to_clock
 from dataprep.synthetic import physiology as made_up
 from painmodels.methods import default_rows, method, methods
-from painmodels.methods.graph import Estimator, Recordings, kinds, needs
+from painmodels.methods.graph import Estimator, Recordings, needs
 from painmodels.methods.tables import feature_table
 from painmodels.registry import SubNetwork, network
 from painmodels.training.loop import fit, outputs
@@ -101,9 +102,10 @@ def test_the_graph_of_the_paper() -> None:
     assert of("eda", "video", fusion="cross-attention") == ["spatial", "temporal", "physiological", "fusion"]
     parts = method("hybrid").parts(("eda", "video"), lambda role: network(role, "concat"))
     assert needs(parts, "attention") == ("features", "mask")
-    assert kinds(needs(parts, "temporal")) == ("video",)
-    assert kinds(needs(parts, "fusion")) == ("video", "signals")
-    assert kinds(needs(parts, "physiological")) == ("signals",)
+    assert sources(needs(parts, "temporal")) == ("video",)
+    assert sources(needs(parts, "fusion")) == ("video", "signals")
+    assert sources(needs(parts, "physiological")) == ("signals",)
+    assert key_columns(needs(parts, "fusion"), ("eda",)) == ("video", "eda")
 
 
 def test_names() -> None:
