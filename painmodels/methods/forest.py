@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from dataprep.records import InputError
-from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
-from painmodels.methods.tables import ON, VERSION, feature_table, filled, typical
+from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings
+from painmodels.methods.tables import ON, VERSION, feature_table, filled, on_features, typical
 from painmodels.training.loop import Fitted
 
 LEAF = -1
@@ -93,7 +93,8 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
 METHOD = Method(
     "rf",
     on=ON,
-    parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
+    parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
     rows=("eda:rf", "ecg:rf", "video:rf"),
+    compared=("emg:rf", "eda+ecg+emg:rf"),
 )

@@ -63,3 +63,12 @@ def dense(sizes: tuple[int, ...], dropout: float) -> nn.Sequential:
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers)
+
+
+class ByTrial(nn.Module):
+    """Each channel of each window scaled to [0, 1], (B, T, C) to (B, T, C); 0 where it does not vary."""
+
+    def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
+        low_B1C = x_BTC.amin(1, keepdim=True)
+        span_B1C = x_BTC.amax(1, keepdim=True) - low_B1C
+        return torch.where(span_B1C > 0, (x_BTC - low_B1C) / span_B1C.clamp(min=1e-12), 0.0)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataprep.records import InputError
-from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings, estimator
-from painmodels.methods.tables import ON, VERSION, feature_table, standardisation, standardised
+from painmodels.methods.graph import AnyTarget, Estimator, Method, Recordings
+from painmodels.methods.tables import ON, VERSION, feature_table, on_features, standardisation, standardised
 from painmodels.training.loop import Fitted
 
 
@@ -107,7 +107,7 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
 METHOD = Method(
     "logistic",
     on=ON,
-    parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
+    parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
     rows=("eda:logistic", "ecg:logistic"),
 )

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from painmodels.methods.graph import Estimator, Method, Recordings, estimator
+from painmodels.methods.graph import Estimator, Method, Recordings
 from painmodels.methods.layers import dense
-from painmodels.methods.tables import ON, VERSION, feature_table, standardisation, standardised
+from painmodels.methods.tables import ON, VERSION, feature_table, on_features, standardisation, standardised
 from painmodels.registry import SubNetwork, Training
 from painmodels.training.loop import Fitted, outputs
 from painmodels.training.loop import fit as train
@@ -73,7 +73,7 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
 METHOD = Method(
     "mlp",
     on=ON,
-    parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
+    parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
     compared=("eda:mlp",),
 )

@@ -7,23 +7,46 @@ from typing import Any
 
 import numpy as np
 
+from dataprep.records import InputError
 from dataprep.signals.domain_features import VERSION, ecg_features, eda_features, face_features
-from painmodels.methods.graph import Recordings
+from dataprep.signals.native_features import WIDTHS
+from painmodels.methods.graph import Choice, Estimator, Input, Part, Recordings
 
-__all__ = ["ON", "VERSION", "feature_table", "filled", "standardisation", "standardised", "typical"]
+__all__ = ["ON", "VERSION", "feature_table", "filled", "on_features", "standardisation", "standardised", "typical"]
 
 _OF: dict[str, Callable[..., dict[str, float]]] = {"eda": eda_features, "ecg": ecg_features, "video": face_features}
-ON = tuple(_OF)
+ON = (*WIDTHS, "video")
 
 
 def feature_table(recordings: Recordings) -> np.ndarray:
-    """Features of all recordings, float64 (N, F), NaN where one is not defined."""
+    """Features of all recordings, float64 (N, F), NaN where one is not defined.
+
+    Of the signals on the clock, or where the part takes `domain` those of the channels' own samples (see `on_features`).
+    """
     columns: list[np.ndarray] = []
     sources: dict[str, Any] = {**recordings.signals, **({"video": recordings.faces} if recordings.faces is not None else {})}
     for word, x_N in sources.items():
         rows = [list(_OF[word](x, rate_hz=recordings.rate_hz).values()) for x in x_N]
         columns.append(np.array(rows, dtype=np.float64).reshape(recordings.n, -1))
+    for word, x_NTF in recordings.made.get("domain", {}).items():
+        if np.isnan(x_NTF[:, 0]).all():
+            raise InputError("features at the channels' own rates are of windows that begin at a whole second and last 2 s")
+        columns.append(np.asarray(x_NTF[:, 0, : WIDTHS[word]], dtype=np.float64))
     return np.concatenate(columns, axis=1)
+
+
+def on_features(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
+    """The `parts` of an estimator on features. EDA and ECG have them on the clock, where a stream and an exported row have
+    them, too; a row with a signal that needs a higher rate (EMG) takes the features of all its signals at their own rates."""
+
+    def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
+        signals = [word for word in words if word != "video"]
+        own_rate = any(word not in _OF for word in signals)
+        taken = [Input("domain" if own_rate else "signals")] if signals else []
+        taken += [Input("faces")] if "video" in words else []
+        return (Part("estimator", tuple(taken), trained=trained),)
+
+    return parts
 
 
 def typical(x_NF: np.ndarray) -> np.ndarray:

@@ -67,6 +67,19 @@ def test_they_stand_beside_the_learned_rows(beside: Path) -> None:
     assert (costs.seconds >= 0).all()
 
 
+def test_a_row_with_muscles_takes_features_at_the_recorders_rate(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path
+) -> None:
+    base = ["--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(tmp_path), "--in-process"]
+    asked = ["--modalities", "eda+ecg+emg:rf,emg:logistic,eda:rf", "--scenarios", "expressive67", "--folds", "0"]
+    assert main([*asked, *base]) == 0
+    scores = pd.read_csv(tmp_path / "scores.csv").set_index("modality")
+    assert scores.accuracy.notna().all()
+    assert set(scores.index) == {"eda+ecg+emg:rf", "emg:logistic", "eda:rf"}
+    (store,) = (tmp_path / "store").resolve().glob("domain*") if (tmp_path / "store").is_dir() else (None,)
+    assert store is not None
+
+
 def test_what_is_impossible_says_so(tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys) -> None:
     data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     shutil.rmtree(data / "video")

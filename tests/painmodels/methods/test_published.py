@@ -55,7 +55,9 @@ def accuracy(p_N: np.ndarray) -> float:
     return float(((p_N > 0.5) == LABELS[TEST]).mean())
 
 
-@pytest.mark.parametrize("row", [row for entry in methods().values() for row in entry.compared if "emg" not in row])
+@pytest.mark.parametrize(
+    "row", [row for entry in methods().values() for row in entry.compared if "emg" not in row and "native" not in row]
+)
 def test_each_published_method_learns_a_cue_that_it_can_see(row: str) -> None:
     words, name = tuple(row.split(":")[0].split("+")), row.split(":")[1]
     (part,) = method(name).parts(words, lambda role: network(role, "concat"))
@@ -104,6 +106,21 @@ def test_sizes_of_networks_on_features() -> None:
     assert count(mlp.Perceptron(mlp.Settings(), [12])) == 12 * 250 + 250 + 250 * 100 + 100 + 100 * 2 + 2
     heads = multitask.MultiTask(multitask.Settings(), [12, 7])
     assert count(heads) == 12 * 64 + 64 + 64 * 32 + 32 + 7 * (32 * 2 + 2)
+
+
+@pytest.mark.parametrize("name", ["painattn-native", "cnn-lstm-native"])
+def test_networks_at_the_recorders_rate_scale_each_window_themselves(name: str) -> None:
+    (part,) = method(name).parts(("eda",), lambda role: network(role, "concat"))
+    assert [i.recording for i in part.inputs] == ["signals_native"]
+    assert isinstance(part.trained, SubNetwork)
+    module = part.trained.build(part.trained.settings(), [1]).eval()
+    x = torch.rand(1, 2806, 1)
+    logits = module(torch.cat([x, 7 + 30 * x, torch.ones_like(x)]))
+    assert logits.shape == (3, 2)
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(logits[1], logits[0], atol=1e-4, rtol=1e-3)
+    if name == "painattn-native":
+        assert count(module) == 558_308
 
 
 def test_late_fusion_averages_the_probabilities_of_the_signals() -> None:
