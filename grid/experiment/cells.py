@@ -52,6 +52,11 @@ class Row:
         return (("video",) if self.clip or self.frame else ()) + (("signals",) if self.signals else ())
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What of a trial must be usable for this row, in its words: 'video', and its own signals."""
+        return (("video",) if self.clip or self.frame else ()) + self.signals + self.columns
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The part of a trial that a control sees instead of a recording."""
         return (f"column:{self.control}",) if self.control else ()
