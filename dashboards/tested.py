@@ -54,7 +54,8 @@ def _partitions(results: Results, counts: tuple[int, int, int], protocols: Seque
     text = f"{plural(repeats, 'partition')}{drawn} into {plural(folds, 'fold')} by the protocol {', '.join(protocols)}, "
     text += f"{plural(seeds, 'fit seed')} (initial weights). "
     if repeats > 1 or seeds > 1:
-        text += f"Every trial was predicted {repeats * seeds} times: this adds no person. "
+        made = f"{plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}"
+        text += f"Every trial was predicted {repeats * seeds} times ({made}): this adds no person. "
     one = ["one partition into folds"] * (repeats == 1) + ["one fit seed (initial weights)"] * (seeds == 1)
     if not one:
         return text.strip()

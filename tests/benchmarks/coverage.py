@@ -29,7 +29,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from dataprep.records import SampleIndex
-from grid.experiment.scenarios import partition_seed
+from grid.experiment.partitions import partition_seed
 from grid.protocols import protocols
 from grid.results.inference import ALPHA, corrected, learned
 from grid.results.stats import holm
