@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ from mlflow.tracking import MlflowClient
 
 from dataprep.records import SYNTHETIC
 from grid.experiment.cells import CELL, row
-from grid.experiment.families import FRAME_MEAN
-from grid.results.axes import AXES, spread, with_axes
+from grid.results.axes import AXES, with_axes
 from grid.results.learned import UNKNOWN, Mark, by_verdict
-from grid.results.stats import over_people
-from grid.results.tables import is_the_papers, paper_table2, scores_table, with_frame_mean
 from grid.store.artefacts import Store
 from grid.store.identity import digest
-from grid.tracking.runs import Runs
+from grid.tracking.overview import PAGE, mirror_report, page
+from grid.tracking.pictures import row_picture
+from grid.tracking.row_facts import RowFacts, found_out
+from grid.tracking.runs import PLAIN, VIEWED, Entry, Runs
 from grid.tracking.search_runs import mirror_search
-from grid.tracking.stage_runs import CURVES, manifests, mirror_stage, points, thinned
+from grid.tracking.stage_runs import CURVES, VERSIONS, manifests, mirror_stage, points, thinned
+from grid.tracking.work_times import around, of_stage
 from painmodels.tasks import task_of_run
 from painmodels.training.learning import verdict_of
 
@@ -52,6 +53,10 @@ class Mirror:
         self.writers = 1 if uri.startswith("sqlite") else 4  # a database file takes one at a time
         self.name: str = self.run["experiment"]["name"]
         self.apart = _apart(self.run["experiment"], out)
+        self.facts = RowFacts(self.run, self.task, self.scores, self.predictions)
+        self.marks: dict[tuple[str, str], Mark] = {}
+        self.found: dict[tuple[str, str], dict[str, Any]] = {}
+        """Of each row and scenario: values, the claim against chance, and whether it is marked."""
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
         self.runs = Runs(self.client, self.name, self.place)
         self.stages: dict[str, dict[str, Any]] = {}
@@ -75,18 +80,33 @@ class Mirror:
             for cell in self.cells:
                 if cell["status"] != "impossible":
                     rows[cell["modality"], cell["scenario"]].append(cell)
+            self.marks = {name: self.mark(cells) for name, cells in rows.items()}
             self.row_ids = _all(pool, lambda found: self._row(*found), [(*key, cells) for key, cells in rows.items()])
             if searches := _read_searches(self.out):
                 every.append(search_runs := Runs(self.client, f"{self.name} searches", self.place))
-                _all(pool, lambda search: mirror_search(search_runs, search, self._common()), searches)
+                ended_s = (self.out / "searches.json").stat().st_mtime
+                _all(pool, lambda search: mirror_search(search_runs, search, self._common(), ended_s), searches)
+        report = self._report()
         for runs in every:
             runs.settle()
+        for runs in every[1:]:
+            runs.describe()
+        mine = f"#/experiments/{self.runs.experiment}/runs"
+        table = f"{mine}/{report}/artifacts/{PAGE}?{PLAIN}"
         made_up = f"**{SYNTHETIC.capitalize()}: they say nothing about pain.** " if self.run["data"].get("synthetic") else ""
         self.runs.describe(
-            f"{made_up}A run per row and scenario, below it a run per fold. [Compare the rows]({compare_page(self)}) · "
-            + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs)" for runs in every[1:])
+            f"{made_up}A run per row and scenario, below it a run per fold. [{self.task.main.title} of all rows]({table}) · "
+            f"[Table of the rows]({mine}?{VIEWED}) · [Compare the rows]({compare_page(self)}) · "
+            + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs?{PLAIN})" for runs in every[1:])
         )
         return {what: sum(runs.count[what] for runs in every) for what in self.runs.count}
+
+    def _report(self) -> str:
+        """The run with all rows on one page, and the report where the files stay in the result folder; its id."""
+        rows = {name: self.found[name] for name in self.marks}
+        span = around(of_stage(stage) for stage in self.stages.values())
+        report = self.out / "report.html" if self.place else None
+        return mirror_report(self.runs, page(self.name, self.task.main, rows), self._common(), span, report)
 
     def _row(self, modality: str, scenario: str, cells: list[dict]) -> str:
         parent = self._parent(modality, scenario, cells)
@@ -120,73 +140,45 @@ class Mirror:
         return {**out, "signals.normalise": " or ".join(sorted(scaled)) or self.run["experiment"]["signals"]["normalise"]}
 
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
-        facts = {"modality": modality, "scenario": scenario, **self._common()}
+        facts = {"modality": modality, "method": row(modality).method, "scenario": scenario, **self._common()}
         settings = self._settings(cells)
-        key = digest(["row", {k: v for k, v in facts.items() if k not in ("code_version", "data")}, settings])
-        mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
-        values: dict[str, float] = {}
-        paper = self._paper(modality, scenario, mine)
-        for metric in (m.name for m in self.task.metrics):
-            values |= {f"{metric}_{what}": value for what, value in spread(mine, metric).items()}
-            if metric in paper:
-                values[f"{metric}_paper"] = paper[metric] / 100
-                values[f"{metric}_difference"] = values[f"{metric}_mean"] - values[f"{metric}_paper"]
-        values |= self._interval(modality, scenario)
-        if modality == "frame":
-            values |= self._of_trials(scenario)
-        scored = mine[mine[self.task.main.name].notna()]
-        values |= {f"{axis}s": float(scored[axis].nunique()) for axis in AXES} | {"cells": float(len(scored))}
+        apart = ("code_version", "data", "method")
+        key = digest(["row", {k: v for k, v in facts.items() if k not in apart}, settings])
+        values = self.facts.values(modality, scenario)
         if self.apart:
             facts |= {name: str(value) for name, value in self.apart.items()}
             key = digest([key, self.apart])
         tags_of_learning, counts = self._learned(cells)
-        values |= counts
+        marked = {m for (m, s), mark in self.marks.items() if s == scenario and mark.marked}
+        mark = self.marks[modality, scenario]
+        found, p_value = found_out(self.facts, modality, scenario, values=values, mark=mark, marked=marked)
+        values |= counts | p_value
+        self.found[modality, scenario] = {"values": values, "claim": found["claim"], "marked": mark.marked}
+        predictions = self.facts.of(modality, scenario)
+        picture = not predictions.empty
+        if picture:
+            found["mlflow.note.content"] += "\n\n![folds, confusion, ROC](get-artifact?path=row.png&run_uuid={run_id})"
         failed = [c for c in cells if c["status"] == "failed"]
-        tags = {
-            **facts,
-            "kind": "row",
-            "mlflow.runName": f"{modality} · {scenario}",
-            "failed_folds": str(len(failed)),
-        }
-        tags |= tags_of_learning | _scaling(cells)
-        return self.runs.write(key, tags, {**facts, **settings}, [(m, v, 0) for m, v in values.items()], failed=bool(failed))
-
-    def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:
-        """The paper's numbers of a row, in percent; nothing where they are no numbers of the same data, people and task."""
-        p = self.predictions
-        if p is None:
-            return {}
-        tested = p.loc[(p.modality == modality) & (p.scenario == scenario), "subject_name"].nunique()
-        facts = self.run.get("scenarios", {}).get(scenario, {})
-        published = paper_table2().to_dict("index").get((modality, scenario), {})
-        return published if is_the_papers(facts, cells[cells[self.task.main.name].notna()], tested) else {}
-
-    def _of_trials(self, scenario: str) -> dict[str, float]:
-        """Of the row `frame`: the main metric of the mean of a trial's frames, as the report's row frame:mean has it."""
-        p = self.predictions
-        if p is None:
-            return {}
-        trials = with_frame_mean(p[(p.modality == "frame") & (p.scenario == scenario)], self.task)
-        trials = trials[trials.modality == FRAME_MEAN]
-        main = self.task.main.name
-        found = spread(scores_table(trials, task=self.task), main)
-        return {f"{main}_frame_mean_{what}": v for what, v in found.items()}
-
-    def _interval(self, modality: str, scenario: str) -> dict[str, float]:
-        """The 95 % interval of the main metric over subjects; nothing where the predictions are not in the folder."""
-        if self.predictions is None:
-            return {}
-        mine = self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
-        if mine.empty:
-            return {}
-        people = self.run.get("scenarios", {}).get(scenario, {}).get("subjects")
-        interval = over_people(mine, people=people, task=self.task)
-        return {f"{self.task.main.name}_low": interval.low, f"{self.task.main.name}_high": interval.high}
+        tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
+        tags |= tags_of_learning | found | _scaling(cells)
+        mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
+        folds = mine[self.task.main.name].tolist()
+        return self.runs.write(
+            Entry(
+                key,
+                tags,
+                _params(facts, settings),
+                [(m, v, 0) for m, v in values.items()],
+                failed=bool(failed),
+                span=around(of_stage(self.stages.get(fit["key"])) for cell in cells for fit in cell["fits"]),
+                files=(lambda: {"row.png": row_picture(predictions, folds, self.task)}) if picture else {},
+            )
+        )
 
     def _child(self, cell: dict, parent: str) -> None:
         facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self._common()}
-        settings = self._settings([cell])
-        params = {**facts, **settings, "n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
+        facts["method"] = row(cell["modality"]).method
+        params = _params(facts, self._settings([cell])) | {"n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
         tags = {
             **facts,
             "kind": "fold",
@@ -215,7 +207,8 @@ class Mirror:
         # folds of two partitions that are the same trials share their predictions, and are runs of their own all the same
         others = [cell["repeat"], cell["fold"], self.apart] if cell["repeat"] or self.apart else []
         key = digest(["fold", cell["predict"], *others])
-        run = self.runs.write(key, tags, params, metrics, failed=cell["status"] != "done")
+        span = around(of_stage(self.stages.get(fit["key"])) for fit in cell["fits"])
+        run = self.runs.write(Entry(key, tags, params, metrics, failed=cell["status"] != "done", span=span))
         self.fold_ids[cell["predict"], cell["repeat"], cell["fold"]] = run
 
     def mark(self, cells: Iterable[dict]) -> Mark:
@@ -240,7 +233,7 @@ class Mirror:
         if not known:
             return {}
         page = f"#/experiments/{self.stage_experiment}/runs"
-        links = [f"[{f['stage'].removeprefix('fit-')}]({page}/{run})" for f, run in known]
+        links = [f"[{f['stage'].removeprefix('fit-')}]({page}/{run}?{PLAIN})" for f, run in known]
         return {
             "stage_runs": " ".join(run for _, run in known),
             "mlflow.note.content": "Stages, with every epoch: " + ", ".join(links),
@@ -260,7 +253,13 @@ def _scaling(cells: list[dict]) -> dict[str, str]:
 def compare_page(mirror: Mirror) -> str:
     """The address of MLflow's page that shows all rows side by side, without the server's name. Call after `sync`."""
     runs, experiments = (quote(json.dumps(ids)) for ids in (mirror.row_ids[:60], [mirror.runs.experiment]))
-    return f"#/compare-runs?runs={runs}&experiments={experiments}"
+    return f"#/compare-runs?runs={runs}&experiments={experiments}&{PLAIN}"
+
+
+def _params(facts: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Parameters whose alphabet puts modality, method, protocol and scenario before every setting: MLflow compares the first."""
+    named = {VERSIONS.get(name, name): value for name, value in facts.items()}
+    return {**named, **{f"settings.{name}": value for name, value in settings.items()}}
 
 
 def _apart(experiment: dict[str, Any], out: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from grid.tracking.mirror import Mirror
     from painmodels.use.model import Model
 
-VERSION, FOLDER, CARD = 2, "model", "model_card.md"
+VERSION, FOLDER, CARD = 4, "model", "model_card.md"
 NO_MODEL = ("frame", "majority", *CONTROLS)
 """Rows that judge frames, not recordings, or take no recording: there is no input to serve."""
 

@@ -8,10 +8,14 @@ carried out although its answer was lost.
 
 from __future__ import annotations
 
+import json
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
@@ -25,12 +29,46 @@ from grid.store.identity import digest
 
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 """What one call may carry; 1000 in all."""
-KEY_TAG, CONTENT_TAG = "grid.key", "grid.content"
+KEY_TAG, CONTENT_TAG, LAYOUT_TAG = "grid.key", "grid.content", "grid.layout"
+LAYOUT = "2"
+"""Of names and times: a run of an older layout is made again, since neither can be changed. 2: settings.…, times of work."""
+PLAIN = "workflowType=machine_learning"
+"""In an address of MLflow 3: of trained models, not of language models; what a browser opens with otherwise."""
+VIEW_TAG, VIEWED = "mlflow.sharedViewState.rows", f"{PLAIN}&viewStateShareKey=rows"
+"""A view of the table of runs that an address asks for: the rows, the best first, with the columns that tell them apart."""
+VIEW = {
+    "searchFilter": "tags.kind = 'row'",
+    "orderByKey": "metrics.`accuracy`",
+    "orderByAsc": False,
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "selectedColumns": [
+        *("params.`modality`", "params.`scenario`", "metrics.`accuracy`", "metrics.`accuracy_low`"),
+        *("metrics.`accuracy_high`", "tags.`claim`", "tags.`learned`", "attributes.`Duration`"),
+    ],
+}
 WAITS_S = (1.0, 2.0, 4.0, 8.0)
 """Between tries of a write, give or take half. A server takes about ten seconds to come back."""
 REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND")
 """Answers that another try would not change."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a run holds. `metrics` are names, values and steps; the points of one name stand together, their last step last.
+
+    `span`: start and end of the work in ms, where they are known. `files`: artefacts by name; they are written when the rest
+    has changed. `{run_id}` in a tag becomes the run's id.
+    """
+
+    key: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: list[tuple[str, float, int]]
+    failed: bool = False
+    span: tuple[int, int] | None = None
+    files: dict[str, bytes] | Callable[[], dict[str, bytes]] = field(default_factory=dict)
 
 
 def retry(work: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> T:
@@ -93,33 +131,36 @@ class Runs:
             if not token:
                 return
 
-    def describe(self, text: str) -> None:
-        """Set the description on the experiment's page, in Markdown."""
-        if self.client.get_experiment(self.experiment).tags.get("mlflow.note.content") != text:
-            self.client.set_experiment_tag(self.experiment, "mlflow.note.content", text)
+    def describe(self, text: str = "") -> None:
+        """Set the description on the experiment's page, in Markdown; and its kind, so that the page opens with the runs."""
+        tags = {"mlflow.experimentKind": "custom_model_development", VIEW_TAG: json.dumps(VIEW)}
+        tags |= {"mlflow.note.content": text} if text else {}
+        there = self.client.get_experiment(self.experiment).tags
+        for name, value in tags.items():
+            if there.get(name) != value:
+                self.client.set_experiment_tag(self.experiment, name, value)
 
     def settle(self) -> None:
         """After all writes: remove runs that were made twice because an answer came too late."""
         if self.tried_again:
             retry(self._learn)
 
-    def write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
+    def write(self, entry: Entry) -> str:
         """The run with this key, holding exactly this; made, completed or left as it is. Gives its id.
 
-        `metrics` are names, values and steps; the points of one name stand together, their last step last. The name of a run on
-        synthetic data says so.
+        The name of a run on synthetic data says so.
         """
         first = True
-        if tags.get("data") == SYNTHETIC:
-            tags = {**tags, "mlflow.runName": f"{tags['mlflow.runName']} · {SYNTHETIC}"}
+        if entry.tags.get("data") == SYNTHETIC:
+            entry = replace(entry, tags={**entry.tags, "mlflow.runName": f"{entry.tags['mlflow.runName']} · {SYNTHETIC}"})
 
         def once() -> str:
             nonlocal first
             if not first:
                 self.tried_again = True
-                self._learn(key)
+                self._learn(entry.key)
             first = False
-            return self._write(key, tags, params, metrics, failed=failed)
+            return self._write(entry)
 
         return retry(once)
 
@@ -127,37 +168,50 @@ class Runs:
         with self.counting:
             self.count[what] += 1
 
-    def _write(self, key: str, tags: dict, params: dict, metrics: list[tuple[str, float, int]], *, failed: bool) -> str:
-        metrics = [m for m in metrics if np.isfinite(m[1])]
-        status = "FAILED" if failed else "FINISHED"
+    def _write(self, entry: Entry) -> str:
+        metrics = [m for m in entry.metrics if np.isfinite(m[1])]
+        status = "FAILED" if entry.failed else "FINISHED"
         # A later version of the code that finds the same results does not touch them: they keep the version that made them.
-        same = [{k: v for k, v in pairs.items() if k != "code_version"} for pairs in (tags, params)]
+        same = [{k: v for k, v in pairs.items() if not k.endswith("code_version")} for pairs in (entry.tags, entry.params)]
         content = digest([same, [[n, repr(v), s] for n, v, s in metrics], status])
-        run = self.known.get(key)
+        run = self.known.get(entry.key)
+        if run is not None and run.data.tags.get(LAYOUT_TAG) != LAYOUT:
+            self.client.delete_run(run.info.run_id)
+            run = None
         if run is not None and run.data.tags.get(CONTENT_TAG) == content and run.info.status == status:
             self._tell("unchanged")
             return run.info.run_id
         now = int(time.time() * 1000)
+        start, end = entry.span or (now, now)
         made = run is None
         if run is None:
-            name = tags["mlflow.runName"]
-            run = self.client.create_run(self.experiment, start_time=now, run_name=name, tags={**tags, KEY_TAG: key})
+            name, marks = entry.tags["mlflow.runName"], {KEY_TAG: entry.key, LAYOUT_TAG: LAYOUT}
+            run = self.client.create_run(self.experiment, start_time=start, run_name=name, tags={**entry.tags, **marks})
         run_id, complete = run.info.run_id, CONTENT_TAG in run.data.tags
         points = _missing(run, metrics, now, complete=complete)
         if complete:  # not any more: should this write be cut short, the next one must know
             self.client.delete_tag(run_id, CONTENT_TAG)
-        pairs = [Param(n, v) for n, v in params.items() if n not in run.data.params]
-        marks = [RunTag(k, v) for k, v in tags.items()]
+        pairs = [Param(n, v) for n, v in entry.params.items() if n not in run.data.params]
+        self._log(run_id, points, pairs, [RunTag(k, v.replace("{run_id}", run_id)) for k, v in entry.tags.items()])
+        self._attach(run_id, entry.files() if callable(entry.files) else entry.files)
+        # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
+        self.client.set_tag(run_id, CONTENT_TAG, content)
+        self.client.set_terminated(run_id, status, end_time=end)
+        self._tell("made" if made else "updated")
+        return run_id
+
+    def _log(self, run_id: str, points: list[Metric], pairs: list[Param], marks: list[RunTag]) -> None:
         while pairs or marks or points:
             some, others = pairs[: BATCH["params"]], marks[: BATCH["tags"]]
             size = BATCH["metrics"] - len(some) - len(others)
             self.client.log_batch(run_id, points[:size], some, others)
             points, pairs, marks = points[size:], pairs[len(some) :], marks[len(others) :]
-        # The mark of completeness comes last: a run cut short by a crash lacks it and is written again.
-        self.client.set_tag(run_id, CONTENT_TAG, content)
-        self.client.set_terminated(run_id, status)
-        self._tell("made" if made else "updated")
-        return run_id
+
+    def _attach(self, run_id: str, files: dict[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+                self.client.log_artifact(run_id, str(Path(folder) / name))
 
 
 def _missing(run: Run, metrics: list[tuple[str, float, int]], now_ms: int, *, complete: bool) -> list[Metric]:

@@ -16,11 +16,14 @@ from grid.experiment.cells import place
 from grid.results.axes import AXES
 from grid.store.artefacts import Store
 from grid.store.identity import digest
-from grid.tracking.runs import Runs
+from grid.tracking.runs import Entry, Runs
+from grid.tracking.work_times import of_stage
 from painmodels.training.learning import verdict_of
 
 CURVES = {"loss": "loss", "accuracy": "train_accuracy"}
 """A curve's columns, and what they are called in MLflow."""
+VERSIONS = {"data_fingerprint": "settings.data_fingerprint", "code_version": "settings.code_version"}
+"""Tags, and the parameters with the same: behind modality and scenario in the alphabet, whose first MLflow compares."""
 
 
 def manifests(cells: Sequence[Mapping[str, Any]], store: Store) -> dict[str, dict[str, Any]]:
@@ -28,11 +31,11 @@ def manifests(cells: Sequence[Mapping[str, Any]], store: Store) -> dict[str, dic
     fits = {fit["key"]: fit for cell in cells for fit in cell["fits"]}
 
     def read(fit: Mapping[str, Any]) -> dict[str, Any] | None:
+        file = store.folder(fit["stage"], fit["key"]) / "manifest.json"
         try:
-            text = (store.folder(fit["stage"], fit["key"]) / "manifest.json").read_text(encoding="utf-8")
+            return {**json.loads(file.read_text(encoding="utf-8")), "fit": fit, "cells": [], "ended_s": file.stat().st_mtime}
         except FileNotFoundError:
             return None
-        return {**json.loads(text), "fit": fit, "cells": []}
 
     with ThreadPoolExecutor(16) as pool:  # a bucket answers each after a while
         found = {key: m for key, m in zip(fits, pool.map(read, fits.values()), strict=True) if m is not None}
@@ -45,12 +48,12 @@ def manifests(cells: Sequence[Mapping[str, Any]], store: Store) -> dict[str, dic
 
 def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]) -> str:
     """Make or complete the run of a stage, an entry of `manifests`; gives its id. `common` are facts of the whole grid."""
-    fit, facts, params = stage["fit"], stage["facts"], stage["stage"]["params"]
+    fit, facts, made = stage["fit"], stage["facts"], stage["stage"]["params"]
     known = {
         "stage": fit["stage"],
         "role": fit["role"],
         "network": str(fit["settings"].get("network", "")),
-        "signals": "+".join(params.get("signals") or []),
+        "signals": "+".join(made.get("signals") or []),
         "scenario": str(facts.get("scenario", "")),
         "fold": str(facts.get("fold", "")),
         "repeat": str(facts.get("repeat", 0)),
@@ -63,7 +66,7 @@ def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]
     tags["mlflow.note.content"] = "Serves " + ", ".join(stage["cells"][:20]) + "."
     if fit.get("search"):
         tags["searches"] = fit["search"]
-    settings = {name: str(value) for name, value in fit["settings"].items()}
+    settings = {f"settings.{name}": str(value) for name, value in fit["settings"].items()}
     metrics = [(n, float(facts[n]), 0) for n in ("seconds", "trials", "peak_gpu_mb") if facts.get(n) is not None]
     record = facts.get("learning") or {}
     metrics += [(name, float(value), 0) for name, value in record.items()]
@@ -71,7 +74,8 @@ def mirror_stage(runs: Runs, stage: Mapping[str, Any], common: Mapping[str, str]
         tags["verdict"] = verdict
     for column, name in CURVES.items():
         metrics += points(facts["curve"], column, name)
-    return runs.write(digest(["stage", fit["stage"], fit["key"]]), tags, {**settings, **known}, metrics, failed=False)
+    params = {**settings, **{VERSIONS.get(name, name): value for name, value in known.items()}}
+    return runs.write(Entry(digest(["stage", fit["stage"], fit["key"]]), tags, params, metrics, span=of_stage(stage)))
 
 
 def points(curve: list[dict[str, Any]], column: str, name: str) -> list[tuple[str, float, int]]:

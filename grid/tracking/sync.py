@@ -26,6 +26,7 @@ from grid.tracking.mirror import Mirror, compare_page
 from grid.tracking.mirrors import note_mirror
 from grid.tracking.model_versions import register
 from grid.tracking.redact import redact
+from grid.tracking.runs import VIEWED
 
 __all__ = ["UNREACHABLE", "UNUSABLE", "is_file", "local_uri", "main", "server_command", "sync", "told", "ui"]
 
@@ -74,7 +75,7 @@ def ui(out: Path, port: int) -> int:
     """Serve a result folder's runs on loopback until interrupted; returns the server's exit code."""
     mirror = Mirror(out, local_uri(out))
     mirror.sync()
-    print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs   (Ctrl-C ends it)")
+    print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs?{VIEWED}   (Ctrl-C ends it)")
     print(f"all rows compared: http://127.0.0.1:{port}/{compare_page(mirror)}", flush=True)
     command, environment = server_command(local_uri(out), port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from grid.tracking import sync
 from grid.tracking.redact import redact
-from grid.tracking.runs import CONTENT_TAG
+from grid.tracking.runs import CONTENT_TAG, LAYOUT_TAG
 from painmodels.export import from_run
 from tests.benchmarks.mirror import make_folder
 from tests.taught import teach
@@ -39,7 +39,8 @@ def test_a_parent_per_row_and_a_child_per_fold(tiny_grid: Path) -> None:
         parent = parents[child.data.tags["mlflow.parentRunId"]]
         for name in ("modality", "scenario", "protocol", "data_fingerprint", "code_version"):
             assert child.data.tags[name] == parent.data.tags[name]
-            assert child.data.params[name] == child.data.tags[name]
+            behind = name in ("data_fingerprint", "code_version")
+            assert child.data.params[f"settings.{name}" if behind else name] == child.data.tags[name]
         cell = scores[(scores.modality == child.data.tags["modality"]) & (scores.scenario == child.data.tags["scenario"])]
         mine = cell[cell.fold == int(child.data.params["fold"])].iloc[0]
         assert child.data.metrics["accuracy"] == pytest.approx(mine.accuracy)
@@ -53,8 +54,54 @@ def test_a_parent_per_row_and_a_child_per_fold(tiny_grid: Path) -> None:
     client = MlflowClient(sync.local_uri(tiny_grid))
     curve = client.get_metric_history(fused.info.run_id, "loss/physiological")
     assert [m.step for m in curve] == [0, 1, 2]
-    assert fused.data.params["physiological.lr"] == "0.01"
+    assert fused.data.params["settings.physiological.lr"] == "0.01"
     assert len(fused.data.tags["stages"].split()) == 5
+
+
+def test_runs_last_as_long_as_the_work_and_say_what_was_found(tiny_grid: Path) -> None:
+    client = MlflowClient(sync.local_uri(tiny_grid))
+    runs = runs_of(tiny_grid)
+    spans = {r.info.run_id: (r.info.start_time, r.info.end_time) for r in runs}
+    for child in (r for r in runs if r.data.tags["kind"] == "fold"):
+        start, end = spans[child.info.run_id]
+        fits = [client.get_run(run_id) for run_id in child.data.tags["stage_runs"].split()]
+        assert start == min(fit.info.start_time for fit in fits)
+        assert end == max(fit.info.end_time for fit in fits)
+        longest = max(fit.data.metrics["seconds"] for fit in fits)
+        assert end - start >= 1000 * longest - 1
+        first, last = spans[child.data.tags["mlflow.parentRunId"]]
+        assert first <= start <= end <= last
+    for parent in (r for r in runs if r.data.tags["kind"] == "row"):
+        names = sorted(parent.data.params)  # MLflow compares the first of these that differ
+        assert max(names.index(n) for n in ("modality", "method", "protocol", "scenario")) < names.index(
+            next(n for n in names if n.startswith("settings."))
+        )
+        note = parent.data.tags["mlflow.note.content"]
+        where = f"{parent.data.tags['modality']}, {parent.data.tags['scenario']}"
+        assert note.startswith(f"{where}: accuracy {100 * parent.data.metrics['accuracy']:.1f} %")
+        assert f"get-artifact?path=row.png&run_uuid={parent.info.run_id}" in note
+        assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["row.png"]
+        assert parent.data.tags["claim"] in ("above chance", "none", "not tested")
+    (report,) = [r for r in runs if r.data.tags["kind"] == "report"]
+    assert {file.path for file in client.list_artifacts(report.info.run_id)} == {"report.html", "rows.html"}
+    experiment = client.get_experiment_by_name("tiny")
+    assert report.info.run_id in experiment.tags["mlflow.note.content"]
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    page = Path(client.download_artifacts(report.info.run_id, "rows.html")).read_text()
+    assert all(f"<td>{row}</td>" in page for row in ("eda", "ecg+video"))
+    assert not any(subject in page for subject in pd.read_parquet(tiny_grid / "predictions.parquet").subject_name.unique())
+
+
+def test_a_run_of_an_older_layout_is_made_again(tmp_path: Path) -> None:
+    make_folder(tmp_path / "out", name="same", epochs=2, folds=1, scenarios=("all87",))
+    first = sync.sync(tmp_path / "out", models=False)
+    client = MlflowClient(sync.local_uri(tmp_path / "out"))
+    experiment = client.get_experiment_by_name("same").experiment_id
+    old = client.search_runs([experiment], "tags.kind = 'fold'")[0]
+    client.delete_tag(old.info.run_id, LAYOUT_TAG)
+    assert sync.sync(tmp_path / "out", models=False) == {**first, "made": 1, "unchanged": first["made"] - 1}
+    after = client.search_runs([experiment], "tags.kind = 'fold'")
+    assert old.info.run_id not in {r.info.run_id for r in after}
 
 
 def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, tmp_path: Path) -> None:
@@ -64,15 +111,15 @@ def test_mirroring_again_changes_nothing_and_a_crash_is_mended(tiny_grid: Path, 
         shutil.copy(tiny_grid / name, out / name)
     (out / "store").symlink_to(tiny_grid / "store")
     assert sync.main(["sync", str(out)]) == 0
-    assert sync.sync(out) == {"made": 0, "updated": 0, "unchanged": 84, "models": 0}
+    assert sync.sync(out) == {"made": 0, "updated": 0, "unchanged": 85, "models": 0}
     client = MlflowClient(sync.local_uri(out))
     victim = next(r for r in runs_of(out) if r.data.tags["kind"] == "fold")
     client.delete_tag(victim.info.run_id, CONTENT_TAG)  # as a crash before the last step leaves it
     client.update_run(victim.info.run_id, "RUNNING")
-    assert sync.sync(out) == {"made": 0, "updated": 1, "unchanged": 83, "models": 0}
+    assert sync.sync(out) == {"made": 0, "updated": 1, "unchanged": 84, "models": 0}
     after = runs_of(out)
     assert {r.info.status for r in after} == {"FINISHED"}
-    assert len(after) == 48
+    assert len(after) == 49
     same = next(r for r in after if r.info.run_id == victim.info.run_id)
     assert same.data.metrics == victim.data.metrics
 
@@ -104,7 +151,7 @@ def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -
         assert all(name in r.data.tags["cells"].split() for r in mine)
         assert all(r.info.run_id in child.data.tags["mlflow.note.content"] for r in mine)
     eda = next(r for r in stages.values() if r.data.params["signals"] == "eda" and r.data.params["role"] == "physiological")
-    assert eda.data.params["lr"] == "0.01"
+    assert eda.data.params["settings.lr"] == "0.01"
     assert eda.data.tags["device"] == "cpu"
     assert eda.data.metrics["seconds"] > 0
     assert [m.step for m in client.get_metric_history(eda.info.run_id, "loss")] == [0, 1, 2]
