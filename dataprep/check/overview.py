@@ -15,7 +15,7 @@ from dataprep.video.contact_sheet import ContactSheet
 
 def faces_picture(measured: Sequence[TrialFacts], path: Path) -> Path:
     """A contact sheet: a row per subject, the face in the middle of up to ten of the subject's clips. PNG."""
-    sheet = ContactSheet()
+    sheet = ContactSheet(key="A row a subject, down, then right: the face in the middle of up to ten clips")
     for subject in dict.fromkeys(m.trial.subject for m in measured):
         row = sheet.row(subject)
         thumbnails = [m.thumbnail_HWC for m in measured if m.trial.subject == subject and m.thumbnail_HWC is not None]

@@ -10,13 +10,32 @@ import numpy as np
 CELL_PX = 112
 LABEL_PX = 18
 COLUMNS = 10
+GAP_PX = 12
+SCREEN_PX = (1920, 1080)
+LARGEST_PX = 2 * SCREEN_PX[0]
+"""The width of a sheet of many rows: twice a screen's, so that names can be read when it is opened at its size."""
+
+
+def _columns(rows: int, width_px: int, height_px: int) -> int:
+    """How many columns of rows make a sheet about as wide as a screen is; one where all rows fit below each other."""
+    if rows * height_px <= SCREEN_PX[1]:
+        return 1
+    aspect = SCREEN_PX[0] / SCREEN_PX[1]
+    return next(n for n in range(1, rows + 1) if n == rows or n * width_px >= aspect * -(-rows // n) * height_px)
+
+
+def _write(picture: np.ndarray, text: str, at: tuple[int, int]) -> None:
+    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 class ContactSheet:
-    """Rows of crops, kept small as they come in. `every`: show every Nth crop; None: `COLUMNS` spread over the clip."""
+    """Rows of crops, kept small as they come in. `every`: show every Nth crop; None: `COLUMNS` spread over the clip.
 
-    def __init__(self, *, every: int | None = None) -> None:
-        self.every = every
+    Many rows stand in columns, so that the sheet fits a screen; such a sheet has `key`, how to read it, at its top.
+    """
+
+    def __init__(self, *, every: int | None = None, key: str = "A row a clip, down, then right") -> None:
+        self.every, self.key = every, key
         self.rows: list[SheetRow] = []
 
     def row(self, label: str) -> SheetRow:
@@ -28,15 +47,21 @@ class ContactSheet:
         if not self.rows:
             raise ValueError("contact sheet: found no row, expected at least one")
         shown = [row.shown() for row in self.rows]
-        width = max(len(cells) for cells in shown) * CELL_PX
-        picture = np.full((len(shown) * (CELL_PX + LABEL_PX), width, 3), 255, np.uint8)
+        width, height = max(len(cells) for cells in shown) * CELL_PX, CELL_PX + LABEL_PX
+        side_by_side = _columns(len(shown), width + GAP_PX, height)
+        down = -(-len(shown) // side_by_side)
+        key = self.key if side_by_side > 1 else ""
+        top_px = 2 * LABEL_PX if key else 0
+        picture = np.full((top_px + down * height, side_by_side * (width + GAP_PX) - GAP_PX, 3), 255, np.uint8)
+        _write(picture, key, (3, LABEL_PX))
         for n, (row, cells) in enumerate(zip(self.rows, shown, strict=True)):
-            top = n * (CELL_PX + LABEL_PX)
-            cv2.putText(
-                picture, row.label, (3, top + LABEL_PX - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
-            )
+            left, top = n // down * (width + GAP_PX), top_px + n % down * height
+            _write(picture, row.label, (left + 3, top + LABEL_PX - 5))
             strip = np.concatenate(cells, axis=1)
-            picture[top + LABEL_PX : top + LABEL_PX + CELL_PX, : strip.shape[1]] = strip
+            picture[top + LABEL_PX : top + height, left : left + strip.shape[1]] = strip
+        if picture.shape[1] > LARGEST_PX:
+            height = round(picture.shape[0] * LARGEST_PX / picture.shape[1])
+            picture = cv2.resize(picture, (LARGEST_PX, height), interpolation=cv2.INTER_AREA)
         encoded, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         if not encoded:
             raise OSError(f"{path}: a sheet of {picture.shape[1]}x{picture.shape[0]} pixels cannot be written as PNG")

@@ -23,6 +23,8 @@ by their names, which are words as they are."""
 RECORDINGS = ("video", "frame")
 """The words that are no signals."""
 WORD = re.compile(r"[a-z][a-z0-9_]*")
+ALSO_CALLED = {"face": "video", "gsr": "eda", "scl": "eda", "heart": "ecg", "ekg": "ecg"}
+"""What people type, and the word of a row for it."""
 CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
 """What tells cells apart: the fields of `Cell`, and the first columns of every table of cells."""
 
@@ -111,7 +113,10 @@ def refuse_unknown(rows: Iterable[str], channels: Iterable[str]) -> None:
 
 def _unknown(name: str, signals: Iterable[str]) -> InputError:
     known = [*signals, "video"]
-    hint = suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
+    words = [word.strip().lower() for word in name.split("+")]
+    meant = "+".join(ALSO_CALLED.get(word, word) for word in words)
+    hint = f": did you mean {meant!r}?" if meant != name and set(meant.split("+")) <= {*known, "frame"} else ""
+    hint = hint or suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
     return InputError(
         f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
         "or one of another method such as eda:argmax"

@@ -198,11 +198,15 @@ class Execution(Table):
 
 
 def explained(error: ValidationError, known: list[str]) -> str:
-    """The first problem of a pydantic error in one line."""
+    """The problem of a pydantic error in one line: everything that is missing, else the first that is wrong."""
     first = error.errors()[0]
+    absent = [".".join(str(part) for part in e["loc"]) for e in error.errors() if e["type"] == "missing"]
+    if absent:
+        also = f"; and {error.error_count() - len(absent)} other problems" if error.error_count() > len(absent) else ""
+        return f'missing: {", ".join(absent)}; base = "paper" as the first line takes them from there{also}'
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}{suggestion(where, known)}"
-    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    found = f", found {first['input']!r}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {first['msg']}{found}{more}"

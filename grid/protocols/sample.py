@@ -12,7 +12,10 @@ from grid.protocols import FoldSplit, shuffled
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """Trials of each class are shuffled by name and dealt to the folds in turn."""
     if folds < 2 or folds > len(index):
-        raise InputError(f"{folds} folds by trial asked for, but there are {len(index)} trials: choose 2 to {len(index)}")
+        raise InputError(
+            f"{folds} folds by trial asked for, but there are {len(index)} trials: choose 2 to {len(index)} "
+            "by [protocol] folds in the experiment's TOML"
+        )
     subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
     tested: list[set[str]] = [set() for _ in range(folds)]
     dealt = 0

@@ -11,6 +11,8 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     subjects = shuffled(index.subjects, seed)
     if folds < 2 or folds > len(subjects):
         raise InputError(
-            f"{folds} folds by subject asked for, but there are {len(subjects)} subjects: choose 2 to {len(subjects)}"
+            f"{folds} folds by subject asked for, but there are {len(subjects)} subjects: choose 2 to {len(subjects)} "
+            "by [protocol] folds in the experiment's TOML, or leave one subject out at a time by --protocol loso; --folds only "
+            "picks some of the folds"
         )
     return by_subject(index, protocol="subject", groups=[subjects[fold::folds] for fold in range(folds)])

@@ -17,6 +17,7 @@ from skimage import data
 from dataprep import faces
 from dataprep.faces import FaceSettings, FaceTrack, prepare_video
 from dataprep.records import InputError, RecordingError
+from dataprep.video.contact_sheet import ContactSheet
 from dataprep.video.decode import DECODERS, Frame, open_video, steps
 from dataprep.video.face_tracking import FaceLostError, Follower
 from dataprep.video.retinaface import Face, overlap
@@ -270,3 +271,16 @@ def test_command_line(sway: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "2 of 3 clips" in said.out
     assert faces.main([str(bad), "--out", str(tmp_path / "none.png")]) == 2
     assert not (tmp_path / "none.png").exists()
+
+
+@pytest.mark.parametrize(("rows", "cells"), [(87, 2), (87, 10), (1000, 1), (9, 10)])
+def test_a_sheet_of_many_rows_fits_a_screen(rows: int, cells: int, tmp_path: Path) -> None:
+    sheet = ContactSheet()
+    for n in range(rows):
+        row = sheet.row(f"subject{n}")
+        row.add(np.zeros((cells, 112, 112, 3), np.uint8))
+        sheet.rows.append(row)
+    sheet.write(tmp_path / "sheet.png")
+    height, width, _ = shape_of(tmp_path / "sheet.png")
+    assert width <= 3840
+    assert height <= 2160

@@ -101,3 +101,10 @@ def test_a_mistake_is_named_with_its_file(tmp_path: Path, change: str, message: 
 def test_an_unknown_experiment_lists_those_there_are() -> None:
     with pytest.raises(config.ConfigError, match=r"neither a file nor one of .*demo.*paper"):
         config.load("papper")
+
+
+def test_a_part_of_a_file_names_every_missing_table(tmp_path: Path) -> None:
+    (tmp_path / "part.toml").write_text('name = "part"\n[protocol]\nfolds = 3\n')
+    with pytest.raises(ValueError, match=r'missing: axes, scenarios, trunk; base = "paper" as the first line') as raised:
+        config.load(str(tmp_path / "part.toml"))
+    assert "Field required" not in str(raised.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,16 @@ def test_fold_numbers() -> None:
     for wrong in ("", "a", "3-", "10", "0-10", "-1"):
         with pytest.raises(ValueError, match="--folds"):
             cells.fold_numbers(wrong, 10)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("EDA", "eda"), ("face", "video"), ("Face+GSR", "video+eda"), ("EKG", "ecg"), ("vidoe", "video")]
+)
+def test_a_row_by_another_name_is_understood(typed: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"unknown modality {typed!r}: did you mean {meant!r}?")):
+        cells.refuse_unknown([typed], ("eda", "ecg"))
+
+
+def test_too_many_folds_name_what_sets_their_number() -> None:
+    with pytest.raises(ValueError, match=r"\[protocol\] folds .* --protocol loso; --folds only"):
+        protocols()["subject"](index(3), folds=10, seed=0)
