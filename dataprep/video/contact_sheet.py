@@ -52,7 +52,7 @@ class ContactSheet:
         down = -(-len(shown) // side_by_side)
         key = self.key if side_by_side > 1 else ""
         top_px = 2 * LABEL_PX if key else 0
-        picture = np.full((top_px + down * height, side_by_side * (width + GAP_PX) - GAP_PX, 3), 255, np.uint8)
+        picture: np.ndarray = np.full((top_px + down * height, side_by_side * (width + GAP_PX) - GAP_PX, 3), 255, np.uint8)
         _write(picture, key, (3, LABEL_PX))
         for n, (row, cells) in enumerate(zip(self.rows, shown, strict=True)):
             left, top = n // down * (width + GAP_PX), top_px + n % down * height

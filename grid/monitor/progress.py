@@ -62,6 +62,10 @@ class Display:
         elif time.monotonic() - self.last_line > QUIET_SECONDS:
             self._line()
 
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        (self.bars.console if self.live else self.console).print(f"  {text}", markup=False)
+
     def _state(self) -> str:
         parts = [f"{self.running} running"] if self.running else []
         if self.failed:

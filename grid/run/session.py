@@ -24,6 +24,7 @@ from grid.plan.inventory import Inventory
 from grid.plan.planner import Planner
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.plan.specs import Plan
+from grid.run.finished_rows import FinishedRows
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.store.leases import leased, remove_stale
@@ -121,9 +122,13 @@ class Session:
             self._say_what_is_wanted()
             shown: list[Display] = []  # what cannot be done for want of a recording fails before there is a display
 
+            rows = FinishedRows(self.planner, self.store, self.inventory.targets, self.inventory.learns)
+
             def tick(**state: Any) -> None:
                 for display in shown:
                     display.advance(**state)
+                    for line in rows.look(work.made):
+                        display.say(line)
 
             work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"

@@ -117,6 +117,8 @@ def test_a_setting_of_a_baseline_is_read_and_checked(
     assert main([*base, "--experiment", str(mine), "--out", str(tmp_path / "out")]) == 0
     (file,) = (tmp_path / "out" / "store").glob("fit-rf-eda/*/arrays.safetensors")
     assert load_file(file)["network.root"].shape == (7,)
+    accuracy = 100 * float(pd.read_csv(tmp_path / "out" / "scores.csv").accuracy.mean())
+    assert f"eda:rf · all87: accuracy {accuracy:.1f} % (mean of 1 cell)" in capsys.readouterr().out  # while it ran
     mine.write_text(tiny_experiment.read_text() + "\n[methods.rf]\ntree = 7\n")
     assert main([*base, "--experiment", str(mine), "--out", str(tmp_path / "out")]) == 2
     assert "unknown key 'tree': did you mean 'trees'?" in capsys.readouterr().err
