@@ -8,13 +8,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test quick check docs bench methods chaos cluster audit clean
+.PHONY: help demo test quick check docs bench methods chaos cluster audit pythons resolve clean
 
 help:
 	@sed -n 's/^# //p' Makefile
 
 .venv/.complete: pyproject.toml constraints.txt
-	@echo "installing the pinned dependencies into .venv (about 6 GB, some minutes)"
+	@echo "installing the pinned dependencies into .venv (about 7 GB, some minutes)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
@@ -64,5 +64,19 @@ audit: .venv/.complete
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip-audit
 	$(BIN)/python .ci/audit
 
+# The quick tests on every Python of these that is here, each in an environment of its own (7 GB each, removed by `make clean`).
+pythons:
+	@for python in python3.11 python3.12 python3.13; do \
+	    $$python -c '' 2>/dev/null || { echo "$$python: not here"; continue; }; \
+	    test -d .venvs/$$python || $$python -m venv .venvs/$$python; \
+	    .venvs/$$python/bin/python -m pip install -qq --retries 10 --ignore-requires-python --constraint constraints.txt --editable '.[dev]' \
+	    && .venvs/$$python/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster' \
+	    && echo "$$python: passed" || echo "$$python: FAILED"; \
+	done
+
+# Whether the pinned packages can be had for Linux on x86-64 and ARM and for macOS on ARM: pip's dry run, with network.
+resolve: .venv/.complete
+	$(BIN)/python .ci/resolve
+
 clean:
-	rm -rf .venv runs build *.egg-info
+	rm -rf .venv .venvs runs build *.egg-info

@@ -127,10 +127,10 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
     assert "wrong" not in said
 
     assert sync.main(["sync", str(out), "--tracking-uri", postgresql]) == 0
-    assert "84 runs made" in capsys.readouterr().out
+    assert "85 runs made" in capsys.readouterr().out
     count = "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM params), (SELECT count(*) FROM metrics)"
     before = rows(postgresql, count)
-    assert before[0][0] == 84
+    assert before[0][0] == 85
 
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN["MLFLOW_TRACKING_USERNAME"])
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not-it")
@@ -151,7 +151,7 @@ def test_postgresql_and_a_server_that_asks_who_is_there(
         again = ["--all", "--data", "D", "--experiment", "E", "--out", str(out), "--in-process", "--tracking-uri", uri]
         again[2], again[4] = _inputs(out)
         assert launch.main(again) == 0
-        assert "84 unchanged" in capsys.readouterr().out
+        assert "1 updated, 84 unchanged" in capsys.readouterr().out  # the run `report`: a server gets no report
         assert rows(postgresql, count) == before
         MlflowClient(uri).delete_run(rows(postgresql, "SELECT run_uuid FROM tags WHERE value = 'fold'")[0][0])
         assert sync.sync(out, uri)["made"] == 1
