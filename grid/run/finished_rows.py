@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from grid.experiment.cells import Cell
+from grid.monitor.progress import Display
 from grid.plan.planner import Planner
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
@@ -28,6 +30,13 @@ class FinishedRows:
                 self.open.setdefault((cell.modality, cell.scenario), set()).add(cell)
         self.cells_of: dict[str, list[Cell]] = {}  # fit -> cells
         self.seen = self.known = 0
+
+    def tell(self, shown: Sequence[Display], made: Sequence[Fit], state: Mapping[str, Any]) -> None:
+        """Advance each display to `state`, and let it say what is finished."""
+        for display in shown:
+            display.advance(**state)
+            for line in self.look(made):
+                display.say(line)
 
     def look(self, made: Sequence[Fit]) -> list[str]:
         """Lines on the rows that the fits made since the last look have finished."""

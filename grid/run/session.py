@@ -121,16 +121,8 @@ class Session:
                 self.planner = self._plan()
             self._say_what_is_wanted()
             shown: list[Display] = []  # what cannot be done for want of a recording fails before there is a display
-
             rows = FinishedRows(self.planner, self.store, self.inventory.targets, self.inventory.learns)
-
-            def tick(**state: Any) -> None:
-                for display in shown:
-                    display.advance(**state)
-                    for line in rows.look(work.made):
-                        display.say(line)
-
-            work = Scheduler(self.planner, self.store, tick)
+            work = Scheduler(self.planner, self.store, lambda **state: rows.tell(shown, work.made, state))
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)

@@ -66,4 +66,4 @@ def mirror_report(runs: Runs, content: str, common: Mapping[str, str], span: Spa
     marks = {name: digest([body.decode("utf-8", "replace")]) for name, body in files.items()}
     tags = {**common, "kind": "report", "mlflow.runName": "report", "mlflow.note.content": told, "pages": str(marks)}
     key = digest(["report", common["experiment"], common["data_fingerprint"]])
-    return runs.write(Entry(key, tags, {}, [], span=span, files=files))
+    return runs.write(Entry(key, tags, dict(common), [], span=span, files=files))
