@@ -31,12 +31,11 @@ class FinishedRows:
         self.cells_of: dict[str, list[Cell]] = {}  # fit -> cells
         self.seen = self.known = 0
 
-    def tell(self, shown: Sequence[Display], made: Sequence[Fit], state: Mapping[str, Any]) -> None:
-        """Advance each display to `state`, and let it say what is finished."""
-        for display in shown:
-            display.advance(**state)
-            for line in self.look(made):
-                display.say(line)
+    def tell(self, display: Display, made: Sequence[Fit], state: Mapping[str, Any]) -> None:
+        """Advance a display to `state`, and let it say what is finished."""
+        display.advance(**state)
+        for line in self.look(made):
+            display.say(line)
 
     def look(self, made: Sequence[Fit]) -> list[str]:
         """Lines on the rows that the fits made since the last look have finished."""

@@ -122,7 +122,12 @@ class Session:
             self._say_what_is_wanted()
             shown: list[Display] = []  # what cannot be done for want of a recording fails before there is a display
             rows = FinishedRows(self.planner, self.store, self.inventory.targets, self.inventory.learns)
-            work = Scheduler(self.planner, self.store, lambda **state: rows.tell(shown, work.made, state))
+
+            def tick(**state: Any) -> None:
+                for display in shown:
+                    rows.tell(display, work.made, state)
+
+            work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)

@@ -204,7 +204,7 @@ def test_bad_input_is_named(entry: SubNetwork, settings: dict, x: list[np.ndarra
 def test_outputs_refuse_what_does_not_fit() -> None:
     settings = LSTM.settings(**SMALL)
     weights = fit(LSTM, settings, [planted(T, 2)], LABELS, seed=0).weights
-    with pytest.raises(ValueError, match="expected 'features', 'sequence', 'prediction' or 'attention'"):
+    with pytest.raises(ValueError, match="expected 'features', 'probabilities', 'sequence', 'prediction' or 'attention'"):
         outputs(LSTM, settings, weights, [planted(T, 2)], what="logits")
     with pytest.raises(ValueError, match="weight_ih_l0"):
         outputs(LSTM, settings, weights, [planted(T, 3)], what="features")
