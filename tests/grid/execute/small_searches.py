@@ -111,7 +111,7 @@ def worked(
     """The same, whether it fails or not: the scheduler, and the reasons of what failed."""
     planner = planned(setup, store, index, marks, folds)
     work = Scheduler(planner, store, lambda **_: None)
-    return work, InProcess(store, Execution()).work(work, Prepared(signals=dict(x)), {})
+    return work, InProcess(store, Execution()).work(work, Prepared({}, signals=dict(x)), {})
 
 
 def planned(

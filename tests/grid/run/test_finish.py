@@ -92,7 +92,7 @@ def test_names_with_signs_that_mean_something_in_a_uri(
     assert main([*arguments[:-1], str(folder)]) == 0
     assert {p.name for p in tmp_path.iterdir()} == before  # no database beside the folder
     assert (folder / "mlflow.db").stat().st_size > 100_000
-    assert "5 runs made" in capsys.readouterr().out
+    assert "6 runs made" in capsys.readouterr().out
     assert main([*arguments[:-1], str(folder)]) == 0
     assert "0 runs made" in capsys.readouterr().out
 

@@ -181,7 +181,7 @@ def test_an_unknown_cell_is_named(tiny_grid: Path, cell: str, message: str, caps
 def test_damaged_and_foreign_files_are_named(exported: Path, tmp_path: Path) -> None:
     for name, content, message in (
         ("model.json", b"{", "model.json: cannot be read"),
-        ("model.json", b'{"format": 9}', "found format 9, expected 2"),
+        ("model.json", b'{"format": 9}', "found format 9, expected 3"),
         ("model.safetensors", b"cut off", "model.safetensors: found tensors that are not those"),
     ):
         folder = Path(shutil.copytree(exported, tmp_path / f"{len(content)}"))
