@@ -1,5 +1,6 @@
 # make demo   the whole grid on synthetic data, in minutes
-# make test   linters, types, import rules, all tests
+# make test   linters, types, import rules, all tests but those of make long, chaos and cluster
+# make long   tests that take most of a minute each and show on Ray or a server what a shorter test shows
 # make docs   the documentation site, into docs/site
 # make quick  the tests that are neither slow nor start a Ray
 # make methods  published systems and baselines on the same ten folds (STRESS=FOLDER: of Stress-Predict, too); hours, resumable
@@ -8,7 +9,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help demo test quick check docs bench methods chaos cluster audit pythons resolve clean
+.PHONY: help demo test quick check docs bench methods long chaos cluster audit pythons resolve clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -33,7 +34,7 @@ test: check docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: .venv/.complete
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster and not long'
 
 docs: .venv/.complete
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
@@ -53,6 +54,9 @@ methods: .venv/.complete
 	test -z "$(STRESS)" || $(LAUNCH) --data "$(STRESS)" --out $(METHODS)/stress-predict
 
 # Slow, and not part of `make test`: nodes, drivers and servers are killed; a real `ray up` on machines made of namespaces (root).
+long: .venv/.complete
+	$(BIN)/python -m pytest -m long
+
 chaos: .venv/.complete
 	$(BIN)/python -m pytest -m chaos
 
@@ -70,7 +74,7 @@ pythons:
 	    $$python -c '' 2>/dev/null || { echo "$$python: not here"; continue; }; \
 	    test -d .venvs/$$python || $$python -m venv .venvs/$$python; \
 	    .venvs/$$python/bin/python -m pip install -qq --retries 10 --ignore-requires-python --constraint constraints.txt --editable '.[dev]' \
-	    && .venvs/$$python/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster' \
+	    && .venvs/$$python/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster and not long' \
 	    && echo "$$python: passed" || echo "$$python: FAILED"; \
 	done
 

@@ -59,7 +59,7 @@ def line_of_people(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for repeat in sorted(table["repeat"].unique().tolist()):
         part = table[table["repeat"] == repeat]
         y_N = part["y_true"].to_numpy(dtype=np.float64)
-        p_N = np.clip(part["p_pain"].to_numpy(dtype=np.float64), LEAST, 1 - LEAST)
+        p_N = np.clip(part[PAIN.columns[0]].to_numpy(dtype=np.float64), LEAST, 1 - LEAST)
         logit_N = np.log(p_N / (1 - p_N))
         people, at_N = np.unique(part["subject_name"].astype(str), return_inverse=True)
         both = np.column_stack([np.ones(len(y_N)), logit_N])
@@ -88,7 +88,7 @@ def _logistic(x_NF: np.ndarray, y_N: np.ndarray, offset_N: np.ndarray) -> tuple[
 
 def net_benefit(predictions: pd.DataFrame, thresholds_T: np.ndarray) -> np.ndarray:
     """Right alarms a trial minus false ones weighed by the odds of the threshold (Vickers & Elkin 2006), at each threshold."""
-    y_N, p_N = predictions["y_true"].to_numpy() == 1, predictions["p_pain"].to_numpy(dtype=np.float64)
+    y_N, p_N = predictions["y_true"].to_numpy() == 1, predictions[PAIN.columns[0]].to_numpy(dtype=np.float64)
     called_TN = p_N[None, :] > thresholds_T[:, None]
     hits_T, false_T = (called_TN & y_N).mean(axis=1), (called_TN & ~y_N).mean(axis=1)
     return hits_T - false_T * thresholds_T / (1 - thresholds_T)

@@ -59,6 +59,7 @@ def test_a_repeat_reads_manifests_alone(
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.long
 def test_a_repeat_of_what_ray_did_opens_no_array(finished: tuple[Path, list[str]], tmp_path: Path) -> None:
     """Every file that is opened is seen, by whatever process. Ray judges the two bad recordings here, and fits."""
     out = tmp_path / "out"

@@ -105,7 +105,7 @@ def test_a_run_for_every_cell_and_none_for_two(grid: Path) -> None:
     assert len({tuple(r.data.params[name] for name in ("modality", *AXES)) for r in children}) == 32
     assert len({r.data.tags["mlflow.runName"] for r in children}) == 32
     assert {"eda · all87 · fold 0", "eda · all87 · repeat 3 · seed 3 · fold 1"} <= {
-        r.data.tags["mlflow.runName"] for r in children
+        r.data.tags["mlflow.runName"].removesuffix(" · synthetic data") for r in children
     }
     table = pd.read_csv(grid / "table2.csv").set_index("modality")
     for parent in parents.values():
@@ -132,7 +132,7 @@ def test_another_seed_is_another_row_beside_the_first(plain: Path, tmp_path: Pat
         assert sync.sync(out, uri, models=False)["updated"] == 0
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
-    assert sorted(r.data.tags["kind"] for r in runs) == ["fold"] * 12 + ["row"] * 6
+    assert sorted(r.data.tags["kind"] for r in runs) == ["fold"] * 12 + ["report"] + ["row"] * 6
 
 
 def test_the_report_tells_the_spreads_apart_and_which_inference_it_makes(grid: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_folder_from_before_is_read(grid: Path, plain: Path, tmp_path: Path) -
     assert set(results.scores.seed) == {0}
     assert "fit seeds (0 and 0, 3)" in (old / "report.html").read_text()
     assert set(status.snapshot(old).cells.values()) == {"done"}
-    assert sync.sync(old, f"sqlite:///{tmp_path / 'old.db'}")["made"] == 2 + 4 + 4
+    assert sync.sync(old, f"sqlite:///{tmp_path / 'old.db'}")["made"] == 2 + 4 + 4 + 1
     assert from_run(old, "eda/all87/fold1").about["cell"] == "eda/all87/subject/fold1"
 
 

@@ -126,6 +126,7 @@ def test_a_setting_of_a_baseline_is_read_and_checked(
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray_gives_the_same_bytes(beside: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     out = tmp_path / "ray"
     (out / "store").mkdir(parents=True)

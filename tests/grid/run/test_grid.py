@@ -159,6 +159,7 @@ def test_ray_and_this_process_give_the_same_bytes(
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_packed_fits_are_those_of_the_plan(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     """Signals alone, trained side by side where their shapes allow: the same stages, the same predictions but for rounding."""
     experiment = tmp_path / "packed.toml"

@@ -75,6 +75,7 @@ def test_auto_asks_whether_a_ray_runs_here(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_long_folder_for_temporary_files_is_no_hindrance(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     long = tmp_path / ("a-long-name-" * 8)
     long.mkdir()

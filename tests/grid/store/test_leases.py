@@ -250,6 +250,7 @@ def test_a_store_of_the_first_layout_is_read(tiny_grid: Path, tmp_path: Path) ->
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_drivers_on_ray_share_a_store(tiny_data: Path, tiny_experiment: Path, tiny_grid: Path, tmp_path: Path) -> None:
     """Two commands at once, other folders, rows in common: both end well, with the results of one alone."""
     rows = {"a": "eda,eda+ecg", "b": "ecg,eda"}

@@ -28,6 +28,7 @@ TOOLS = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
 ADMIN = {"MLFLOW_TRACKING_USERNAME": "keeper", "MLFLOW_TRACKING_PASSWORD": "a-long-password-1"}
 
 
+@pytest.mark.long
 def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_back(tmp_path: Path) -> None:
     straight, database, port = tmp_path / "straight.db", tmp_path / "served.db", free_port()
     folders = [tmp_path / f"w{i}" for i in range(4)]
