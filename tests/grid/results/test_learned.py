@@ -109,7 +109,7 @@ def test_a_row_is_marked_in_all_five_places(name: str, grids: dict) -> None:
     (experiment,) = [e for e in client.search_experiments() if e.name == "planted"]
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 3 + 6 + 1  # the run with all rows
-    for run in runs:
+    for run in (r for r in runs if r.data.tags["kind"] != "report"):
         assert run.data.tags["learned"] == str(not marked).lower()
         fits = 2 if run.data.tags["kind"] == "row" else 1
         assert run.data.metrics[column] == (fits if marked else 0)
