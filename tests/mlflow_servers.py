@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections import Counter
@@ -35,7 +37,10 @@ def server(
     command, variables = sync.server_command(database_uri, port)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # A new session, so that a killed server takes its worker with it.
-    process = subprocess.Popen([*command, *more], env={**variables, **environment}, start_new_session=True, **quiet)
+    # A server keeps the artefacts that are sent to it in its working directory.
+    folder = tempfile.mkdtemp(prefix="mlflow-server-")
+    quiet |= {"cwd": folder, "start_new_session": True}
+    process = subprocess.Popen([*command, *more], env={**variables, **environment}, **quiet)
     try:
         wait_for(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -45,6 +50,7 @@ def server(
         else:
             process.terminate()
         process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_for(port: int, process: subprocess.Popen) -> None:

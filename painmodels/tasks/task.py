@@ -203,12 +203,12 @@ class Task(ABC):
 
     @property
     def expects(self) -> Expectation:
-        """What `expected` gives; of tasks with the section 'calibration' alone."""
-        raise NotImplementedError
+        """What `expected` gives. Raises TypeError for a task without the section 'calibration'."""
+        raise TypeError(f"a task of the kind {self.kind} expects no value of y_true, so it has no calibration")
 
     def expected(self, p_NC: np.ndarray) -> np.ndarray:
-        """The mean of `y_true` that each prediction expects, (N,); of tasks with the section 'calibration' alone."""
-        raise NotImplementedError
+        """The mean of `y_true` that each prediction expects, (N,). Raises TypeError for a task without 'calibration'."""
+        raise TypeError(f"a task of the kind {self.kind} expects no value of y_true, so it has no calibration")
 
     def places(self, y_N: np.ndarray) -> np.ndarray:
         """The place in `names` of what was true, (N,)."""
