@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -37,8 +36,9 @@ def server(
     command, variables = sync.server_command(database_uri, port)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # A new session, so that a killed server takes its worker with it.
-    # A server keeps the artefacts that are sent to it in its working directory.
-    folder = tempfile.mkdtemp(prefix="mlflow-server-")
+    # A server keeps the artefacts that are sent to it in its working directory: beside its database, where it has a file.
+    file = Path(database_uri.removeprefix("sqlite:///"))
+    folder = str(file.parent) if database_uri.startswith("sqlite") else tempfile.mkdtemp(prefix="mlflow-server-")
     quiet |= {"cwd": folder, "start_new_session": True}
     process = subprocess.Popen([*command, *more], env={**variables, **environment}, **quiet)
     try:
@@ -50,7 +50,6 @@ def server(
         else:
             process.terminate()
         process.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_for(port: int, process: subprocess.Popen) -> None:

@@ -33,12 +33,6 @@ class Held:
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         return [self.arrays[t] for t in trial_ids]
 
-    def video(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        raise NotImplementedError
-
-    def faces(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        raise NotImplementedError
-
     def head(self) -> Mapping[str, np.ndarray]:
         return {}
 
