@@ -92,7 +92,7 @@ class DataSet:
     made again. `subsets` names groups of subjects (None = everybody); `holdout` lists the validation
     subjects of a fixed split, where one has been published for the data set; `rates_hz` the rate of each channel's samples, where
     it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
-    class is no pain, such as stress.
+    class is no pain, such as stress. `population`: data sets that say the same word have people in common, under the same names.
 
     `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
 
@@ -128,6 +128,7 @@ class DataSet:
     version: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
     pain: bool = True
+    population: str = ""
     explain: Callable[[Trial, str], str] = lambda trial, channel: ""
     description: Mapping[str, Any] = field(default_factory=dict)
     synthetic: bool = False

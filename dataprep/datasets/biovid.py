@@ -235,6 +235,7 @@ DATASET = DataSet(
     rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
     units={"eda": "µS"},
+    population="biovid",  # of the 90 people recorded, most are in both parts
     person=person,
     selected={"expressive": "the facial response in these very trials (Werner et al. 2017)"},
 )

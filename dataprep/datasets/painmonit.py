@@ -150,4 +150,5 @@ DATASET = DataSet(
     rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
     units={"eda": "µS", "eda_wrist": "µS"},
+    population="painmonit",
 )

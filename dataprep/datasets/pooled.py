@@ -77,6 +77,7 @@ def _together(parts: list[Part]) -> DataSet:
     found = [_trials(part) for part in parts]
     trials = tuple(trial for those, _ in found for trial in those)
     defects = tuple(defect for _, those in found for defect in those)
+    _refuse_shared(parts, found)
     people = {part.label: frozenset(t.subject for t in those) for part, (those, _) in zip(parts, found, strict=True)}
     tested = frozenset(s for part in parts if part.tested for s in people[part.label])
     description = {
@@ -102,6 +103,20 @@ def _person(datasets: Mapping[str, DataSet], subject: str) -> Person | None:
     """Sex and age, as the subject's own data set tells them."""
     label, _, name = subject.partition(MARK)
     return datasets[label].person(name) if label in datasets else None
+
+
+def _refuse_shared(parts: list[Part], found: list[tuple[list[Trial], list[Defect]]]) -> None:
+    """Raises InputError where a person is in two of the data sets: that person would be trained on and tested."""
+    seen: dict[tuple[str, str], str] = {}
+    for part, (trials, _) in zip(parts, found, strict=True):
+        for subject in dict.fromkeys(trial.subject.partition(MARK)[2] for trial in trials):
+            key = part.dataset.population or part.dataset.name, subject
+            if other := seen.get(key):
+                raise InputError(
+                    f"{part.label} and {other}: found {subject!r} in both, expected data sets of different people: whoever is in "
+                    "both would be trained on and tested"
+                )
+            seen[key] = part.label
 
 
 def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:

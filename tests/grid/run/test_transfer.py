@@ -10,7 +10,7 @@ import pytest
 
 from dashboards import transfers
 from dashboards.results import read_results
-from dataprep.datasets import opened
+from dataprep.datasets import datasets, opened
 from dataprep.records import InputError, SampleIndex
 from grid import launch
 from grid.experiment import config
@@ -69,6 +69,11 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("two")
     a = own_data(root / "lab-a", people=6, rate_hz=50, unit="µS", names=("chest", "gsr"), seed=1)
     return a, own_data(root / "lab-b", people=5, rate_hz=8, unit="S", names=("belt", "skin"), seed=2)
+
+
+def opened_population(name: str) -> str:
+    """The word under which people of a data set may be met in another."""
+    return datasets()[name].population
 
 
 def run(out: Path, *arguments: object) -> int:
@@ -153,7 +158,12 @@ def test_what_cannot_be_crossed_is_refused_before_any_work(two: tuple[Path, Path
     ai4pain(tmp_path / "ai4")
     again = tmp_path / "again"
     ai4pain(again)
-    assert list(transfer([tmp_path / "ai4", again], []).train) == ["ai4pain", "ai4pain-2"]
+    twice = transfer([tmp_path / "ai4", again], [])
+    assert list(twice.train) == ["ai4pain", "ai4pain-2"]
+    with pytest.raises(InputError, match="found 'train-1' in both, expected data sets of different people"):
+        opened(twice.write(tmp_path / "twice", plan=False))
+    assert opened_population("biovid") == opened_population("biovid-b") == "biovid"
+    assert opened_population("painmonit-covas") == opened_population("painmonit")
     with pytest.raises(SystemExit):
         launch.main(["--all", "--train-on", str(two[0]), "--test-on", str(two[1]), "--data", str(two[0])])
     assert "say data and protocol themselves" in capsys.readouterr().err
