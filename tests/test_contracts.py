@@ -36,7 +36,6 @@ LONGER = {
     "Predictor": 221,
     "Runner": 174,
     "Scheduler": 227,
-    "Session": 156,
     "Store": 163,
     "Stream": 199,
     "Task": 159,

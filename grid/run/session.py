@@ -17,6 +17,7 @@ from grid.execute.in_process import InProcess
 from grid.execute.scheduler import Scheduler
 from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
+from grid.experiment.config_tables import Execution
 from grid.monitor import status
 from grid.monitor.progress import Display
 from grid.plan.disk import needed, require
@@ -107,10 +108,11 @@ class Session:
         videos = videos if "video" in parts else []
         signals = self.inventory.signals if "signals" in parts else []
         new_signals = [s for s in signals if any(stage.key not in stored[stage.name] for stage in s.stages)]
-        executor = self._executor(address, in_process, suspects)
+        executor = start(self.store, self.experiment.execution, self.out, address, in_process=in_process, suspects=suspects)
+        self.hardware = executor.description
         try:
             # what cannot be loaded stops here, before the first recording
-            head = self._head() if videos and self.inventory.trunk else {}
+            head = first_weights(self.experiment) if videos and self.inventory.trunk else {}
             prepared = self._prepare(executor, videos, signals, strict)
             jobs: list[VideoJob | SignalsJob] = [*new_videos, *new_signals]
             new = [stage for job in jobs for stage in job.stages]
@@ -143,24 +145,6 @@ class Session:
         keys = {name: [stage.key for stage in stages] for name, stages in self.inventory.prepared.items()}
         status.write_plan(self.out, self.plan, prepare=keys)
 
-    def _executor(self, address: str | None, in_process: bool, suspects: set[str]) -> Executor:
-        if in_process:
-            self.hardware = InProcess.description
-            return InProcess(self.store, self.experiment.execution, suspects)
-        from grid.execute.ray_executor import Cluster
-
-        print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
-        cluster = Cluster(self.store, self.experiment.execution, address=address, logs=self.out / "logs")
-        self.hardware = cluster.description
-        cluster.write_targets(self.out / "live" / "ray.json")
-        print(f"Ray: {cluster.description}; logs of failed work go to {self.out / 'logs'}", flush=True)
-        return cluster
-
-    def _head(self) -> dict[str, Any]:
-        """The trunk's own FC-7, from which the spatial network starts."""
-        t, fold = self.experiment.trunk, self.experiment.spatial.get("fc7") != "frozen-bn"
-        return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None, fold=fold)
-
     def _prepare(self, executor: Executor, videos: list[VideoJob], signals: list[SignalsJob], strict: bool) -> Prepared:
         """Prepare, or read, every recording that the plan needs; what cannot be used is left out and counted."""
         if {v.track.key for v in videos} - self.store.keys("faces"):
@@ -189,3 +173,24 @@ class Session:
         self.failed, self.failures, self.made, self.kinds = other.failed, other.failures, other.made, other.kinds
         self.started, self.clock, self.command, self.hardware = other.started, other.clock, other.command, other.hardware
         self.plan.unprepared = other.plan.unprepared
+
+
+def start(
+    store: Store, execution: Execution, out: Path, address: str | None, *, in_process: bool, suspects: set[str]
+) -> Executor:
+    """The executor of a run. `suspects`: recordings during which earlier processes died; they get a process of their own."""
+    if in_process:
+        return InProcess(store, execution, suspects)
+    from grid.execute.ray_executor import Cluster
+
+    print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
+    cluster = Cluster(store, execution, address=address, logs=out / "logs")
+    cluster.write_targets(out / "live" / "ray.json")
+    print(f"Ray: {cluster.description}; logs of failed work go to {out / 'logs'}", flush=True)
+    return cluster
+
+
+def first_weights(experiment: Experiment) -> dict[str, Any]:
+    """The trunk's own FC-7, from which the spatial network starts; empty where the trunk is random."""
+    t, fold = experiment.trunk, experiment.spatial.get("fc7") != "frozen-bn"
+    return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None, fold=fold)

@@ -81,7 +81,7 @@ class Recordings:
         self.raw = {t: rng.normal(size=(steps, 3)).astype(np.float32).cumsum(0) for t in ids}
         self.features: dict[str, np.ndarray] = {}
 
-    def video(self, trial_ids) -> list[np.ndarray]:
+    def of_video(self, kind: str, trial_ids) -> list[np.ndarray]:
         return [self.features[t] for t in trial_ids]
 
     def signals(self, trial_ids) -> list[np.ndarray]:
