@@ -9,6 +9,7 @@ from typing import Any
 from dashboards import confounds, exclusions
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
+from grid.results import selection
 
 FEWEST_TRIALS = 10
 """Where the experiment says nothing ([claims] fewest_trials)."""
@@ -97,9 +98,8 @@ def few_trials(results: Results, panel: Panel) -> str:
 
 def selected_rows(results: Results, panel: Panel) -> set[str]:
     """The rows that see the video, where a scenario's people were selected by what is to be seen there."""
-    if not results.scenarios.get(panel.scenario, {}).get("selected"):
-        return set()
-    return {name for name in panel.rows if "video" in exclusions.needs_of(name)}
+    facts = results.scenarios.get(panel.scenario, {})
+    return {name for name in panel.rows if selection.selected_by(facts, name)}
 
 
 def selection_text(results: Results, panel: Panel, age: str | None) -> str:
@@ -107,8 +107,5 @@ def selection_text(results: Results, panel: Panel, age: str | None) -> str:
     by = results.scenarios.get(panel.scenario, {}).get("selected")
     if not by or not selected_rows(results, panel):
         return ""
-    text = (
-        f"The people of {panel.scenario} were selected by {by}. Rows that see the video are tested on those in whom the video "
-        "shows something: their accuracy is too high for people who were not selected."
-    )
+    text = selection.sentence(panel.scenario, by)
     return f"{text} {age}" if age else text

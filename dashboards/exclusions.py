@@ -19,9 +19,9 @@ from scipy.stats import hypergeom
 
 from dashboards.claims import p_text, plural
 from dashboards.results import Panel, Results
-from grid.experiment.cells import SIGNALS, row
-from grid.experiment.families import FRAME_MEAN
+from grid.experiment.cells import SIGNALS
 from grid.results.inference import ALPHA
+from grid.results.selection import needs_of
 
 PEOPLE_AS_UNITS = 6
 """So many people must have lost unequal shares of the two classes for signs of people to be able to reach p < 0.05."""
@@ -146,14 +146,6 @@ def _reasons(results: Results, name: str, lacking: frozenset[str]) -> dict[str, 
         if trial in lacking and concerned and (not own or own & channels):
             found.setdefault(trial, _kind(part, str(entry["reason"]), str(entry["file"])))
     return found
-
-
-def needs_of(name: str) -> tuple[str, ...]:
-    """What a row needs of a trial, by its words; nothing of a row that this version does not know."""
-    try:
-        return row("frame" if name == FRAME_MEAN else name).needs
-    except ValueError:
-        return ()
 
 
 def _kind(part: str, reason: str, file: str) -> str:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from dataprep.outputs import drafted
 from dataprep.records import SYNTHETIC
+from grid.results import selection
 from grid.results.tables import PAPER_METRICS
 from painmodels.tasks import PAIN, Task
 
-TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
+TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$", selection.MARK: r"\S"}
 
 
 def write_table2(table: pd.DataFrame, folder: Path, *, data: str, task: Task = PAIN) -> tuple[Path, Path]:
@@ -39,7 +40,7 @@ def write_table2(table: pd.DataFrame, folder: Path, *, data: str, task: Task = P
     lines += [" & ".join(heads) + r" \\", r"\midrule"]
     for row in table.to_dict("records"):
         cells = [
-            _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in row["mark"]),
+            _tex(str(row["modality"])) + "".join(TEX_MARKS[symbol] for symbol in _symbols(row)),
             _tex(str(row["scenario"])),
             f"{_num(row[f'{main.name}_mean'])} ({_num(row[f'{main.name}_sd'])})",
         ]
@@ -48,14 +49,30 @@ def write_table2(table: pd.DataFrame, folder: Path, *, data: str, task: Task = P
         cells += [_num(row[f"{m.name}_mean"]) for m in others]
         cells += [_trials(row), *([_num(row["paper_accuracy"])] if paper else [])]
         lines.append(" & ".join(cells) + r" \\")
+    notes = [f"{TEX_MARKS[symbol]} {_tex(text)}" for symbol, text in _notes(table)]
+    lines += [r"\midrule"] * bool(notes)
+    lines += [rf"\multicolumn{{{len(heads)}}}{{p{{\linewidth}}}}{{\footnotesize {note}}} \\" for note in notes]
     lines += [r"\bottomrule", r"\end{tabular}"]
-    if (table["mark"] != "").any():
-        lines.append(
-            r"% $\dagger$: a fit of the row, or of what feeds it, did not learn; $\ddagger$: one collapsed before its last epoch"
-        )
     with drafted(tex) as draft:
         draft.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return csv, tex
+
+
+def _symbols(row: Mapping[Any, Any]) -> str:
+    return row["mark"] + (selection.MARK if row["selected_by"] else "")
+
+
+def _notes(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """A symbol of the table, and what it means, for the foot of the table."""
+    used = "".join(_symbols(row) for row in table.to_dict("records"))
+    said = [
+        ("†", "A fit of the row, or of what feeds it, did not learn."),
+        ("‡", "A fit of the row, or of what feeds it, collapsed before its last epoch."),
+    ]
+    notes = [(symbol, text) for symbol, text in said if symbol in used]
+    chosen = table[table["selected_by"] != ""].drop_duplicates("scenario")
+    pairs = zip(chosen["scenario"], chosen["selected_by"], strict=True)
+    return notes + [(selection.MARK, selection.sentence(str(scenario), by)) for scenario, by in pairs]
 
 
 def _capital(text: str) -> str:

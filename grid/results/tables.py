@@ -20,6 +20,7 @@ from grid.experiment.cells import CELL
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
+from grid.results.selection import selected_by
 from grid.results.stats import intervals
 from painmodels.tasks import PAIN, Task
 
@@ -167,7 +168,7 @@ def table2(
     n_pain (tested, and those not of the first class among them, however often each was predicted); balanced (every
     fold tests as many pain as no-pain units); in the paper's task paper_METRIC and difference_METRIC (ours - paper, NaN
     where the numbers are none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or
-    not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`.
+    not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`; selected_by (selection.py).
     """
     key = ["modality", "scenario", "protocol"]
     scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions), task)
@@ -204,7 +205,7 @@ def table2(
         fitted = ("frame", *group[1:]) if str(group[0]) == FRAME_MEAN else group
         mark = (learned or {}).get(str_key(fitted), Mark())
         row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
-        rows.append({**row, "mark": mark.symbol})
+        rows.append({**row, "mark": mark.symbol, "selected_by": selected_by(facts, str(group[0]))})
     columns = [
         *key,
         "folds",
@@ -223,7 +224,7 @@ def table2(
     columns += [f"{metric.name}_{what}" for metric in shown for what in kinds]
     columns += ["balanced"]
     columns += [f"{what}_{name}" for name in (PAPER_METRICS if is_papers_task else ()) for what in ("paper", "difference")]
-    columns += [*LEARNING_COLUMNS, "mark"]
+    columns += [*LEARNING_COLUMNS, "mark", "selected_by"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))
     counts = {name: table[name].fillna(0).astype(int) for name in ("n_subjects", "n_trials", "n_pain")}
     return table.assign(**counts, balanced=table["balanced"].eq(True))

@@ -25,7 +25,7 @@ from grid.store.artefacts import Store
 from grid.store.identity import digest
 from grid.tracking.overview import PAGE, mirror_report, page
 from grid.tracking.pictures import row_picture
-from grid.tracking.row_facts import RowFacts, found_out
+from grid.tracking.row_facts import RowFacts, found_out, warnings_of
 from grid.tracking.runs import PLAIN, VIEWED, Entry, Runs
 from grid.tracking.search_runs import mirror_search
 from grid.tracking.stage_runs import CURVES, VERSIONS, manifests, mirror_stage, points, thinned
@@ -160,7 +160,7 @@ class Mirror:
             found["mlflow.note.content"] += "\n\n![folds, confusion, ROC](get-artifact?path=row.png&run_uuid={run_id})"
         failed = [c for c in cells if c["status"] == "failed"]
         tags = {**facts, "kind": "row", "mlflow.runName": f"{modality} · {scenario}", "failed_folds": str(len(failed))}
-        tags |= tags_of_learning | found | _scaling(cells)
+        tags |= tags_of_learning | found | warnings_of(self.run, cells)
         mine = self.scores[(self.scores.modality == modality) & (self.scores.scenario == scenario)]
         folds = mine[self.task.main.name].tolist()
         return self.runs.write(
@@ -186,7 +186,7 @@ class Mirror:
             "mlflow.runName": " · ".join([cell["modality"], cell["scenario"], *_place(cell)]),
         }
         tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
-        tags |= self._links(cell) | _scaling([cell])
+        tags |= self._links(cell) | warnings_of(self.run, [cell])
         searches = dict.fromkeys(f["search"] for f in cell["fits"] if f.get("search"))
         if searches:
             tags["searches"] = " ".join(searches)
@@ -243,11 +243,6 @@ class Mirror:
         stage = self.stages.get(fit["key"])
         curve = thinned(stage["facts"]["curve"], CHILD_POINTS) if stage else []
         return [p for column, name in CURVES.items() for p in points(curve, column, f"{name}/{fit['role']}")]
-
-
-def _scaling(cells: list[dict]) -> dict[str, str]:
-    """The tag that says whether held-out trials were scaled by one another in any of the cells."""
-    return {"scaling_sees_test_side": str(any(cell.get("scaling_sees_test_side") for cell in cells)).lower()}
 
 
 def compare_page(mirror: Mirror) -> str:

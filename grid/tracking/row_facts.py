@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from grid.experiment.families import FRAME_MEAN
+from grid.results import selection
 from grid.results.axes import AXES, spread
 from grid.results.learned import Mark
 from grid.results.stats import against_chance, over_people
@@ -117,6 +118,15 @@ def found_out(
         claim = "above chance" if above else "none"
         why = f"{'better than chance' if above else 'not shown to be better than chance'} (p = {p:.2g}, {rows})"
         why = why if math.isfinite(p) else "it cannot be told whether that is better than chance"
-    tags = {"claim": claim, "mlflow.note.content": f"{modality}, {scenario}: {told}{people}; {why}."}
+    by = selection.selected_by(facts.run.get("scenarios", {}).get(scenario, {}), modality)
+    note = f"{modality}, {scenario}: {told}{people}; {why}." + (f" {selection.sentence(scenario, by)}" if by else "")
+    tags = {"claim": claim, "mlflow.note.content": note}
     p_values = family["p_holm"].get(modality, math.nan)
     return tags, {"chance_p": float(p_values)} if math.isfinite(p_values) else {}
+
+
+def warnings_of(run: Mapping[str, Any], cells: list[dict]) -> dict[str, str]:
+    """Tags of cells of a row: whether held-out trials scaled each other; by what its people were chosen."""
+    by = selection.selected_by(run.get("scenarios", {}).get(cells[0]["scenario"], {}), cells[0]["modality"])
+    sees = any(cell.get("scaling_sees_test_side") for cell in cells)
+    return {"scaling_sees_test_side": str(sees).lower(), **({"people_selected_by": by} if by else {})}

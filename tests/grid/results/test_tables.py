@@ -13,6 +13,7 @@ from grid.plan.inventory import Inventory
 from grid.results.table2_files import write_table2
 from grid.results.tables import identity_check, paper_table2, score_columns, scores_table, table2
 from grid.run.scenario_facts import scenario_facts
+from grid.tracking.row_facts import warnings_of
 from painmodels.tasks import PAIN, task
 
 
@@ -157,6 +158,20 @@ def test_tables_of_synthetic_data_say_so(tmp_path: Path) -> None:
     assert set(pd.read_csv(csv)["data"]) == {"synthetic data"}
     head = tex.read_text().splitlines()[0].partition("}{")[2]
     assert rf"\multicolumn{{{len(head) - 1}}}{{l}}{{synthetic data: the numbers say nothing about pain}}" in tex.read_text()
+
+
+def test_files_say_of_rows_that_see_the_video_that_their_people_were_selected_by_it(tmp_path: Path) -> None:
+    data = predictions(("frame", "video", "eda", "eda+video"), scenario="expressive67")
+    by = "the facial response in these very trials"
+    facts = {"expressive67": {**papers(6, 3)["expressive67"], "selected": by}}
+    csv, tex = write_table2(table2(scores_table(data), data, scenarios=facts), tmp_path, data="biovid")
+    said = pd.read_csv(csv, keep_default_na=False).set_index("modality")["selected_by"]
+    assert said.to_dict() == {**dict.fromkeys(("frame", "frame:mean", "video", "eda+video"), by), "eda": ""}
+    assert tex.read_text().count(r"\S") == 5  # four rows and the note, which is a line of the table
+    assert r"\S The people of expressive67 were selected by the facial response" in tex.read_text()
+    run, cell = {"scenarios": facts}, {"scenario": "expressive67", "modality": "video"}
+    assert warnings_of(run, [cell])["people_selected_by"] == by
+    assert "people_selected_by" not in warnings_of(run, [{**cell, "modality": "ecg"}])
 
 
 def test_the_reference_has_all_sixteen_rows_of_the_paper() -> None:
