@@ -19,7 +19,7 @@ import numpy as np
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
 from dataprep.program import program
-from dataprep.records import RecordingError
+from dataprep.records import Part, RecordingError
 from dataprep.storage import Place
 from dataprep.video import decode, face_tracking, retinaface
 from dataprep.video.contact_sheet import ContactSheet
@@ -97,16 +97,19 @@ def follow(
     clock_hz: float = 25.0,
     n_steps: int | None = None,
     track: FaceTrack | None = None,
+    part: Part | None = None,
 ) -> Followed:
     """Follow the face through a video, in one pass that is made while its steps are read.
 
     With `n_steps`, exactly that many: step k is the frame on screen at k / clock_hz; one missing at the end is held.
-    Without, every frame is a step. `track`: no detection is run. `path` may be an opened video.
+    Without, every frame is a step. `track`: no detection is run. `path` may be an opened video. `part`: of a long video, the
+    one to follow.
     Raises RecordingError if the file is unreadable, cut off or of too low a rate, or the face is lost for over `max_gap_s`.
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
-    opened = path if isinstance(path, Video) else decode.open_video(path, decoder=settings.decoder, stream=settings.stream)
+    how: dict[str, Any] = {"decoder": settings.decoder, "stream": settings.stream, "part": part}
+    opened = path if isinstance(path, Video) else decode.open_video(path, **how)
     frames = decode.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
     if track is not None:
         return Followed(_with_boxes(frames, track, opened.path), settings, lambda: track)
@@ -123,12 +126,13 @@ def prepare_video(
     n_steps: int | None = None,
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
+    part: Part | None = None,
 ) -> FaceTrack:
     """`follow` a video to its end and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
 
     `on_crops` None: the track only. Raises as `follow`; crops handed over before that are to be thrown away.
     """
-    followed = follow(path, settings, clock_hz=clock_hz, n_steps=n_steps, track=track)
+    followed = follow(path, settings, clock_hz=clock_hz, n_steps=n_steps, track=track, part=part)
     if on_crops is None:
         return followed.to_the_end()
     for steps in followed.steps():

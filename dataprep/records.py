@@ -36,12 +36,25 @@ class RecordingError(ValueError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a long video, from `start_s` seconds after its first frame on.
+
+    `where`: of the table that says so, to end a sentence with.
+    """
+
+    start_s: float
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Trial:
     """One stimulus of one subject. Facts and file names, no arrays.
 
     `video` and `signals` are absolute paths or URIs (dataprep/storage.py), or None where
      the data set holds no such recording for the trial. `more_signals`: further files that its signals are read from.
-    `start_s` is where the trial begins in the signal file (0 where a file holds just one trial). `columns`: what else the
+    `start_s` is where the trial begins in the signal file (0 where a file holds just one trial); `video_start_s` where it begins
+    in the video, in seconds after the first frame, None where the video is of this trial alone. `told`: where the data set's
+    table says so, for messages. `columns`: what else the
     data set's table says of it, as it is written there (sex, age, session, order, temperature …).
     """
 
@@ -54,6 +67,18 @@ class Trial:
     start_s: float = 0.0
     more_signals: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    video_start_s: float | None = None
+    told: str = field(default="", compare=False)
+
+    @property
+    def where(self) -> str:
+        """Where the data set's table says when the trial begins, to end a sentence with."""
+        return f" ({self.told})" if self.told else ""
+
+    @property
+    def video_part(self) -> Part | None:
+        """The part of the video that the trial is; None where the video is of this trial alone."""
+        return None if self.video_start_s is None else Part(self.video_start_s, self.where)
 
 
 @dataclass(frozen=True)

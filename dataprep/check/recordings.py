@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -110,14 +111,15 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
             middle.append(cv2.resize(crop, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA))
         seen += len(crops_BHWC)
 
-    clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    part = facts.trial.video_part
+    clock: dict[str, Any] = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps, "part": part}
     track = None
     try:
-        track = faces.prepare_video(file, settings, on_crops=keep, **clock)  # type: ignore[arg-type]
+        track = faces.prepare_video(file, settings, on_crops=keep, **clock)
     except FaceLostError as lost:
         found.append(_finding(facts.trial, "video", "no-face", file, str(lost)))
         with suppress(FaceLostError):  # once more without a limit on gaps: how much of the face there is
-            track = faces.prepare_video(file, replace(settings, max_gap_s=1e6), **clock)  # type: ignore[arg-type]
+            track = faces.prepare_video(file, replace(settings, max_gap_s=1e6), **clock)
     except (RecordingError, OSError) as error:
         found.append(_finding(facts.trial, "video", "unreadable", file, str(error)))
     seen_faces = {"face_share": 0.0} if found and found[0].kind == "no-face" else {}
@@ -133,8 +135,9 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
         if not found or not found[0].unusable:
             for kind, sentence in oddities.of_track(track, dataset.clock_hz):
                 found.append(_finding(facts.trial, "video", kind, file, f"{file}: {sentence}", unusable=False))
-    about = replace(_file_facts(file, settings, count=bool(found)), **seen_faces)  # type: ignore[arg-type]
-    if about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
+    counted = bool(found) and part is None  # of a long video the header is believed
+    about = replace(_file_facts(file, settings, count=counted), **seen_faces)  # type: ignore[arg-type]
+    if part is None and about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
         reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
         found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
     if about.interlaced:

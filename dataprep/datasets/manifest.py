@@ -12,7 +12,7 @@ from typing import Any
 from dataprep.manifest.layout import SETTINGS, Layout, layout_of, read_layout
 from dataprep.manifest.people import people_of, tells_order, time_order
 from dataprep.manifest.signals import explain, rates, read_signals
-from dataprep.manifest.table import manifest_of, read_rows, read_trials, subset_members
+from dataprep.manifest.table import is_counted, manifest_of, read_rows, read_trials, subset_members
 from dataprep.records import DataSet
 from dataprep.storage import Place
 
@@ -31,7 +31,7 @@ def dataset_of(path: Place) -> DataSet:
     """The data set of a folder. Raises InputError if its two files cannot be used."""
     path = path.absolute()
     layout, rows = read_layout(path), read_rows(path)
-    counted = layout.window.begin == "onset" or "start_s" in rows.columns or layout.baseline is not None
+    counted = is_counted(layout, rows.columns)
     description = {**layout.reading, "clock_hz": layout.clock_hz, "length_s": layout.window.length_s, "counted": counted}
     return _dataset(
         layout,

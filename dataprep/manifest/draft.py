@@ -8,6 +8,7 @@ from pathlib import Path
 from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order
 from dataprep.manifest.formats import require_readers
 from dataprep.manifest.guess_files import FileGuess, guess_file
+from dataprep.manifest.guess_videos import VideoGuess, look
 from dataprep.manifest.layout import SETTINGS, Channel, Layout, layout_of
 from dataprep.manifest.table import Rows, manifest_of, read_rows, seconds
 from dataprep.outputs import drafted
@@ -52,7 +53,8 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
     labels = [r["label"] for _, r in rows.rows]
     order = label_order([label for label in labels if label]) or ["no_pain", "pain"]
     clock_hz = min(CLOCK_HZ, guess.rate_hz or CLOCK_HZ) if guess and "video" not in rows.columns else CLOCK_HZ
-    length_s, why = _length(rows, starts, begin, guess)
+    videos = look(folder, rows, f"{begin}_s")
+    length_s, why = _length(rows, starts, begin, guess, videos)
     n = max(2, int(length_s * clock_hz + 1e-6))
     lines = [
         f"# Drafted by `python -m dataprep.manifest` from {rows.path.name} and the files that it names. Check every guess, then",
@@ -83,8 +85,9 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
         unsure.append(f"classes.order: no label says that it is without pain; {order[0]!r} is taken for it")
     if not any(labels):
         unsure.append(f"label is empty in {rows.path.name}: fill it in, and the labels into classes.order")
+    if guess or videos.per_trial:
+        lines += _files(guess, videos)
     if guess:
-        lines += _files(guess)
         if not guess.files.rate_hz and guess.files.time is None and not guess.rate_hz:
             unsure.append("files.rate_hz: nothing says how many samples a second there are. FILL IT IN")
         unsure += [f"left out   {line}" for line in guess.left_out]
@@ -126,7 +129,9 @@ def _look(folder: Path, rows: Rows) -> tuple[FileGuess | None, list[str]]:
     return first, unsure
 
 
-def _length(rows: Rows, starts: Mapping[str, list[float]], begin: str, guess: FileGuess | None) -> tuple[float, str]:
+def _length(
+    rows: Rows, starts: Mapping[str, list[float]], begin: str, guess: FileGuess | None, videos: VideoGuess
+) -> tuple[float, str]:
     """How long a window may be, and why."""
     if begin == "start" and starts["start_s"] and len(starts["end_s"]) == len(starts["start_s"]):
         return min(
@@ -135,25 +140,32 @@ def _length(rows: Rows, starts: Mapping[str, list[float]], begin: str, guess: Fi
     if starts[f"{begin}_s"]:
         by_file: dict[str, list[float]] = {}
         for _, r in rows.rows:
-            by_file.setdefault(r.get("signals", ""), []).append(seconds(r[f"{begin}_s"]))
+            by_file.setdefault(r.get("signals") or r.get("video", ""), []).append(seconds(r[f"{begin}_s"]))
         gaps = [b - a for times in by_file.values() for a, b in zip(sorted(times), sorted(times)[1:], strict=False) if b > a]
         if guess and guess.length_s:
             origin = guess.time_s[0] if guess.time_s and guess.files.time is not None else 0.0
             gaps.append(origin + guess.length_s - max(starts[f"{begin}_s"]))
+        if videos.shortest_s:
+            gaps.append(videos.shortest_s - (0.0 if videos.per_trial else max(starts[f"{begin}_s"])))
         positive = [g for g in gaps if g > 0]
         if positive:
             shortest = min(positive)
             return min(shortest, LONGEST_S), f"the shortest time between two of {begin}_s is {shortest:g} s" + (
                 f", of which {LONGEST_S:g} s are taken" if shortest > LONGEST_S else ""
             )
-    if guess and guess.length_s:
-        return guess.length_s, "the shortest recording that was looked at"
+    lengths = [x for x in (guess.length_s if guess else 0.0, videos.shortest_s) if x]
+    if lengths:
+        return min(lengths), "the shortest recording that was looked at"
     return 5.0, "NOTHING says how long a trial is. FILL IT IN"
 
 
-def _files(guess: FileGuess) -> list[str]:
+def _files(guess: FileGuess | None, videos: VideoGuess) -> list[str]:
     """The lines of [files] and of the channels."""
     lines = ["", "[files]"]
+    if videos.per_trial:
+        lines.append("video_per_trial = true  # guess: trials begin later than the videos that they name are long")
+    if guess is None:
+        return lines
     written = {**guess.files.model_dump(exclude_defaults=True)}
     if "delimiter" in guess.why:
         written = {"delimiter": guess.files.delimiter, "decimal": guess.files.decimal, **written}

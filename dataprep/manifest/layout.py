@@ -1,6 +1,7 @@
 """What `dataset.toml` may say: one pydantic table each, with the meaning of every key. Unknown keys are errors with a suggestion.
 
-Times are in seconds of the recording file: of its time column where it has one, else since its first sample.
+Times are in seconds of the recording file: of its time column where it has one, else since its first sample. Of a video they
+count from its first frame, which is at the time `video_at_s` of the manifest, 0 without such a column.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Files(Table):
     `header`: whether a line of column names comes first, after `skip_rows` lines that are not read; `encoding` of the text.
     `time`: the column of times, `time_unit` their unit; `rate_hz`: samples a second, needed where there is no time column and
     the format says no rate. `outside`: folders, relative to the data set's, in which files may lie beside it.
+    `video_per_trial`: each video file is of one trial, from its first frame on, although trials begin at start_s or onset_s.
     """
 
     delimiter: str = ","
@@ -94,6 +96,7 @@ class Files(Table):
     time_unit: Literal["s", "ms", "us", "min"] = "s"
     rate_hz: float | None = Field(None, gt=0)
     outside: tuple[str, ...] = ()
+    video_per_trial: bool = False
 
     @model_validator(mode="after")
     def _apart(self) -> Files:
@@ -165,7 +168,7 @@ class Layout(Table):
     @property
     def reading(self) -> dict[str, Any]:
         """All that the values of a signal depend on beside its file and its start: what is kept with what is made of them."""
-        files = self.files.model_dump(mode="json", exclude={"outside"})
+        files = self.files.model_dump(mode="json", exclude={"outside", "video_per_trial"})
         return {"files": files, "channels": {name: c.model_dump(mode="json") for name, c in self.channels.items()}}
 
 

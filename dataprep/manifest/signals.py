@@ -46,9 +46,8 @@ def _first(samples: Samples, channel: str, trial: Trial, layout: Layout, counted
             )
         first = round(start_s * given)
         if not 0 <= first < n:
-            raise RecordingError(
-                f"{trial.signals}: found {n / given:.2f} s of {channel!r}, expected a trial at {start_s:g} s"
-            )
+            seen = f"found {n / given:.2f} s of {channel!r}, expected a trial at {start_s:g} s"
+            raise RecordingError(f"{trial.signals}: {seen}{trial.where}")
         return first, given
     time_s = samples.time * TIME_UNITS[layout.files.time_unit]
     known = np.flatnonzero(np.isfinite(time_s))
@@ -62,9 +61,8 @@ def _first(samples: Samples, channel: str, trial: Trial, layout: Layout, counted
     late = np.flatnonzero(time_s >= start_s - 0.5 / rate_hz)
     if start_s < time_s[known[0]] - 1 / rate_hz or not late.size:
         span = f"times from {time_s[known[0]]:.2f} s to {time_s[known[-1]]:.2f} s"
-        raise RecordingError(
-            f"{trial.signals}: column {layout.files.time!r}: found {span}, expected a trial at {start_s:g} s"
-        )
+        seen = f"column {layout.files.time!r}: found {span}, expected a trial at {start_s:g} s"
+        raise RecordingError(f"{trial.signals}: {seen}{trial.where}")
     return int(late[0]), rate_hz
 
 

@@ -1,8 +1,9 @@
 """`manifest.csv` or `manifest.parquet`, a row per trial, as trials; what is wrong is told by file, row and column.
 
 Columns: trial, subject, label; video and signals (paths from the folder of the manifest), start_s, end_s, onset_s (seconds of the
-signal file); all others are kept with the trial as they are written (site, session, temperature …). `sex` (m, w), `age` and
-`order` (a number that grows with time within a person) are used where they are there: see people.py.
+recording), video_at_s (the time of the video's first frame on that clock; 0 where it is not told); all others are kept with the
+trial as they are written (site, session, temperature …). `sex` (m, w), `age` and `order` (a number that grows with time within a
+person) are used where they are there: see people.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dataprep import file_names
@@ -25,7 +26,8 @@ from dataprep.storage import Place, Remote, place
 
 NAMES = ("manifest.csv", "manifest.parquet")
 NEEDED = ("trial", "subject", "label")
-KNOWN = (*NEEDED, "video", "signals", "start_s", "end_s", "onset_s")
+TIMES = ("start_s", "end_s", "onset_s", "video_at_s")
+KNOWN = (*NEEDED, "video", "signals", *TIMES)
 PLAIN = re.compile(r"[^\x00-\x1f\x7f\ufffd]{1,120}")
 DELIMITERS = (",", ";", "\t")
 
@@ -144,9 +146,10 @@ def read_trials(folder: Place, rows: Rows, layout: Layout) -> tuple[tuple[Trial,
                     reason = f"{rows.path}: row {n}, column {part!r}: {problem}"
                     file = str(folder / row[part].replace("\0", ""))
                     defects.append(Defect(made[0].trial_id, made[0].subject, part, file, reason))
-        for k, trial in enumerate(made):  # a baseline window lies in the long recording, not in the trial's own video
-            facts = {**vars(trial), "signals": at["signals"], "video": None if k else at["video"]}
-            trials[trial.trial_id] = Trial(**facts)
+        told = f"{rows.path}: row {n}, column '{layout.window.begin}_s'"
+        for k, trial in enumerate(made):  # a baseline window lies in a long recording, not in a video of the trial alone
+            video = None if k and trial.video_start_s is None else at["video"]
+            trials[trial.trial_id] = replace(trial, signals=at["signals"], video=video, told=told)
     require_readers(place(t.signals) for t in trials.values() if t.signals)
     return tuple(trials.values()), tuple(defects)
 
@@ -160,7 +163,7 @@ def _trials_of(row: Mapping[str, str], layout: Layout, columns: Sequence[str]) -
     if row["label"] not in order:
         return [], [("label", f"{row['label'][:60]!r}, expected one of {', '.join(order)} (classes.order in {SETTINGS})")]
     times_s: dict[str, float] = {}
-    for column in ("start_s", "end_s", "onset_s"):
+    for column in TIMES:
         if row.get(column):
             times_s[column] = seconds(row[column])
             if not math.isfinite(times_s[column]):
@@ -180,7 +183,21 @@ def _trials_of(row: Mapping[str, str], layout: Layout, columns: Sequence[str]) -
     if layout.files.time is None and min(at_s for *_, at_s in starts) < 0:
         return [], [(begin, f"a window that begins at {min(at_s for *_, at_s in starts):g} s, before the recording does")]
     free = {k: v for k, v in row.items() if k not in KNOWN and v}
-    return [Trial(t, row["subject"], order.index(label), label, start_s=at_s, columns=free) for t, label, at_s in starts], []
+    cut = not layout.files.video_per_trial and is_counted(layout, columns)
+    trials = []
+    for name, label, at_s in starts:
+        in_video_s = at_s - times_s.get("video_at_s", 0.0) if cut else None
+        if row.get("video") and in_video_s is not None and in_video_s < -1 / layout.clock_hz:
+            return [], [(begin, f"{at_s:g} s, which is {-in_video_s:g} s before the video begins")]
+        trials.append(
+            Trial(name, row["subject"], order.index(label), label, start_s=at_s, columns=free, video_start_s=in_video_s)
+        )
+    return trials, []
+
+
+def is_counted(layout: Layout, columns: Sequence[str]) -> bool:
+    """Whether trials are cut out of longer recordings; else each file is one trial, from its beginning on."""
+    return layout.window.begin == "onset" or "start_s" in columns or layout.baseline is not None
 
 
 def seconds(text: str) -> float:

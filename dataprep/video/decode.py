@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import av
 from av.container import InputContainer
 
-from dataprep.records import InputError, RecordingError
+from dataprep.records import InputError, Part, RecordingError
 from dataprep.storage import Place, Remote, fetched, place
+from dataprep.video.cuts import cut
 from dataprep.video.decoders import DECODERS, Source, blamed, not_here
 from dataprep.video.frames import Box, Frame
-from dataprep.video.streams import opened, with_aperture
+from dataprep.video.streams import Opened, opened, with_aperture
 
 __all__ = ["DECODERS", "VERSION", "Box", "Frame", "Video", "open_video", "steps"]
 
@@ -30,17 +31,23 @@ COMPLETE_SHARE = 0.9  # of the promised frames and of the promised length: a fil
 
 @dataclass(frozen=True)
 class Video:
-    """An opened file: by its header `rate_hz`, `declared` frames and `length_s` (0: unknown); frames to be read once."""
+    """An opened file: by its header `rate_hz`, `declared` frames and `length_s` (0: unknown); frames to be read once.
+
+    `part`: that the frames are of; their times count from its start on.
+    """
 
     path: Place
     rate_hz: float
     declared: int
     frames: Iterator[Frame]
     length_s: float = 0.0
+    part: Part | None = None
 
 
-def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) -> Video:
+def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1, part: Part | None = None) -> Video:
     """Open a file with one decoding thread; one in a bucket is fetched first. `stream`: which one, where several are videos.
+
+    `part`: begin at the frame that is on screen at its start; what lies before is not decoded, but from the last key frame on.
 
     Raises RecordingError if it is empty or no video, OSError if it cannot be reached, ValueError for the decoder.
 
@@ -49,7 +56,7 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) ->
     path = place(path)
     if decoder not in DECODERS:
         raise InputError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
-    if reason := not_here(decoder):
+    if reason := not_here(decoder, cut=part is not None):
         raise InputError(f"the decoder {decoder}: {reason}")
     if not path.is_file():
         if path.exists():
@@ -64,11 +71,17 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1) ->
             source.seek(0)
         return av.open(source, "r")
 
-    try:
-        file = with_aperture(opened(path, container, wanted=stream), source)
-    except av.FFmpegError as error:
-        raise blamed(error, f"{path}: cannot be opened ({error}); expected a video") from None
-    return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)
+    def open_once() -> Opened:
+        try:
+            return with_aperture(opened(path, container, wanted=stream), source)
+        except av.FFmpegError as error:
+            raise blamed(error, f"{path}: cannot be opened ({error}); expected a video") from None
+
+    file = open_once()
+    if part is None:
+        return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)
+    frames = cut(path, file, open_once, part)
+    return Video(path, file.rate_hz, file.declared, frames, file.length_s, part)
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:
@@ -102,6 +115,10 @@ def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -
         raise RecordingError(f"{video.path}: found {n_read} frames, expected {video.declared} by its header: it was cut off")
     if n_steps is not None and shown is not None:
         if (n_steps - 1) / clock_hz - shown.time_s > hold_s:
+            if video.part is not None:
+                at_s = video.part.start_s
+                seen = f"found {at_s + end_s:.2f} s of video, expected a trial of {n_steps / clock_hz:g} s at {at_s:g} s"
+                raise RecordingError(f"{video.path}: {seen}{video.part.where}")
             if _on_clock(video, clock_hz):
                 raise RecordingError(
                     f"{video.path}: found {n_read} frames, expected {n_steps} (one may be missing at the end)"

@@ -32,7 +32,7 @@ except ImportError:  # it has builds for x86-64 alone
 Source = str | IO[bytes]  # a file of this machine, or a copy of one in a bucket
 
 
-class _View:
+class View:
     """How the pictures of one stream are shown. All frames get the size of the first: one that another run begins with is no
     other than the one it continues with."""
 
@@ -81,37 +81,56 @@ def _numbers(matrix: Any) -> np.ndarray:
 
 def read_pyav(path: Place, _: Source, opened: Opened) -> Iterator[Frame]:
     """The frames of an opened file, decoded by FFmpeg. Raises RecordingError where the stream is damaged."""
+    view = View(path, opened)
+    first_s: float | None = None
+    for n, (at_s, picture) in enumerate(pictures(path, opened)):
+        first_s = at_s if first_s is None else first_s
+        yield of_picture(path, picture, n, view, at_s - first_s)
+
+
+def pictures(path: Place, opened: Opened, *, whole: bool = True) -> Iterator[tuple[float, av.VideoFrame]]:
+    """(time in the file's seconds, picture) of all that follows where the file stands. Raises RecordingError.
+
+    `whole`: it stands at its beginning; else the pictures before the first key frame are left out, since they need earlier ones.
+    """
     container, stream = opened.container, opened.stream
     # Parallel work is over clips, one thread each: many decoders of one thread beat one decoder of many.
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
-    clock, view = Clock(container, stream), _View(path, opened)
+    clock = Clock(container, stream)
     first_s: float | None = None
     last_s, n = 0.0, 0
+
+    def where(at_s: float | None) -> str:
+        return f"{path}: frame {n}" if whole or at_s is None else f"{path}: the frame at {at_s:.3f} s"
+
     with container:
         try:
             for packet in container.demux(stream):
                 clock.stored(packet)
                 for picture in packet.decode():
-                    if picture.is_corrupt:
-                        raise RecordingError(f"{path}: frame {n} is damaged, expected an intact stream")
                     at_s = clock.time_s(picture)
+                    if first_s is None and not whole and not picture.key_frame:
+                        continue
+                    if picture.is_corrupt:
+                        raise RecordingError(f"{where(at_s)} is damaged, expected an intact stream")
                     if at_s is None:
-                        raise RecordingError(f"{path}: frame {n} has no time, expected one for every frame")
+                        raise RecordingError(f"{where(at_s)} has no time, expected one for every frame")
                     first_s = at_s if first_s is None else first_s
                     if at_s - first_s < last_s:
                         raise RecordingError(
-                            f"{path}: frame {n} is shown at {at_s - first_s:.3f} s, the one before it at {last_s:.3f} s; "
+                            f"{where(at_s)} is shown at {at_s - first_s:.3f} s, the one before it at {last_s:.3f} s; "
                             "expected times that ascend"
                         )
                     last_s = at_s - first_s
-                    yield _of_picture(path, picture, n, view, last_s)
+                    yield at_s, picture
                     n += 1
         except av.FFmpegError as error:
             raise blamed(error, f"{path}: decoding stopped ({error}); expected an intact stream") from None
 
 
-def _of_picture(path: Place, picture: av.VideoFrame, n: int, view: _View, time_s: float) -> Frame:
+def of_picture(path: Place, picture: av.VideoFrame, n: int, view: View, time_s: float) -> Frame:
+    """The picture as it is shown."""
     orientation, size = view.of(picture, n)
     try:
         planes, to_rgb = colours.planes(picture)
@@ -145,8 +164,10 @@ def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:
         raise RecordingError(f"{path}: decoding stopped ({reason}); expected an intact stream") from None
 
 
-def not_here(decoder: str) -> str:
-    """Why a known decoder cannot be used on this machine; empty if it can."""
+def not_here(decoder: str, *, cut: bool = False) -> str:
+    """Why a known decoder cannot be used on this machine, or for a part of a file; empty if it can."""
+    if decoder == "decord" and cut:
+        return "decord reads whole files, and these trials are cut out of long videos; expected 'pyav'"
     if decoder == "decord" and decord is None:
         return "decord is not installed here (it has builds for x86-64 alone), expected 'pyav'"
     return ""
@@ -176,7 +197,7 @@ def _probed(path: Place, opened: Opened) -> tuple[Orientation, tuple[int, int]]:
     """What is left to do for decord's pictures, and their shown size. decord itself undoes the quarter turns of MOV and MP4,
     taking mirrors for turns; it says nothing of a size that changes, so that key frames are looked at by FFmpeg."""
     container, stream = opened.container, opened.stream
-    view = _View(path, opened)
+    view = View(path, opened)
     first: tuple[Orientation, tuple[int, int]] | None = None
     own, first_s = 0, 0.0
     try:

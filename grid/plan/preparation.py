@@ -155,7 +155,8 @@ def video_job(
     clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
     every = asdict(settings)
     tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
-    track = Stage(name="faces", version=faces.TRACK_VERSION, params={**clock, **tracking}, inputs=(mark,))
+    part = {} if trial.video_start_s is None else {"start_s": trial.video_start_s}
+    track = Stage(name="faces", version=faces.TRACK_VERSION, params={**clock, **part, **tracking}, inputs=(mark,))
     cropping = {**{k: every[k] for k in CROP_SETTINGS}, "crop_version": faces.VERSION}
     made = {}
     for kind in stored(wanted, VIDEO):

@@ -104,6 +104,16 @@ def _edf(path: Path, eda: np.ndarray) -> None:
     path.write_bytes(header + struct.pack(f"<{len(steps)}h", *steps))
 
 
+def _bdf(path: Path, eda: np.ndarray) -> None:
+    """By BioSemi's published layout: as EDF, with a byte 255 in front, and 24-bit integers."""
+    bdf = ["BIOSEMI", "", "", "01.01.20", "00.00.00", "512", "24BIT", "3", "1", "1"]
+    own = ["EDA", "", "uS", "-4", "4", "-8388608", "8388607", "", "20", ""]
+    sizes, widths = [7, 80, 80, 8, 8, 8, 44, 8, 8, 4], [16, 80, 8, 8, 8, 8, 8, 80, 8, 32]
+    header = "".join(v.ljust(n) for v, n in zip([*bdf, *own], [*sizes, *widths], strict=True)).encode()
+    steps = np.round((eda + 4) / 8 * (2**24 - 1) - 2**23).astype("<i4")
+    path.write_bytes(b"\xff" + header + b"".join(struct.pack("<i", n)[:3] for n in steps.tolist()))
+
+
 def _wfdb(path: Path, eda: np.ndarray) -> None:
     """Format 16: little-endian 16-bit integers, with a text header beside them."""
     path.with_suffix(".hea").write_text(f"{path.stem} 1 20 60\n{path.name} 16 1000(0)/uS 16 0 0 0 0 EDA\n")
@@ -121,6 +131,7 @@ def _wfdb(path: Path, eda: np.ndarray) -> None:
         (".h5", _hdf5, 'key = "rec/eda"\ncolumn = 1', ""),
         (".parquet", _parquet, 'column = "eda"', "pyarrow"),
         (".edf", _edf, 'column = "EDA"', "edfio"),
+        (".bdf", _bdf, 'column = "EDA"', "edfio"),
         (".dat", _wfdb, 'column = "EDA"', "wfdb"),
         (".tsv", lambda p, x: p.write_text("x\teda\n" + "".join(f"na\t{v}\n" for v in x)), 'column = "eda"', ""),
         (".txt", lambda p, x: p.write_text("x   EDA\n" + "".join(f" 0 \t{v}\n" for v in x)), 'column = "eda"', ""),

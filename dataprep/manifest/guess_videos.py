@@ -1,0 +1,45 @@
+"""How long the videos are that a table names, by their headers, and whether each of them is of one trial alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataprep.manifest.table import Rows, seconds
+from dataprep.records import InputError, RecordingError
+from dataprep.video.decode import open_video
+
+LOOKED_AT = 50  # videos whose header is read
+
+
+@dataclass(frozen=True)
+class VideoGuess:
+    """`lengths_s` of the videos that were looked at, by their names in the table; `per_trial`: each is of one trial alone."""
+
+    lengths_s: dict[str, float]
+    per_trial: bool = False
+
+    @property
+    def shortest_s(self) -> float:
+        """The shortest video, 0 where no length is known."""
+        return min(self.lengths_s.values(), default=0.0)
+
+
+def look(folder: Path, rows: Rows, begin: str) -> VideoGuess:
+    """The guess; `begin`: the column that says when trials begin. Videos that cannot be opened are left to the check."""
+    named = [(r["video"], seconds(r.get(begin) or "0")) for _, r in rows.rows if r.get("video")]
+    lengths_s = dict(_lengths(folder, dict.fromkeys(name for name, _ in named)))
+    once = len({name for name, _ in named}) == len(named) > 1
+    behind = any(name in lengths_s and start_s >= lengths_s[name] for name, start_s in named)
+    return VideoGuess(lengths_s, per_trial=once and behind)
+
+
+def _lengths(folder: Path, names: Iterable[str]) -> Iterable[tuple[str, float]]:
+    for name in list(names)[:LOOKED_AT]:
+        with suppress(RecordingError, InputError, OSError):
+            opened = open_video(folder / name)
+            length_s = opened.length_s or (opened.declared / opened.rate_hz if opened.rate_hz else 0.0)
+            if length_s:
+                yield name, length_s
