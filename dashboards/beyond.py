@@ -12,8 +12,10 @@ import pandas as pd
 from dashboards.drawings import Drawing, drawing, slug
 from dashboards.figures import INK, RULE, SERIES, STYLE
 from dashboards.results import Panel, Results
+from grid.results import mixed
 from grid.results.calibration import net_benefit
-from grid.results.stats import calibration_line
+from grid.results.inference import training_people
+from grid.results.stats import calibration_line, intervals
 from grid.results.tables import in_order
 
 THRESHOLDS = np.linspace(0.05, 0.95, 91)
@@ -25,13 +27,46 @@ def tables(results: Results) -> list[dict[str, Any]]:
 
 
 def _row(results: Results, panel: Panel, row: str) -> dict[str, Any]:
-    main = panel.task.main
+    main, part = panel.task.main, panel.of_row(row)
     value_S = main.sign * main.scale * panel.by_subject[row].dropna().sort_values()
     worst = value_S[: max(1, round(len(value_S) / 10))]  # errors have a minus here: the largest come first
     found: dict[str, Any] = {"row": row, "sd": value_S.std(), "worst": abs(worst.mean()), "n_worst": len(worst)}
+    found["mixed"] = mixed.of_row(part, n_train=training_people(panel.predictions, results.people(panel)), task=panel.task)
     if "roc" in panel.task.sections:
-        found |= calibration_line(panel.of_row(row), people=results.people(panel))
+        found |= calibration_line(part, people=results.people(panel))
     return found
+
+
+CALIBRATED = (
+    ("ece", "ECE", 100, 1),
+    ("slope", "slope", 1, 2),
+    ("intercept", "intercept", 1, 2),
+    ("accuracy", "accuracy", 100, 1),
+)
+"""Of a recalibration: names of estimates, in words, what they are multiplied by to be shown, and digits."""
+
+
+def recalibration(results: Results) -> list[dict[str, Any]]:
+    """A table a panel with recalibrated rows: of each, the estimates before and after. Empty where nothing was recalibrated."""
+    found = []
+    for panel in results.panels:
+        was = results.uncalibrated
+        was = was[(was["scenario"] == panel.scenario) & (was["protocol"] == panel.protocol)]
+        rows = []
+        for row in dict.fromkeys(was["modality"].astype(str)):
+            parts = {"before": was[was["modality"] == row], "after": panel.of_row(row)}
+            rows.append(
+                {"row": row} | {when: _calibration(part, results.people(panel), panel) for when, part in parts.items()}
+            )
+        if rows:
+            found.append({"title": panel.title, "rows": rows})
+    return found
+
+
+def _calibration(part: pd.DataFrame, people: int | None, panel: Panel) -> list[dict[str, Any]]:
+    """What is shown of a row's calibration: an estimate each, with its scale and digits."""
+    values = intervals(part, ["ece", "accuracy"], people=people, task=panel.task) | calibration_line(part, people=people)
+    return [{"name": title, "estimate": values[name], "scale": scale, "digits": n} for name, title, scale, n in CALIBRATED]
 
 
 def curves(results: Results) -> list[tuple[str, Drawing]]:

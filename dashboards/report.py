@@ -31,6 +31,7 @@ from dashboards import (
     personal,
     published,
     searches,
+    sensitivity,
     transfers,
     wording,
 )
@@ -111,6 +112,9 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         transfers=transfers.section(results),
         personal=personal.section(results),
         beyond=beyond.tables(results),
+        recalibration_by=results.get("experiment", "fit", "calibrate") or wording.NOT_RECORDED,
+        recalibration=beyond.recalibration(results),
+        sensitivity=sensitivity.section(results),
         decisions=beyond.curves(results) if "roc" in sections else [],
         curves=drawings.curves(results),
         mark_key=KEY,

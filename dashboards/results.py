@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from dataprep.records import SYNTHETIC, InputError
-from grid.experiment.cells import CELL
+from grid.experiment.cells import CELL, is_further
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
@@ -88,7 +88,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Results:
-    """All data of a report. `disagreements`: cells whose scores.csv differs from the scores of the predictions."""
+    """All data of a report. `disagreements`: cells whose scores.csv differs from the scores of the predictions.
+
+    `uncalibrated`: predictions as they were before a recalibration. `further`, `further_scores`: those of scenarios with
+    other windows (a sensitivity analysis), which no other table has.
+    """
 
     folder: Path
     run: Mapping[str, Any]
@@ -106,6 +110,9 @@ class Results:
     costs: pd.DataFrame
     disagreements: int
     panels: tuple[Panel, ...]
+    uncalibrated: pd.DataFrame
+    further: pd.DataFrame
+    further_scores: pd.DataFrame
 
     def get(self, *keys: str) -> Any:
         """A value inside run.json, None where any of the keys is missing."""
@@ -163,24 +170,33 @@ def read_results(folder: Path) -> Results:
         scores = scores_table(predictions, cells=wanted, task=task)
     except ValueError as error:
         raise InputError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
+    before = folder / "uncalibrated.parquet"
     return Results(
         folder=folder,
         run=run,
         task=task,
-        predictions=predictions,
-        scores=scores,
+        predictions=_own(predictions),
+        scores=_own(scores),
         failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
         quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True, more=("channels",)),
         odd=_table(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
-        curves=_curves(folder / "curves.parquet"),
-        attention=_attention(folder / "attention.parquet"),
+        curves=_own(_curves(folder / "curves.parquet")),
+        attention=_own(_attention(folder / "attention.parquet")),
         folds=_numbers(_table(folder / "folds.csv", FOLD_COLUMNS, optional=True), "age", "trials"),
         trials=_numbers(_table(folder / "trials.csv", TRIAL_COLUMNS, optional=True), "y_true", "place"),
-        learning=_table(folder / "learning.csv", learned.COLUMNS, optional=True).astype(dict.fromkeys(AXES, int)),
+        learning=_own(_table(folder / "learning.csv", learned.COLUMNS, optional=True)).astype(dict.fromkeys(AXES, int)),
         costs=_table(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),
-        panels=_panels(with_frame_mean(predictions, task), scores, task),
+        panels=_panels(with_frame_mean(_own(predictions), task), _own(scores), task),
+        uncalibrated=_own(_predictions(before, task)) if before.is_file() else predictions.iloc[:0],
+        further=_own(predictions, further=True),
+        further_scores=_own(scores, further=True),
     )
+
+
+def _own(table: pd.DataFrame, *, further: bool = False) -> pd.DataFrame:
+    """The lines of the scenarios that the grid asks for; `further`: of those with other windows."""
+    return table[table["scenario"].astype(str).map(is_further).astype(bool) == further].reset_index(drop=True)
 
 
 def _predictions(path: Path, task: Task) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from dashboards import sensitivity
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
 from grid.experiment.families import learned_rows
@@ -123,6 +124,7 @@ def summary(results: Results) -> str:
     if len(baselines) and not is_rule.all():
         there = f"{int(baselines[task.main.name].notna().sum())} of {plural(len(baselines), 'cell')}"
         text += f" Beside them {plural(baselines['modality'].nunique(), 'baseline')} ({there})."
+    text += f" {more}" if (more := sensitivity.counted(results)) else ""
     parts = [f"{p.title} {size_text(results.scenarios.get(p.scenario, {}), p)}" for p in results.panels]
     text += f" Tested: {'; '.join(parts)}." if any(" of " in part for part in parts) else ""
     seconds = results.get("seconds")

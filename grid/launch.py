@@ -120,7 +120,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from dataprep.exclusions import read_exclusions
     from grid.experiment import cells
     from grid.experiment.partitions import splits_of
-    from grid.experiment.scenarios import named_for
+    from grid.experiment.scenarios import named_for, with_onsets
     from grid.monitor.progress import Hashing
     from grid.plan.inventory import open_data, read_inventory
     from grid.run import show
@@ -139,10 +139,12 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     rows = selected_rows(experiment, named=options.modalities, whole=everything, **apart)
     asked = options.transfer.write(out, plan=options.plan) if options.transfer else options.data and options.data.resolve()
     reader = open_data(asked, options.dataset) if asked else dataset("biovid")  # synthetic data have its layout
-    experiment = named_for(experiment, reader)
+    experiment = with_onsets(named_for(experiment, reader))
     cells.refuse_unknown(rows, reader.channels)
     scenarios = experiment.axes.scenarios
-    scenarios = cells.choose(options.scenarios, experiment.scenarios, "scenario") if options.scenarios else scenarios
+    if options.scenarios:
+        asked_for = cells.choose(options.scenarios, experiment.scenarios, "scenario")
+        scenarios = tuple(s for s in experiment.scenarios if s in asked_for or cells.base_of(s) in asked_for)
     if options.store and not options.plan:
         point(out / "store", options.store)
     store = Store(options.store or out / "store")

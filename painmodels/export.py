@@ -29,6 +29,7 @@ from dataprep.recordings.kind import Facts
 from dataprep.records import InputError
 from dataprep.storage import Place, pointed
 from painmodels.methods import method, of_row
+from painmodels.methods.calibrate import ROLE as CALIBRATION
 from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
 from painmodels.registry import network
 from painmodels.tasks import task_of_run
@@ -57,6 +58,9 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         )
     name, words = of_row(record["modality"])
     chosen = {fit["role"]: fit for fit in record["fits"]}
+    calibration = chosen.pop(CALIBRATION, None)
+    if calibration and words == ("frame",):
+        raise InputError(f"{run}: cell {cell}: frames that are recalibrated one by one are not exported; the row video is")
     manifests = {role: _manifest(run, fit) for role, fit in chosen.items()}
     entry = method(name)
     parts = entry.parts(words, lambda role: network(role, manifests[role]["stage"]["params"]["network"]))
@@ -74,6 +78,9 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         table, of_part = _node(name, part, manifests[part.role], _folder(run, chosen[part.role]), signals)
         networks.append(table)
         tensors |= of_part
+    if calibration:
+        arrays = load((_folder(run, calibration) / "arrays.safetensors").read_bytes())
+        tensors |= {f"{CALIBRATION}.{name.removeprefix('network.')}": value for name, value in arrays.items()}
     trunk: dict[str, Any] = {}
     facts = Facts(clock_hz=reader.clock_hz, n_steps=reader.n_steps)
     if any(recording(kind).trunk for kind in takes):
@@ -97,6 +104,8 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "video": video_table(parts, facts),
         "networks": networks,
     }
+    if calibration:
+        description["calibration"] = calibration["settings"]["network"]
     if reader.description:  # of a data set by a table
         description["reader_description"] = dict(reader.description)
     return Model(description, tensors, device=device)
@@ -213,6 +222,8 @@ def _command(options: argparse.Namespace) -> int:
         raise InputError("--onnx: onnx and onnxscript are not installed: pip install onnx onnxscript")
     check_folder("--to", options.to, inputs=[options.run], mark="model.json")
     model = from_run(options.run, options.cell)
+    if options.onnx and model.about.get("calibration"):
+        raise InputError("--onnx: the row is recalibrated, which an ONNX file of it would not be; export it without --onnx")
     model.save(options.to)
     write_wheel(options.to)
     if options.onnx:

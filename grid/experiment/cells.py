@@ -88,6 +88,20 @@ class Cell:
         return f"{self.modality}/{self.scenario}/{self.protocol}/{place(self.fold, self.repeat, self.seed)}"
 
 
+ONSET = "@"
+"""Between a scenario's name and the second at which the windows of a sensitivity analysis begin: `all87@3s`."""
+
+
+def base_of(scenario: str) -> str:
+    """The scenario of whose trials another window is used; itself where it is none of a sensitivity analysis."""
+    return scenario.partition(ONSET)[0]
+
+
+def is_further(scenario: str) -> bool:
+    """Whether a scenario is one with another window, of a sensitivity analysis."""
+    return ONSET in scenario
+
+
 def place(fold: int, repeat: int = 0, seed: int = 0) -> str:
     """The last part of a cell's name: `fold3`, or `repeat1/seed2/fold3` where these are not 0."""
     return (f"repeat{repeat}/" if repeat else "") + (f"seed{seed}/" if seed else "") + f"fold{fold}"

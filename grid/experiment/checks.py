@@ -10,13 +10,14 @@ from dataprep.records import InputError
 from dataprep.video.decode import DECODERS
 from dataprep.video.decoders import not_here
 from dataprep.video.retinaface import DETECTORS
-from grid.experiment.cells import row, suggestion
+from grid.experiment.cells import ONSET, is_further, row, suggestion
 from grid.experiment.config_tables import Space, check_folds
 from grid.experiment.families import FRAME_MEAN, is_baseline
 from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
 from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Part
+from painmodels.tasks import PAIN
 
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment
@@ -38,6 +39,11 @@ def check(experiment: Experiment) -> None:
     for name in {name for pair in experiment.claims.pairs for name in pair} - {FRAME_MEAN}:
         if row(name).name != name:
             raise InputError(f"claims.pairs: write {name!r} as {row(name).name!r}")
+    for name in experiment.scenarios:
+        if is_further(name):
+            raise InputError(
+                f"scenarios.{name}: found {ONSET!r} in a name, expected [sensitivity] onsets_s to make such scenarios"
+            )
     for name in experiment.axes.scenarios:
         if name not in experiment.scenarios:
             raise InputError(f"axes.scenarios: {name!r} has no table [scenarios.{name}]")
@@ -62,6 +68,11 @@ def check(experiment: Experiment) -> None:
             "has one partition only; vary [fit] seeds, or choose the protocol subject"
         )
     check_folds(experiment.protocol)
+    if experiment.fit.calibrate != "off" and learns.kind != PAIN.kind:
+        raise InputError(
+            f"fit.calibrate: found {experiment.fit.calibrate!r}, expected 'off' for the task {learns.kind}: what is "
+            "recalibrated is a probability of pain, of two classes"
+        )
     _check_fusion(experiment)
     spaces = [getattr(experiment.search, role) for role in registry.ROLES] + list(experiment.search.methods.values())
     if experiment.search.trials and not any(spaces):

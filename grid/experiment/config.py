@@ -27,6 +27,7 @@ from grid.experiment.config_tables import (
     ProtocolTable,
     ScenarioTable,
     Search,
+    Sensitivity,
     Signals,
     Space,
     Synthetic,
@@ -35,7 +36,7 @@ from grid.experiment.config_tables import (
     Trunk,
     explained,
 )
-from grid.experiment.families import added_pairs
+from grid.experiment.families import RULES, added_pairs
 from painmodels import registry
 from painmodels.methods.graph import Estimator, Part
 from painmodels.tasks import Task, kind_of, task
@@ -73,6 +74,7 @@ class Experiment(Table):
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     augment: dict[str, Any] = Field(default_factory=dict)
     claims: Claims = Claims()
+    sensitivity: Sensitivity = Sensitivity()
     synthetic: Synthetic = Synthetic()
     execution: Execution = Execution()
 
@@ -98,6 +100,10 @@ class Experiment(Table):
             return 0
         table = settings_of(Fusion, {key: v for key, v in self.fusion.items() if key in FUSION_KEYS}, "[fusion]")
         return max(1, table.inner_folds) if table.features == "out-of-fold" else 0
+
+    def calibrates(self, name: str) -> str:
+        """How the probabilities of a method are recalibrated; empty: not at all, as those of the trivial rules."""
+        return "" if name in RULES or self.fit.calibrate == "off" else self.fit.calibrate
 
     @property
     def learns(self) -> Task:

@@ -66,9 +66,12 @@ class FitTable(Table):
     """What a fit is drawn from. Every fit is made from each of `seeds`: initial weights, order of batches, dropout, trees.
 
     They are kept in ascending order. A hyperparameter search uses the first, and all seeds train what it chose.
+    `calibrate`: how probabilities of pain are recalibrated, on what `calibration_folds` inner folds of the training side predict.
     """
 
     seeds: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = (0,)
+    calibrate: Literal["off", "platt", "isotonic"] = "off"
+    calibration_folds: int = Field(3, ge=2, strict=True)
 
     @field_validator("seeds")
     @classmethod
@@ -130,6 +133,15 @@ class Claims(Table):
 
     pairs: tuple[tuple[str, str], ...] = ()
     fewest_trials: int = Field(10, ge=1, strict=True)
+
+
+class Sensitivity(Table):
+    """What is computed once more with other choices, apart from the grid's own cells.
+
+    `onsets_s`: every scenario with windows that begin so many seconds after the beginning of a trial (`all87@3s`).
+    """
+
+    onsets_s: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
 
 class Synthetic(Table):

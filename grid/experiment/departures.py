@@ -74,6 +74,12 @@ CHOICES: tuple[Choice, ...] = (
     Choice(key="[trunk] random", text="pre-trained on FER2013", value=_initial, literal=("pre-trained",)),
     Choice(key="[trunk] scaling", text="pixels are scaled between 0 and 1", value=_scaling, literal=("unit",)),
     Choice(key="[trunk] precision", text="", value=lambda e: e.trunk.precision),
+    Choice(
+        key="[fit] calibrate",
+        text="no recalibration is described",
+        value=lambda e: e.fit.calibrate,
+        literal=("off",),
+    ),
     Choice(key="[signals] normalise", text="min-max normalisation, not over what", value=lambda e: e.signals.normalise),
     Choice(key="[protocol] name", text="10-fold cross-validation, not over what", value=lambda e: e.protocol.name),
     Choice(key="[protocol] folds", text="10", value=lambda e: e.protocol.folds, literal=(10,)),

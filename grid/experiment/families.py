@@ -17,7 +17,9 @@ ROW_ORDER = ("frame", FRAME_MEAN, *(row for row in PAPER_ROWS if row != "frame")
 
 CONTROLS = ("control-temperature", "control-order", "control-previous")
 """Rows that see the design of the experiment and no recording."""
-BASELINE_METHODS = ("majority", "argmax", "rf", "logistic", "cnn-lstm", *CONTROLS)
+RULES = ("majority", "argmax")
+"""Methods that learn at most a share: rules fixed in advance, whose probabilities are not recalibrated."""
+BASELINE_METHODS = (*RULES, "rf", "logistic", "cnn-lstm", *CONTROLS)
 """Methods that are there to be beaten; a row of any other method is one that learns."""
 
 

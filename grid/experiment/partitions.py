@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from dataprep.records import DataSet, InputError, SampleIndex
-from grid.experiment.cells import Scenario
+from grid.experiment.cells import Scenario, base_of
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
 from grid.protocols import FoldSplit, by_subject, protocols, shuffled
@@ -115,7 +115,7 @@ def _given(file: str, index: SampleIndex, scenario: Scenario | None, repeat: int
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error}); expected the folds.csv of a run") from None
     known = read_folds(path, told.st_mtime_ns, told.st_size)
-    name = scenario.name if scenario else ""
+    name = base_of(scenario.name) if scenario else ""
     fold_of = known.get((name, repeat)) or known.get(("", repeat))
     if fold_of is None and not name:  # of no scenario: whatever the first of them says
         fold_of = next((folds for (_, r), folds in known.items() if r == repeat), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataprep.records import DataSet, InputError, SampleIndex
-from grid.experiment.cells import Scenario
+from grid.experiment.cells import ONSET, Scenario
 from grid.experiment.config import Experiment
 from grid.experiment.config_tables import ScenarioTable
 
@@ -29,6 +29,19 @@ def named_for(experiment: Experiment, dataset: DataSet) -> Experiment:
         asked = tuple(name_of[name] for name in experiment.axes.scenarios if name_of[name] in kept)
     axes = experiment.axes.model_copy(update={"scenarios": asked})
     return experiment.model_copy(update={"scenarios": kept, "axes": axes})
+
+
+def with_onsets(experiment: Experiment) -> Experiment:
+    """The experiment with each of its scenarios once more for every one of [sensitivity] onsets_s that is not its own."""
+    own, axes = experiment.scenarios, experiment.axes
+    more = {
+        f"{name}{ONSET}{onset:g}s": own[name].model_copy(update={"skip_s": onset})
+        for name in axes.scenarios
+        for onset in sorted(set(experiment.sensitivity.onsets_s))
+        if onset != own[name].skip_s
+    }
+    asked = axes.model_copy(update={"scenarios": (*axes.scenarios, *more)})
+    return experiment.model_copy(update={"scenarios": {**own, **more}, "axes": asked})
 
 
 def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> SampleIndex:

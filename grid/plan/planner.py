@@ -16,13 +16,15 @@ from typing import Any
 
 from dataprep.recordings import in_words
 from dataprep.records import DataSet
-from grid.experiment.cells import Cell, Row, channel_of, row
+from grid.experiment.cells import Cell, Row, row
 from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
 from grid.experiment.scenarios import scenario_index, window
+from grid.plan.calibration import calibration
 from grid.plan.contexts import Context
 from grid.plan.controls import PREFIX
 from grid.plan.nodes import Node, graph
+from grid.plan.refusals import refusal
 from grid.plan.specs import (
     FIT_VERSION,
     Fit,
@@ -106,20 +108,11 @@ class Planner:
         self.plan.impossible[cell] = reason
 
     def _cell(self, cell: Cell, row: Row, context: Context) -> None:
-        for signal in row.signals:
-            if channel_of(signal, self.dataset.channels) not in self.dataset.channels:
-                return self._refuse(cell, f"the data set {self.dataset.name} has no {signal} signal")
-        for column in row.columns:
-            if not self.inputs.keys.get(column):
-                return self._refuse(cell, f"the data set {self.dataset.name} says nothing of the {row.control} of a trial")
-        if any(n.settings.classes != self.learns.n_classes for n in self._nodes(row)):
-            this = f"{self.learns.kind} ({', '.join(self.learns.names)})"
-            return self._refuse(
-                cell, f"the method {row.method} tells two classes apart and does no other task; this one is {this}"
-            )
-        if reasons := [reason for n in self._nodes(row) if (reason := n.why_not(self.dataset, context.steps))]:
-            return self._refuse(cell, reasons[0])
-        needs = self._nodes(row)[-1].needs
+        known, nodes = self.inputs.keys, self._nodes(row)
+        reason = refusal(row, nodes, dataset=self.dataset, known=known, learns=self.learns, steps=context.steps)
+        if reason:
+            return self._refuse(cell, reason)
+        needs = nodes[-1].needs
         try:
             self._train_set(context, needs)
         except ValueError as error:
@@ -135,13 +128,17 @@ class Planner:
         fit_node = self._nodes(row)[-1]
         try:
             fit = self._fit(fit_node, context, context)
+            if how := self.experiment.calibrates(row.method):
+                folds = self.experiment.fit.calibration_folds
+                inner = self._refits(fit_node, context, context, folds, lambda *of: (self._fit(*of),))
+                fit = calibration(fit, fit_node, inner, how=how, folds=folds)
         except Unresolved as unresolved:
             self.plan.waiting[cell] = unresolved.key
             return
         except ValueError as error:
-            if not fit_node.refits:
+            if not (fit_node.refits or self.experiment.calibrates(row.method)):
                 raise
-            self.plan.impossible[cell] = f"out-of-fold features: {error}"
+            self.plan.impossible[cell] = f"{'out-of-fold features' if fit_node.refits else 'calibrate'}: {error}"
             return
         self._register(fit)
         test = self._test_set(context, fit_node.needs)
@@ -184,7 +181,7 @@ class Planner:
         train = self._train_set(context, node.needs)
         settings, normalise, search = self._configuration(node, chosen_in)
         params = self._params(node, context.steps, settings, normalise, context.seed)
-        refits = self._refits(node, context, chosen_in)
+        refits = self._refits(node, context, chosen_in, node.refits, self._upstream)
         held_out = [key for r in refits for key in (r.held_out.key, *(f.stage.key for f in r.upstream))]
         fit = Fit(
             stage=Stage(f"fit-{node.label}", FIT_VERSION, params, (train.key, *(f.stage.key for f in upstream), *held_out)),
@@ -204,18 +201,17 @@ class Planner:
         self._fits[ident] = fit
         return fit
 
-    def _refits(self, node: Node, context: Context, chosen_in: Context) -> tuple[Refit, ...]:
-        """What feeds a part, fitted once more without each part of the training side in turn; none if it is not asked for.
-
-        Settings are those chosen for the whole training side.
-        """
+    def _refits(
+        self, node: Node, context: Context, chosen_in: Context, folds: int, of: Callable[..., tuple[Fit, ...]]
+    ) -> tuple[Refit, ...]:
+        """The fits `of` a part, made again without each of `folds` parts of the training side, with the settings of the whole."""
         found = []
-        for fold, held_out in context.refits(node.refits, self.experiment) if node.refits else ():
+        for fold, held_out in context.refits(folds, self.experiment) if folds else ():
             try:
                 side = self._train_set(held_out, node.needs, fewest=1)
             except ValueError:
                 continue  # none of these people has all recordings
-            found.append(Refit(side, self._upstream(node, fold, chosen_in)))
+            found.append(Refit(side, of(node, fold, chosen_in)))
         return tuple(found)
 
     def _configuration(self, node: Node, context: Context) -> tuple[Any, str, str]:

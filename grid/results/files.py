@@ -25,21 +25,26 @@ from grid.results.scaling import sees_test_side
 from grid.results.table2_files import write_table2
 from grid.store.artefacts import Store
 from painmodels.methods import PAPER
+from painmodels.methods.calibrate import ROLE as CALIBRATION
+from painmodels.methods.calibrate import UNCALIBRATED
 from painmodels.registry import said
 from painmodels.tasks import Task
 
 
-def predictions(plan: Plan, store: Store, targets: Mapping[str, float], task: Task) -> pd.DataFrame:
+def predictions(plan: Plan, store: Store, targets: Mapping[str, float], task: Task, *, before: bool = False) -> pd.DataFrame:
     """A row per held-out trial and cell (per frame in the `frame` row, where `frame` counts from the trial's start).
 
-    `targets` are what was to be learnt of each trial; `y_true` and the columns of a prediction are as the task says.
+    `targets` are what was to be learnt of each trial; `y_true` and the columns of a prediction are as the task says. `before`:
+    of cells that were recalibrated, and as it was before that.
     """
     parts = []
     for cell in plan.cells:
         predict = plan.predicts.get(cell)
         if predict is None or not store.has(predict.stage):
             continue
-        p = store.arrays(predict.stage)[task.stored]
+        if before and predict.fit.role != CALIBRATION:
+            continue
+        p = store.arrays(predict.stage)[UNCALIBRATED if before else task.stored]
         per_frame = p.ndim > (1 if len(task.columns) == 1 else 2)
         per_trial = p.shape[1] if per_frame else 1
         first = predict.fit.steps[0]
@@ -120,6 +125,10 @@ def write(
     ]
     failures = pd.DataFrame(problems, columns=[*CELL, "status", "reason"])
     _replace(out / "predictions.parquet", lambda p: table.to_parquet(p, index=False))
+    (out / "uncalibrated.parquet").unlink(missing_ok=True)
+    if any(p.fit.role == CALIBRATION for p in plan.predicts.values()):
+        was = predictions(plan, store, targets, task, before=True)
+        _replace(out / "uncalibrated.parquet", lambda p: was.to_parquet(p, index=False))
     write_csv(out / "scores.csv", scores, data=data)
     if "people" in task.sections:
         write_csv(out / "subject_scores.csv", tables.subject_table(table, task), data=data)

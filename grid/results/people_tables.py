@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from grid.experiment.cells import is_further
 from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
 from grid.plan.inventory import Inventory
@@ -21,10 +22,10 @@ TRIAL_COLUMNS = ["trial_id", "subject", "class_name", "y_true", "place", "previo
 def folds_table(experiment: Experiment, inventory: Inventory, scenarios: Iterable[str]) -> pd.DataFrame:
     """A row a person whom a fold tests, with how many of the trials it tests; sex and age where the data set tells them.
 
-    A scenario that cannot be made of these data has no rows.
+    A scenario that cannot be made of these data has no rows; one with another window has the folds of the scenario it is made of.
     """
     rows: list[tuple[object, ...]] = []
-    for name in scenarios:
+    for name in (name for name in scenarios if not is_further(name)):
         try:
             splits = splits_of(experiment, inventory.dataset, inventory.index, experiment.scenario(name))
         except ValueError:

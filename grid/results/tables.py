@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grid.experiment.cells import CELL
+from grid.experiment.cells import CELL, is_further
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.learned import Mark, marks
@@ -159,7 +159,7 @@ def table2(
     *,
     task: Task = PAIN,
 ) -> pd.DataFrame:
-    """One row a (modality, scenario, protocol), fractions in percent and percentage points.
+    """One row a (modality, scenario, protocol), fractions in percent and percentage points; none of a sensitivity analysis.
 
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
     cells_wanted, n_subjects; for the task's metrics the METRIC_mean over the cells that define it and its METRIC_sd over folds,
@@ -171,6 +171,7 @@ def table2(
     not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`; selected_by (selection.py).
     """
     key = ["modality", "scenario", "protocol"]
+    scores, predictions = (t[~t["scenario"].astype(str).map(is_further).astype(bool)] for t in (scores, predictions))
     scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions), task)
     read = scores_table(predictions[predictions["modality"] == FRAME_MEAN], task=task)
     shown, main, is_papers_task = [m for m in task.metrics if m.in_table], task.main, "paper" in task.sections

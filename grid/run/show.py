@@ -13,10 +13,11 @@ import pandas as pd
 
 from dataprep.recordings import recording, recordings
 from dataprep.recordings.kind import VIDEO
-from grid.experiment.cells import Cell
+from grid.experiment.cells import Cell, is_further
 from grid.experiment.config import Experiment
 from grid.experiment.families import BASELINE_METHODS, is_baseline
 from grid.experiment.scenarios import scenario_index, window
+from grid.plan import calibration
 from grid.plan.disk import free, needed, size
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
@@ -28,6 +29,8 @@ from painmodels.trunks.backbones import backbone
 
 MARKS_SHOWN = 12
 """Lines about rows that did not learn."""
+OF_KIND = {"cells": "", "baselines": " of baselines", "onsets": " of other onsets"}
+"""Kinds of cells that are counted apart, and what a text calls their cells and fits."""
 TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
 """CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
 weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
@@ -67,13 +70,15 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
         done = sum(c in plan.predicts and plan.predicts[c].stage.key in stored["predict"] for c in mine)
         possible = sum(c not in plan.impossible for c in mine)
         rows, scenarios = (len({getattr(c, axis) for c in mine}) for axis in ("modality", "scenario"))
-        crossed = f"{rows} {'rows' if what == 'cells' else 'baselines'} x {scenarios} scenarios x folds{more}"
+        crossed = f"{rows} {'baselines' if what == 'baselines' else 'rows'} x {scenarios} scenarios x folds{more}"
         lines.append(f"{what:<12}{len(mine)} ({crossed}): {done} done, {possible - done} to do")
     if plan.searches:
         n_trials = sum(s.trials for s in plan.searches.values())
         lines.append(
             f"searches    {len(plan.searches)} to do first, {n_trials} trials; {len(plan.waiting)} cells wait for them"
         )
+    if more := calibration.told(plan):
+        lines.append(f"calibrate   {more}")
     for reason, n in Counter(plan.impossible.values()).items():
         lines.append(f"            {n} impossible: {reason}")
     lines += ["", f"{'stage':<24}{'in all':>8}{'done':>8}{'to do':>8}{'estimated CPU time':>22}{'disk':>10}"]
@@ -104,20 +109,33 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
 
 
 def _apart(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
-    """The cells of learned rows as `cells`, those of baselines as `baselines`; no entry where there are none."""
+    """The cells of learned rows as `cells`, those of baselines as `baselines`, those with other windows as `onsets`; no entry
+    where there are none."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault("baselines" if is_baseline(cell.modality) else "cells", []).append(cell)
-    return dict(sorted(found.items(), reverse=True))
+        found.setdefault(_kind(cell.scenario, is_baseline(cell.modality)), []).append(cell)
+    return {kind: found[kind] for kind in OF_KIND if kind in found}
+
+
+def _kind(scenario: str, baseline: bool) -> str:
+    return "onsets" if is_further(scenario) else "baselines" if baseline else "cells"
+
+
+def _fits_apart(plan: Plan) -> dict[str, dict[str, Fit]]:
+    """The fits of each kind of cells, by key."""
+    found: dict[str, dict[str, Fit]] = {kind: {} for kind in OF_KIND}
+    for key, fit in plan.fits.items():
+        found[_kind(fit.scenario, fit.part.method in BASELINE_METHODS)][key] = fit
+    return found
 
 
 def made_text(plan: Plan, made: Mapping[str, int], failed: Collection[str]) -> str:
     """What was computed now and what was there: '160 cells; 180 fits computed, 0 reused, 0 failed', and so for baselines."""
     parts = []
     for what, mine in _apart(plan.cells).items():
-        fits = {key: fit for key, fit in plan.fits.items() if (fit.part.method in BASELINE_METHODS) == (what == "baselines")}
+        fits = _fits_apart(plan)[what]
         new, lost = sum(made[name] for name in {f.stage.name for f in fits.values()}), len(fits.keys() & set(failed))
-        told = f"{len(mine)} cells{' of baselines' if what == 'baselines' else ''}"
+        told = f"{len(mine)} cells{OF_KIND[what]}"
         parts.append(f"{told}; {new} fits computed, {len(fits) - new - lost} reused, {lost} failed")
     return "; ".join(parts)
 
@@ -125,9 +143,8 @@ def made_text(plan: Plan, made: Mapping[str, int], failed: Collection[str]) -> s
 def served_text(plan: Plan) -> str:
     """How many fits serve how many cells, the baselines' apart: '180 fits serve 160 cells; 160 of baselines serve 160'."""
     cells = {what: sum(c not in plan.impossible for c in mine) for what, mine in _apart(plan.cells).items()}
-    baselines = sum(fit.part.method in BASELINE_METHODS for fit in plan.fits.values())
-    told = {"cells": f"{len(plan.fits) - baselines} fits", "baselines": f"{baselines} fits of baselines"}
-    return "; ".join(f"{told[what]} serve {n} cells" for what, n in cells.items())
+    fits = _fits_apart(plan)
+    return "; ".join(f"{len(fits[what])} fits{OF_KIND[what]} serve {n} cells" for what, n in cells.items())
 
 
 def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fits: list) -> float:

@@ -21,7 +21,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from grid.experiment.cells import CELL, Cell, place
+from grid.experiment.cells import CELL, Cell, is_further, place
 from grid.experiment.families import CONTROLS
 from grid.results.axes import AXES
 from grid.store.identity import digest
@@ -41,7 +41,7 @@ NO_MODEL = ("frame", "majority", *CONTROLS)
 def register(mirror: Mirror) -> int:
     """Register the best model of each scenario after `mirror.sync()`; how many versions were made. Raises MlflowException."""
     made = 0
-    for scenario in dict.fromkeys(c["scenario"] for c in mirror.cells):
+    for scenario in dict.fromkeys(c["scenario"] for c in mirror.cells if not is_further(c["scenario"])):
         cells = [c for c in mirror.cells if c["scenario"] == scenario]
         marked = {row for row in dict.fromkeys(c["modality"] for c in cells) if mirror.mark(_of_row(cells, row)).marked}
         best = best_cell([c for c in cells if c["modality"] not in marked], mirror.scores, mirror.task.main)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from grid.experiment.cells import is_further
 from grid.experiment.families import FRAME_MEAN
 from grid.results import selection
 from grid.results.axes import AXES, spread
@@ -108,7 +109,12 @@ def found_out(
     people = (
         f" over {facts.of(modality, scenario)['subject_name'].nunique()} people" if facts.predictions is not None else ""
     )
-    if mark.marked:
+    if is_further(scenario):
+        claim, why = (
+            "none",
+            "its windows begin elsewhere than the grid's own, for a sensitivity analysis: nothing is claimed",
+        )
+    elif mark.marked:
         claim, why = "none", f"nothing is claimed: {mark.text}"
     elif modality not in family.index:
         claim, why = "not tested", "it learns nothing, and is not tested against chance"

@@ -19,8 +19,11 @@ from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
 from grid.work.blocks import Blocks
+from grid.work.calibration import held_out, recalibrated
 from grid.work.windows import Windows, joined
 from painmodels.devices import peak_gpu_mb
+from painmodels.methods.calibrate import ROLE as CALIBRATION
+from painmodels.methods.calibrate import UNCALIBRATED
 from painmodels.methods.graph import Estimator
 from painmodels.registry import SubNetwork
 from painmodels.training.augment import augmented
@@ -44,6 +47,23 @@ def with_made(
     return [x_NTC], labels
 
 
+def weights_of(store: Store, job: Fit) -> dict[str, np.ndarray]:
+    """The stored weights of a fit, by the names that it gave them."""
+    stored = store.arrays(job.stage)
+    return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
+
+
+def checkpoint_of(store: Store, job: Fit) -> Place:
+    """Where a fit that is not done keeps what it has."""
+    return store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
+
+
+def resumable(store: Store, job: Fit) -> Checkpoint:
+    """The checkpoint of a fit."""
+    checkpoint_of(store, job).parent.mkdir(parents=True, exist_ok=True)
+    return file_checkpoint(checkpoint_of(store, job), every=CHECKPOINT_EPOCHS)
+
+
 class Runner:
     """Runs fits and predictions against a store and blocks, on one device ('cpu' or 'cuda').
 
@@ -65,8 +85,12 @@ class Runner:
         started = time.monotonic()
         limits, trained = None, job.part.trained
         if isinstance(trained, Estimator):
-            recordings = self.windows.recordings(job, job.train.trial_ids, job.train.subjects)
-            fitted = trained.fit(recordings, np.asarray(job.train.labels), job.settings, job.stage.seed, self.device)
+            if job.role == CALIBRATION:
+                seen, labels = held_out(job, self._outputs)
+            else:
+                seen = self.windows.recordings(job, job.train.trial_ids, job.train.subjects)
+                labels = np.asarray(job.train.labels)
+            fitted = trained.fit(seen, labels, job.settings, job.stage.seed, self.device)
         else:
             fitted, limits = self._trained(job, trained)
         self._keep(job, fitted, limits, time.monotonic() - started)
@@ -84,7 +108,7 @@ class Runner:
             packed = []
             for job, (x, _) in zip(jobs, inputs, strict=True):
                 (x_NTC,), labels = with_made(job, x, np.asarray(job.train.labels), job.stage.seed, job.normalise)
-                packed.append(Job(job.settings, x_NTC, labels, job.stage.seed, self._resumable(job)))
+                packed.append(Job(job.settings, x_NTC, labels, job.stage.seed, resumable(self.store, job)))
             results = fit_packed(packed, device=self.device)
             seconds = (time.monotonic() - started) / len(jobs)
             for job, (_, limits), fitted in zip(jobs, inputs, results, strict=True):
@@ -113,7 +137,7 @@ class Runner:
             "seed": job.seed,
         }
         self.store.write(job.stage, arrays, facts)
-        self._checkpoint(job).unlink(missing_ok=True)
+        checkpoint_of(self.store, job).unlink(missing_ok=True)
 
     def _trained(self, job: Fit, network: SubNetwork) -> tuple[Fitted, Limits | None]:
         """A network, trained, and the scaling of its inputs."""
@@ -127,32 +151,30 @@ class Runner:
             seed=job.stage.seed,
             device=self.device,
             initial=self.blocks.head() if job.pretrained else None,
-            checkpoint=self._resumable(job),
+            checkpoint=resumable(self.store, job),
         )
         return fitted, limits
-
-    def _resumable(self, job: Fit) -> Checkpoint:
-        self._checkpoint(job).parent.mkdir(parents=True, exist_ok=True)
-        return file_checkpoint(self._checkpoint(job), every=CHECKPOINT_EPOCHS)
-
-    def _checkpoint(self, job: Fit) -> Place:
-        return self.store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
 
     def predict(self, job: Predict) -> None:
         """Store what the task says of the held-out trials, float32, of the row `frame` per frame; nothing to do if stored.
 
-        What the last part of the method keeps is stored, too: of the attention the weight of each step, float32 (N, T).
+        What the last part of the method keeps is stored, too: of the attention the weight of each step, float32 (N, T); and what
+        was predicted before a recalibration.
         """
         if self.store.has(job.stage):
             return
         started = time.monotonic()
         arrays: dict[str, np.ndarray] = {}
-        if kept := job.fit.part.keeps:
-            inputs = self._known_inputs(job.fit, job.test.trial_ids, job.test.subjects)
-            p = self._apply(job.fit, inputs, "prediction")
-            arrays[kept] = self._apply(job.fit, inputs, kept).astype(np.float32)
+        last = job.fit.upstream[0] if job.fit.role == CALIBRATION else job.fit
+        if kept := last.part.keeps:
+            inputs = self._known_inputs(last, job.test.trial_ids, job.test.subjects)
+            p = self._apply(last, inputs, "prediction")
+            arrays[kept] = self._apply(last, inputs, kept).astype(np.float32)
         else:
-            p = self._outputs(job.fit, job.test.trial_ids, job.test.subjects, "prediction")
+            p = self._outputs(last, job.test.trial_ids, job.test.subjects, "prediction")
+        if last is not job.fit:
+            arrays[UNCALIBRATED] = p.astype(np.float32)
+            p = recalibrated(job.fit, weights_of(self.store, job.fit), p, self.device)
         facts = {
             "trial_ids": list(job.test.trial_ids),
             "subjects": sorted(set(job.test.subjects)),
@@ -166,7 +188,7 @@ class Runner:
         trained = job.part.trained
         if isinstance(trained, Estimator):
             return trained.predict(
-                self._weights(job), self.windows.recordings(job, ids, subjects), job.settings, self.device
+                weights_of(self.store, job), self.windows.recordings(job, ids, subjects), job.settings, self.device
             )
         return self._apply(job, self._known_inputs(job, ids, subjects), what)
 
@@ -181,11 +203,7 @@ class Runner:
     def _apply(self, job: Fit, inputs: list[np.ndarray], what: str) -> np.ndarray:
         network = job.part.trained
         assert isinstance(network, SubNetwork)
-        return outputs(network, job.settings, self._weights(job), inputs, what=what, device=self.device)
-
-    def _weights(self, job: Fit) -> dict[str, np.ndarray]:
-        stored = self.store.arrays(job.stage)
-        return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
+        return outputs(network, job.settings, weights_of(self.store, job), inputs, what=what, device=self.device)
 
     def training_inputs(self, job: Fit) -> tuple[list[np.ndarray], Limits | None]:
         """What a network is trained on: outputs for people that the fits which gave them have not seen, if it has refits."""

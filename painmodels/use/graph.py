@@ -18,6 +18,7 @@ from dataprep.recordings import recording
 from dataprep.recordings.kind import Facts, Trunk
 from dataprep.records import InputError
 from painmodels.methods import method
+from painmodels.methods.calibrate import CALIBRATORS
 from painmodels.methods.graph import Estimator, Input, Part, needs
 from painmodels.registry import SubNetwork, network
 
@@ -41,6 +42,8 @@ class Node:
 
 def graph_of(about: Mapping[str, Any]) -> tuple[Node, ...]:
     """The parts of a row, inputs first. Raises InputError where this version's method or network is another one."""
+    if (how := about.get("calibration", "")) and how not in CALIBRATORS:
+        raise InputError(f"calibration: found {how!r}, expected one of {', '.join(CALIBRATORS)}")
     tables = {table["role"]: table for table in about["networks"]}
     entry = method(about["method"])
     parts = entry.parts(

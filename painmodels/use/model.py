@@ -20,6 +20,7 @@ import torch
 
 from dataprep import faces
 from dataprep.records import InputError
+from painmodels.methods import calibrate
 from painmodels.methods.graph import Estimator
 from painmodels.trunks.trunk import Trunk, trunk_from_state
 from painmodels.use.estimator import EstimatorPipeline
@@ -56,7 +57,8 @@ class Model(Predictor):
             )
         super().__init__(about, face_settings=face_settings, trunk=trunk, device=chosen_device(device))
         self.columns = Columns(about["video"])
-        self.pipeline = self._pipeline({name: v for name, v in tensors.items() if not name.startswith("trunk.")})
+        apart = ("trunk.", f"{calibrate.ROLE}.")
+        self.pipeline = self._pipeline({name: v for name, v in tensors.items() if not name.startswith(apart)})
         self.members = (self,)
 
     def _pipeline(self, tensors: Mapping[str, torch.Tensor]) -> Pipeline | EstimatorPipeline:
@@ -73,6 +75,16 @@ class Model(Predictor):
         if wrong.missing_keys or wrong.unexpected_keys:
             raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
         return made.to(self.device)
+
+    def _recalibrated(self, p_K: np.ndarray) -> np.ndarray:
+        """Probabilities of the classes as the row's calibration makes them; as they are where it has none."""
+        if not (how := self.about.get("calibration", "")):
+            return p_K
+        prefix = f"{calibrate.ROLE}."
+        weights = {n.removeprefix(prefix): v.numpy() for n, v in self.tensors.items() if n.startswith(prefix)}
+        calibrator = calibrate.CALIBRATORS[how]
+        (p,) = calibrator.predict(weights, calibrate.given(p_K[1:]), calibrate.Settings(), "cpu").astype(np.float32)
+        return np.array([1 - p, p])
 
     @property
     def takes_frames(self) -> bool:
@@ -111,6 +123,7 @@ class Model(Predictor):
             raise NoEstimate(
                 f"the values of {', '.join(wrong)} are not finite: the frames' features are not, expected numbers"
             )
+        out["p"] = self._recalibrated(out["p"])
         first, end = self.pipeline.steps
         frames = out.get("frames")
         return Prediction(

@@ -64,6 +64,7 @@ class Description(_Part):
     words: list[str]
     video: list[dict[str, Any]]
     networks: list[Node] = Field(min_length=1)
+    calibration: str = ""
 
 
 def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:

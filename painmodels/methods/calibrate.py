@@ -1,0 +1,87 @@
+"""Recalibration: what is made of a row's probabilities of pain so that they are what they say.
+
+A calibration is fitted on predictions of people that the fits which gave them had not seen, all of the training side (inner
+folds). `platt`: the log odds, times a slope and plus an intercept, by maximum likelihood with Platt's softened targets; the slope
+is not below 0, so that no ranking is turned over. `isotonic`: the monotone steps with the least squared error.
+
+Sources: Platt, "Probabilistic Outputs for Support Vector Machines" (1999); Zadrozny & Elkan, "Transforming Classifier Scores into
+Accurate Multiclass Probability Estimates", KDD 2002.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from painmodels.methods.graph import Estimator, Recordings, TwoClasses
+from painmodels.training.loop import Fitted
+
+LEAST = 1e-6
+"""Probabilities are cut here before their log odds are taken."""
+ROLE, PREDICTION = "calibration", "prediction"
+UNCALIBRATED = "uncalibrated"
+"""The stored array of what was predicted before a recalibration."""
+
+
+@dataclass(frozen=True)
+class Settings(TwoClasses):
+    """Nothing to set."""
+
+
+def given(p: np.ndarray) -> Recordings:
+    """Probabilities of any shape as a calibration takes them."""
+    return Recordings(n=len(p), rate_hz=0.0, signals={}, made={PREDICTION: p})
+
+
+def _log_odds(recordings: Recordings) -> np.ndarray:
+    return logit(np.clip(np.asarray(recordings.made[PREDICTION], dtype=np.float64), LEAST, 1 - LEAST))
+
+
+def fit_platt(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+    """Slope and intercept of the log odds."""
+    x_N, n_pain = _log_odds(recordings), int(np.sum(labels))
+    high, low = (n_pain + 1) / (n_pain + 2), 1 / (len(labels) - n_pain + 2)
+    target_N = np.where(np.asarray(labels) == 1, high, low)
+    scale = float(x_N.std()) or 1.0
+
+    def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
+        z_N = beta[0] * x_N / scale + beta[1]
+        off_N = expit(z_N) - target_N
+        value = np.mean(np.logaddexp(0, z_N) - target_N * z_N)
+        return float(value), np.array([np.mean(off_N * x_N) / scale, np.mean(off_N)])
+
+    start = np.array([0.0, float(logit(target_N.mean()))])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)], options={"ftol": 1e-14})
+    return Fitted({"slope": np.array([found.x[0] / scale]), "intercept": found.x[1:]}, ())
+
+
+def predict_platt(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
+    """Recalibrated probabilities of pain, of the shape given."""
+    return expit(weights["slope"][0] * _log_odds(recordings) + weights["intercept"][0])
+
+
+def fit_isotonic(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
+    """The corners of the steps: predicted probability, recalibrated one."""
+    from sklearn.isotonic import IsotonicRegression
+
+    steps = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+    steps.fit(np.asarray(recordings.made[PREDICTION], dtype=np.float64), np.asarray(labels, dtype=np.float64))
+    return Fitted({"predicted": steps.X_thresholds_, "recalibrated": steps.y_thresholds_}, ())
+
+
+def predict_isotonic(
+    weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str
+) -> np.ndarray:
+    """Recalibrated probabilities of pain, of the shape given; straight between two corners."""
+    p = np.asarray(recordings.made[PREDICTION], dtype=np.float64)
+    return np.interp(p, weights["predicted"], weights["recalibrated"])
+
+
+CALIBRATORS: Mapping[str, Estimator] = {
+    "platt": Estimator(Settings, fit_platt, predict_platt),
+    "isotonic": Estimator(Settings, fit_isotonic, predict_isotonic),
+}

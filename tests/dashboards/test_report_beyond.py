@@ -1,0 +1,61 @@
+"""The report beside its main table: recalibration, other windows, and the mixed model of trials in persons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+
+from grid.results.mixed import mixed
+from tests.dashboards.test_report import MakeFolder, Predict, RunRecord, page_of
+
+PEOPLE = {"all87": [f"p{i:02d}" for i in range(20)]}
+
+
+def test_calibration_is_shown_before_and_after(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
+    after = predict(rows=("eda",), scenarios=PEOPLE, trials=10)
+    before = after.assign(p_pain=expit(3 * logit(after["p_pain"])))
+    folder = make_folder(after, run=run_record(experiment={"name": "paper", "fit": {"calibrate": "platt"}}))
+    before.to_parquet(folder / "uncalibrated.parquet")
+    text = page_of(folder).text
+    section = text[text.index("Recalibration") :]
+    section = section[: section.index("Subjects")]
+    assert "Probabilities were recalibrated (platt)" in section
+    assert "the decision at 0.5 included" in section
+    assert "The probabilities are those after a recalibration (platt)" in text  # How this was tested
+
+
+def test_other_windows_are_a_table_of_their_own(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
+    own = predict(rows=("eda", "majority"), scenarios=PEOPLE, trials=10)
+    later = own.assign(scenario="all87@3s", p_pain=np.where(own["y_true"] == 1, 0.9, 0.1))
+    facts = {"subset": "all", "subjects": 20, "folds": 10, "not_the_papers": "few people"}
+    run = run_record(scenarios={"all87": {**facts, "skip_s": 0.0}, "all87@3s": {**facts, "skip_s": 3.0}})
+    text = page_of(make_folder(pd.concat([own, later], ignore_index=True), run=run)).text
+    assert "Sensitivity to the onset of the window" in text
+    assert "from 3 s on" in text
+    assert "1 modality row, 1 scenario, 10 folds. 10 of 10 cells have scores." in text
+    assert "With other windows: 20 of 20 cells, in a table of their own." in text
+    assert text.count("all87@3s") == 1  # in the provenance
+    wrong = ((own["p_pain"] > 0.5) != (own["y_true"] == 1))[own["modality"] == "eda"].mean()
+    assert f"+{100 * wrong:.1f}" in text[text.index("from 3 s on") :]
+
+
+@pytest.mark.parametrize(("sigma", "trials"), [(0.8, 40), (0.0, 20)])
+def test_the_mixed_model_finds_what_was_planted(sigma: float, trials: int) -> None:
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(12):
+        p_S = expit(1 + sigma * rng.normal(size=60))
+        found.append(mixed(rng.binomial(trials, p_S), np.full(60, trials)))
+    assert np.mean([f.typical for f in found]) == pytest.approx(expit(1), abs=0.02)
+    assert np.mean([f.sigma for f in found]) == pytest.approx(sigma, abs=0.12)
+    assert sum(f.p < 0.05 for f in found) == (12 if sigma else 0)
+
+
+def test_the_mixed_model_says_nothing_where_it_cannot() -> None:
+    assert mixed(np.array([3, 4]), np.array([4, 4])) is None
+    alike = mixed(np.full(20, 4), np.full(20, 4))
+    assert np.isnan([alike.low, alike.high]).all()
+    assert alike.p == 1
+    assert np.isnan(mixed(np.arange(20), np.full(20, 20), n_train=float("nan")).low)
