@@ -56,10 +56,19 @@ class Steps:
 
 
 class Followed:
-    """One pass over a video: `steps` gives all of it once, and then `track` is where the face was."""
+    """One pass over a video: `steps` gives all of it once, and then `track` is where the face was.
 
-    def __init__(self, boxed: Iterable[tuple[Frame, np.ndarray]], settings: FaceSettings, track: Callable[[], FaceTrack]):
-        self._boxed, self._settings, self.track = boxed, settings, track
+    `said`: what is odd of the file (Video.said).
+    """
+
+    def __init__(
+        self,
+        boxed: Iterable[tuple[Frame, np.ndarray]],
+        settings: FaceSettings,
+        track: Callable[[], FaceTrack],
+        said: tuple[str, ...] = (),
+    ) -> None:
+        self._boxed, self._settings, self.track, self.said = boxed, settings, track, said
 
     def steps(self, *, frames: bool = False) -> Iterator[Steps]:
         """The steps in order. `frames`: with the whole pictures. What came before an error is to be thrown away."""
@@ -98,24 +107,29 @@ def follow(
     n_steps: int | None = None,
     track: FaceTrack | None = None,
     part: Part | None = None,
+    frames_hz: float | None = None,
 ) -> Followed:
     """Follow the face through a video, in one pass that is made while its steps are read.
 
     With `n_steps`, exactly that many: step k is the frame on screen at k / clock_hz; one missing at the end is held.
-    Without, every frame is a step. `track`: no detection is run. `path` may be an opened video. `part`: of a long video, the
-    one to follow.
+    Without, every frame is a step. `track`: no detection is run. `path` may be an opened video, or a folder of pictures of which
+    there are `frames_hz` a second (0: they last as long as the steps). `part`: of a long video, the one to follow.
     Raises RecordingError if the file is unreadable, cut off or of too low a rate, or the face is lost for over `max_gap_s`.
     """
     # Clips are prepared side by side, one process and one thread each; OpenCV would start a thread for every core.
     cv2.setNumThreads(1)
-    how: dict[str, Any] = {"decoder": settings.decoder, "stream": settings.stream, "part": part}
-    opened = path if isinstance(path, Video) else decode.open_video(path, **how)
+    if isinstance(path, Video):
+        opened = path
+    else:
+        how: dict[str, Any] = {"decoder": settings.decoder, "stream": settings.stream, "part": part}
+        fills_s = n_steps / clock_hz if n_steps else None
+        opened = decode.open_video(path, **how, frames_hz=frames_hz, fills_s=fills_s)
     frames = decode.steps(opened, clock_hz=clock_hz, n_steps=n_steps)
     if track is not None:
-        return Followed(_with_boxes(frames, track, opened.path), settings, lambda: track)
+        return Followed(_with_boxes(frames, track, opened.path), settings, lambda: track, opened.said)
     rate_hz = clock_hz if n_steps is not None else opened.rate_hz or clock_hz
     follower = Follower(load_detector(settings), settings, rate_hz=rate_hz, name=str(opened.path))
-    return Followed(follower.run(frames), settings, follower.track)
+    return Followed(follower.run(frames), settings, follower.track, opened.said)
 
 
 def prepare_video(
@@ -127,12 +141,14 @@ def prepare_video(
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
     part: Part | None = None,
+    frames_hz: float | None = None,
 ) -> FaceTrack:
     """`follow` a video to its end and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.
 
     `on_crops` None: the track only. Raises as `follow`; crops handed over before that are to be thrown away.
     """
-    followed = follow(path, settings, clock_hz=clock_hz, n_steps=n_steps, track=track, part=part)
+    how: dict[str, Any] = {"clock_hz": clock_hz, "n_steps": n_steps, "track": track, "part": part, "frames_hz": frames_hz}
+    followed = follow(path, settings, **how)
     if on_crops is None:
         return followed.to_the_end()
     for steps in followed.steps():

@@ -119,7 +119,12 @@ class DataSet:
     it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
     class is no pain, such as stress. `population`: data sets that say the same word have people in common, under the same names.
 
+    `frames_hz`: how many pictures a second there are where a trial's video is a folder of them; 0: those of a trial last as long
+    as it, however many there are. None: no video is such a folder.
+
     `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
+
+    `also_positive`: classes that count as the positive one by default, beside `positive`.
 
     `selected`: subset -> by what its people were chosen, where that was seen in the very trials that are told apart.
 
@@ -149,6 +154,7 @@ class DataSet:
     subsets: Mapping[str, frozenset[str] | None] = field(default_factory=lambda: {"all": None})
     holdout: frozenset[str] | None = None
     rates_hz: Mapping[str, float] = field(default_factory=dict)
+    frames_hz: float | None = None
     layout: str = ""
     version: int = 1
     units: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +166,17 @@ class DataSet:
     person: Callable[[str], Person | None] = _unknown
     time_order: Callable[[Trial], float] | None = None
     selected: Mapping[str, str] = field(default_factory=dict)
+    also_positive: tuple[int, ...] = ()
+
+    @property
+    def sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The classes of no pain and those of pain that are told apart by default."""
+        return (self.negative,), (self.positive, *self.also_positive)
+
+    @property
+    def two(self) -> tuple[str, ...]:
+        """The same as a task names them: several that count as one are joined by +."""
+        return tuple("+".join(self.classes[i] for i in side) for side in self.sides)
 
     @property
     def mark(self) -> str:

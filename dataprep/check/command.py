@@ -53,7 +53,7 @@ def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, al
     Raises InputError if it cannot be read as a whole.
     """
     trials, defects = dataset.read_trials(path)
-    wanted = [t for t in trials if all_classes or t.class_id in (dataset.negative, dataset.positive)]
+    wanted = [t for t in trials if all_classes or any(t.class_id in side for side in dataset.sides)]
     measured = _measure(wanted, dataset, settings, jobs=jobs)
     findings = recordings.of_defects(defects)
     if wanted and not any(getattr(t, part) for t in wanted for part in PARTS):
@@ -111,7 +111,7 @@ def _verdict(measured: Sequence[TrialFacts], findings: Sequence[Finding], datase
     """2 if no part is left with two subjects of both classes, which any comparison needs; 1 if anything was found."""
     for part in PARTS:
         usable = [m.trial for m in measured if m.usable(part)]
-        sides = [{t.subject for t in usable if t.class_id == side} for side in (dataset.negative, dataset.positive)]
+        sides = [{t.subject for t in usable if t.class_id in side} for side in dataset.sides]
         if len(sides[0] & sides[1]) >= 2:
             return 1 if findings else 0
     return 2

@@ -3,8 +3,8 @@
 A `Finding` is `unusable` where the grid would quarantine the recording for the same reason, else something to look at:
 the recording is used as it is. Kinds: index (a row that cannot be used), missing, unreadable, no-face, not-finite,
 no-value (empty or NA fields), flat;
-to look at: length (longer than a trial), gap (frames without a face, bridged), faces (several people), clipped, frozen or
-spikes (a channel), tilted, turned or upside-down (a face), interlaced, duplicate (two files of the same bytes), orphan (a file
+to look at: length (longer than a trial), gap (frames missing or without a face, bridged), faces (several people), clipped, frozen
+or spikes (a channel), tilted, turned or upside-down (a face), interlaced, duplicate (two files of the same bytes), orphan (a file
 that no trial names).
 """
 
@@ -113,6 +113,7 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
 
     part = facts.trial.video_part
     clock: dict[str, Any] = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps, "part": part}
+    clock["frames_hz"] = dataset.frames_hz
     track = None
     try:
         track = faces.prepare_video(file, settings, on_crops=keep, **clock)
@@ -136,8 +137,11 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
             for kind, sentence in oddities.of_track(track, dataset.clock_hz):
                 found.append(_finding(facts.trial, "video", kind, file, f"{file}: {sentence}", unusable=False))
     counted = bool(found) and part is None  # of a long video the header is believed
-    about = replace(_file_facts(file, settings, count=counted), **seen_faces)  # type: ignore[arg-type]
-    if part is None and about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
+    read, said = _file_facts(file, settings, dataset, count=counted)
+    about = replace(read, **seen_faces)  # type: ignore[arg-type]
+    found += [_finding(facts.trial, "video", "gap", file, f"{file}: {s}", unusable=False) for s in said]
+    whole = part is None and dataset.frames_hz != 0
+    if whole and about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
         reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
         found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
     if about.interlaced:
@@ -147,20 +151,24 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
     return replace(facts, video=about, findings=(*facts.findings, *found), thumbnail_HWC=thumbnail)
 
 
-def _file_facts(file: str, settings: faces.FaceSettings, *, count: bool) -> VideoFacts:
-    """The facts of the file's header; with `count`, or if the header lacks them, decodable frames are counted."""
+def _file_facts(
+    file: str, settings: faces.FaceSettings, dataset: DataSet, *, count: bool
+) -> tuple[VideoFacts, tuple[str, ...]]:
+    """The facts of the file's header, and what is odd of it; with `count`, or if the header lacks them, frames are counted."""
     n = width = height = 0
     rate_hz, interlaced = 0.0, False
+    said: tuple[str, ...] = ()
     try:
-        opened = decode.open_video(file, stream=settings.stream)
-        rate_hz = opened.rate_hz
+        fills_s = dataset.n_steps / dataset.clock_hz
+        opened = decode.open_video(file, stream=settings.stream, frames_hz=dataset.frames_hz, fills_s=fills_s)
+        rate_hz, said = opened.rate_hz, opened.said
         for frame in opened.frames:
             n, width, height, interlaced = n + 1, frame.width, frame.height, interlaced or frame.interlaced
             if not count and opened.declared:
-                return VideoFacts(opened.declared, rate_hz, width, height, interlaced)
+                return VideoFacts(opened.declared, rate_hz, width, height, interlaced), said
     except (RecordingError, OSError):
         pass  # the finding says why already
-    return VideoFacts(n, rate_hz, width, height, interlaced)
+    return VideoFacts(n, rate_hz, width, height, interlaced), said
 
 
 def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
@@ -217,6 +225,7 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
 def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
     """Duplicates among the files of the trials `used`, and unreferenced files beside those of all `trials`. Raises OSError."""
     named = {d.file for d in defects} | {file for t in trials for file in t.more_signals}
+    named |= {t.video for t in trials if t.video}  # a folder of pictures names all of them
     duplicates: list[Finding] = []
     unreferenced: list[Finding] = []
     for part in ("video", "signals"):
@@ -258,7 +267,7 @@ def _duplicates(files: Mapping[str, Trial], sizes: Mapping[str, int], part: str)
 
 def _unreferenced(files: Mapping[str, Trial], present: Iterable[str], named: Set[str], part: str) -> list[Finding]:
     """Files in the folders of the trials, with names of that kind, that no trial and no defect refers to."""
-    endings = tuple({_ending(place(f).name, t.trial_id) for f, t in files.items()})
+    endings = tuple({_ending(place(f).name, t.trial_id) for f, t in files.items() if f in present})
     found = []
     for file in present:
         folder = place(file).parent

@@ -92,11 +92,21 @@ def _together(parts: list[Part]) -> DataSet:
         read_trials=lambda _path: (trials, defects),
         subsets={"all": None, EVERYBODY: None, **people},
         holdout=tested or None,
+        frames_hz=_frames_hz(parts),
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
         pain=all(part.dataset.pain for part in parts if part.tested),
         synthetic=any(part.dataset.synthetic for part in parts),
         person=partial(_person, {part.label: part.dataset for part in parts}),
     )
+
+
+def _frames_hz(parts: list[Part]) -> float | None:
+    """The rate of pictures in folders, which there is one of. Raises InputError where two data sets say different ones."""
+    said = {part.label: part.dataset.frames_hz for part in parts if part.dataset.frames_hz is not None}
+    if len(set(said.values())) > 1:
+        seen = ", ".join(f"{hz:g} a second in {label}" for label, hz in said.items())
+        raise InputError(f"found pictures in folders of {seen}; expected one rate for all of them")
+    return next(iter(said.values()), None)
 
 
 def _person(datasets: Mapping[str, DataSet], subject: str) -> Person | None:
@@ -129,7 +139,7 @@ def _trials(part: Part) -> tuple[list[Trial], list[Defect]]:
     """The part's trials of its own two classes, under the names that they have here."""
     dataset, label = part.dataset, part.label
     trials, defects = dataset.read_trials(part.path)
-    ids = {dataset.negative: 0, dataset.positive: 1}
+    ids = {class_id: place for place, side in enumerate(dataset.sides) for class_id in side}
     renamed = [
         replace(
             trial,

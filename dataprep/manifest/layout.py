@@ -85,6 +85,8 @@ class Files(Table):
     `time`: the column of times, `time_unit` their unit; `rate_hz`: samples a second, needed where there is no time column and
     the format says no rate. `outside`: folders, relative to the data set's, in which files may lie beside it.
     `video_per_trial`: each video file is of one trial, from its first frame on, although trials begin at start_s or onset_s.
+    `frames_hz`: where a video is a folder of pictures, how many there are a second; 0: all of them together last as long as a
+    trial.
     """
 
     delimiter: str = ","
@@ -97,6 +99,7 @@ class Files(Table):
     rate_hz: float | None = Field(None, gt=0)
     outside: tuple[str, ...] = ()
     video_per_trial: bool = False
+    frames_hz: float | None = Field(None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _apart(self) -> Files:
@@ -168,7 +171,8 @@ class Layout(Table):
     @property
     def reading(self) -> dict[str, Any]:
         """All that the values of a signal depend on beside its file and its start: what is kept with what is made of them."""
-        files = self.files.model_dump(mode="json", exclude={"outside", "video_per_trial"})
+        unsaid = {"outside", "video_per_trial", *(["frames_hz"] if self.files.frames_hz is None else [])}
+        files = self.files.model_dump(mode="json", exclude=unsaid)
         return {"files": files, "channels": {name: c.model_dump(mode="json") for name, c in self.channels.items()}}
 
 

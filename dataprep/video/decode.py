@@ -19,6 +19,7 @@ from dataprep.storage import Place, Remote, fetched, place
 from dataprep.video.cuts import cut
 from dataprep.video.decoders import DECODERS, Source, blamed, not_here
 from dataprep.video.frames import Box, Frame
+from dataprep.video.picture_folders import pictures_of, read_pictures
 from dataprep.video.streams import Opened, opened, with_aperture
 
 __all__ = ["DECODERS", "VERSION", "Box", "Frame", "Video", "open_video", "steps"]
@@ -33,7 +34,7 @@ COMPLETE_SHARE = 0.9  # of the promised frames and of the promised length: a fil
 class Video:
     """An opened file: by its header `rate_hz`, `declared` frames and `length_s` (0: unknown); frames to be read once.
 
-    `part`: that the frames are of; their times count from its start on.
+    `part`: that the frames are of; their times count from its start on. `said`: what is odd of it, although it can be used.
     """
 
     path: Place
@@ -42,12 +43,22 @@ class Video:
     frames: Iterator[Frame]
     length_s: float = 0.0
     part: Part | None = None
+    said: tuple[str, ...] = ()
 
 
-def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1, part: Part | None = None) -> Video:
+def open_video(
+    path: str | Place,
+    *,
+    decoder: str = "pyav",
+    stream: int = -1,
+    part: Part | None = None,
+    frames_hz: float | None = None,
+    fills_s: float | None = None,
+) -> Video:
     """Open a file with one decoding thread; one in a bucket is fetched first. `stream`: which one, where several are videos.
 
     `part`: begin at the frame that is on screen at its start; what lies before is not decoded, but from the last key frame on.
+    A folder of pictures is a video of `frames_hz` pictures a second; where that is 0, all of them together last `fills_s`.
 
     Raises RecordingError if it is empty or no video, OSError if it cannot be reached, ValueError for the decoder.
 
@@ -58,9 +69,11 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1, pa
         raise InputError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
     if reason := not_here(decoder, cut=part is not None):
         raise InputError(f"the decoder {decoder}: {reason}")
+    if path.is_dir():
+        return _of_pictures(path, frames_hz, fills_s, part)
     if not path.is_file():
         if path.exists():
-            raise RecordingError(f"{path}: found a folder or a device, expected a video file")
+            raise RecordingError(f"{path}: found a device, expected a video file")
         raise FileNotFoundError(errno.ENOENT, "no such file; expected a video", str(path))
     source: Source = fetched(path) if isinstance(path, Remote) else str(path)
     if (source.seek(0, 2) if not isinstance(source, str) else os.path.getsize(source)) == 0:
@@ -82,6 +95,27 @@ def open_video(path: str | Place, *, decoder: str = "pyav", stream: int = -1, pa
         return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)
     frames = cut(path, file, open_once, part)
     return Video(path, file.rate_hz, file.declared, frames, file.length_s, part)
+
+
+def _of_pictures(folder: Place, frames_hz: float | None, fills_s: float | None, part: Part | None) -> Video:
+    found = pictures_of(folder)
+    if frames_hz is None or (not frames_hz and not fills_s):
+        seen = f"a folder of {len(found.names)} pictures whose rate nobody says"
+        raise RecordingError(
+            f"{folder}: found {seen}, expected a video file, or their rate (frames_hz under [files] of a dataset.toml)"
+        )
+    rate_hz = frames_hz or found.length / (fills_s or 1.0)
+    length_s = found.length / rate_hz
+    start_s = part.start_s if part else 0.0
+    if part and not (frames_hz and 0 <= start_s < length_s):
+        seen = (
+            f"{found.length} pictures of {length_s:g} s"
+            if frames_hz
+            else "pictures that last as long as a trial (frames_hz = 0)"
+        )
+        raise RecordingError(f"{folder}: found {seen}, expected a trial at {start_s:g} s{part.where}")
+    frames = read_pictures(found, rate_hz, start_s=start_s)
+    return Video(folder, rate_hz, found.length, frames, length_s, part, found.said)
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:

@@ -215,7 +215,7 @@ def sessions(trials: Iterable[Trial], reader: DataSet) -> dict[str, tuple[int, s
 def task_of(experiment: Experiment, reader: DataSet) -> tuple[Task, dict[int, int]]:
     """The task on the data set's classes, and the place of each class id in it. Raises InputError for an unknown name."""
     ids = {name: i for i, name in reader.classes.items()}
-    names = experiment.task.classes or tuple(reader.classes[i] for i in (reader.negative, reader.positive))
+    names = experiment.task.classes or reader.two
     places: dict[int, int] = {}
     for place, name in enumerate(names):
         for part in [name] if name in ids else name.split("+"):

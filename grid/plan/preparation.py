@@ -14,6 +14,8 @@ from dataprep import faces
 from dataprep.recordings import stored
 from dataprep.recordings.kind import SIGNALS, VIDEO
 from dataprep.records import DataSet, Trial
+from dataprep.video import picture_folders
+from dataprep.video.picture_folders import PICTURES
 from grid.store.identity import Stage, digest
 from grid.store.versions import version_of
 from painmodels.trunks import bfloat16
@@ -93,7 +95,8 @@ _LOADED: dict[TrunkSpec, Trunk] = {}
 class VideoJob:
     """What is to be made of one trial's video, in one pass. `track`: the artefact of its face track, which is always made.
 
-    `made`: kind of recording (dataprep/recordings/) -> its artefact. `trunk`: None where none of them needs it.
+    `made`: kind of recording (dataprep/recordings/) -> its artefact. `trunk`: None where none of them needs it. `frames_hz`: the
+    rate of the pictures where the video is a folder of them (DataSet.frames_hz).
     """
 
     trial: Trial
@@ -103,6 +106,7 @@ class VideoJob:
     n_steps: int
     track: Stage
     made: Mapping[str, Stage] = field(hash=False)
+    frames_hz: float | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -155,6 +159,8 @@ def video_job(
     clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
     every = asdict(settings)
     tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
+    if mark.startswith(PICTURES):
+        tracking |= {"frames_hz": dataset.frames_hz, "pictures_version": picture_folders.VERSION}
     part = {} if trial.video_start_s is None else {"start_s": trial.video_start_s}
     track = Stage(name="faces", version=faces.TRACK_VERSION, params={**clock, **part, **tracking}, inputs=(mark,))
     cropping = {**{k: every[k] for k in CROP_SETTINGS}, "crop_version": faces.VERSION}
@@ -170,6 +176,7 @@ def video_job(
         n_steps=dataset.n_steps,
         track=track,
         made=made,
+        frames_hz=dataset.frames_hz,
     )
 
 

@@ -8,6 +8,7 @@ are the same in a folder and in a bucket: so are all keys.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat as stat_module
 import time
@@ -17,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dataprep.storage import Remote, digest, place, write_whole
+from dataprep.storage import Place, Remote, digest, place, write_whole
+from dataprep.video.picture_folders import PICTURES, content_of, sizes_and_times
 
 FRESH_S = 2.0
 """The coarsest tick of a file system's clock that is met (FAT)."""
@@ -26,7 +28,10 @@ FRESH_S = 2.0
 def fingerprints(
     files: Iterable[str], memory: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> dict[str, str]:
-    """SHA-256 (16 hex digits) of each file; an unreadable file is left out. `memory` is a JSON file, made or extended."""
+    """SHA-256 (16 hex digits) of each file; an unreadable file is left out. `memory` is a JSON file, made or extended.
+
+    A folder of pictures has one over all of their names and contents, which begins with a word of its own.
+    """
     known: dict[str, Any] = {}
     if memory.exists():
         try:
@@ -69,13 +74,26 @@ def _marks(files: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
                 seen.add(at.parent)
                 with suppress(OSError):
                     listed.update({str(child): [size, time_ns] for child, size, time_ns in at.parent.listing()})
-            if file in listed:
+            if listed.get(file, [0, 0])[1]:
                 yield file, listed[file]
+            elif file in listed:
+                yield from _mark_of_folder(file, at)
             continue
         with suppress(OSError):
             stat = at.stat()
             if stat_module.S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
                 yield file, [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+            elif stat_module.S_ISDIR(stat.st_mode):
+                yield from _mark_of_folder(file, at)
+
+
+def _mark_of_folder(file: str, folder: Place) -> Iterator[tuple[str, list[int]]]:
+    """Of a folder of pictures: how many bytes, what all names, sizes and times come to, and the newest time of change."""
+    with suppress(OSError):
+        found = sizes_and_times(folder)
+        if found:
+            told = int(hashlib.sha256(repr(found).encode()).hexdigest()[:12], 16)
+            yield file, [sum(size for _, size, *_ in found), told, max(changed for *_, changed in found)]
 
 
 def _settled(file: str, mark: list[int]) -> bool:
@@ -87,8 +105,9 @@ def _settled(file: str, mark: list[int]) -> bool:
 
 
 def hash_of(file: str) -> str | None:
-    """16 hex digits of the SHA-256 of a file; None if it cannot be read."""
+    """16 hex digits of the SHA-256 of a file, or of a folder of pictures; None if it cannot be read."""
     try:
-        return digest(file)[:16]
+        at = place(file)
+        return f"{PICTURES}{content_of(at)[:16]}" if at.is_dir() else digest(file)[:16]
     except OSError:
         return None

@@ -23,9 +23,9 @@ def _stage(job: VideoJob) -> Stage:
     return Stage(name="odd", version=ODD_VERSION, params={}, inputs=(job.track.key,))
 
 
-def note_track(job: VideoJob, track: FaceTrack, store: Store) -> None:
-    """Keep what is odd about a face's track, if anything is: the rare artefact costs nothing where there is none."""
-    found = [sentence for _, sentence in oddities.of_track(track, job.clock_hz)]
+def note_track(job: VideoJob, track: FaceTrack, store: Store, said: Iterable[str] = ()) -> None:
+    """Keep what is odd about a face's track, and what was `said` of its file: the rare artefact costs nothing where none is."""
+    found = [*said, *(sentence for _, sentence in oddities.of_track(track, job.clock_hz))]
     if found:
         store.write(_stage(job), {}, {"subject": job.trial.subject, "trial_id": job.trial.trial_id, "odd": found})
 

@@ -7,7 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import cv2
 import numpy as np
+from scipy.io import savemat
+
+from dataprep.synthetic import face
 
 
 def _comma(*values: float) -> str:
@@ -116,3 +120,48 @@ def wesad(root: Path, *, people: tuple[int, ...], minutes: float = 6.5, watch_la
             lines = [f"{unix:.6f}", f"{rate:.6f}", *(f"{v:.6f}" for v in times)]
             (folder / f"S{person}_E4_Data" / f"{name}.csv").write_text("\n".join(lines) + "\n")
         (folder / f"S{person}.pkl").write_bytes(b"cos\nsystem\n(S'touch a-pickle-was-opened'\ntR.")
+
+
+def unbc(root: Path, *, people: dict[str, list[int]], frames: int = 12, faces: bool = False) -> None:
+    """Images/<subject>/<sequence>/*.png with labels beside: a sequence for each OPR of a person, a frame longer than the last.
+
+    Frame k has a PSPI of k % 5. `faces`: pictures of a made-up face that shows the level, else of one colour.
+    """
+    for subject, levels in people.items():
+        for n, level in enumerate(levels):
+            sequence = f"{subject[4:]}t{n}aaff"
+            images, labels = (root / where / subject / sequence for where in ("Images", "Frame_Labels/PSPI"))
+            images.mkdir(parents=True)
+            labels.mkdir(parents=True)
+            rng = np.random.default_rng([len(people), n])
+            drawn = (
+                face.frames(face.draw_person(rng, expressive=True), rng, level=level / 5, size=(320, 240)) if faces else None
+            )
+            for k in range(frames + n):
+                name = f"{sequence}{k + 1:03d}"
+                x = next(drawn)[..., ::-1] if drawn else np.full((48, 64, 3), k, np.uint8)
+                cv2.imwrite(str(images / f"{name}.png"), x)
+                (labels / f"{name}_facs.txt").write_text(f"   {k % 5:.7e}\n")
+            for scale, value in (("OPR", level), ("VAS", 2 * level), ("SEN", level), ("AFF", level)):
+                folder = root / "Sequence_Labels" / scale / subject
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / f"{sequence}.txt").write_text(f"{value:.7e}\n")
+
+
+def x_ite(root: Path, *, people: int, rounds: int = 2, cue: float = 0.0, seed: int = 0) -> None:
+    """Bio/S<number>.mat: `rounds` of each short stimulus (heat 4 s, electric 5 s), 11 s apart, then one long heat of a minute.
+
+    Skin conductance rises by `cue` under the strongest heat; ECG is the time in s, the trapezius the label.
+    """
+    (root / "Bio").mkdir(parents=True)
+    for person in range(1, people + 1):
+        rng = np.random.default_rng([seed, person])
+        labels = [np.zeros(15_000, np.int16)]
+        for label in [label for _ in range(rounds) for label in rng.permutation([1, 2, 3, -1, -2, -3])]:
+            labels += [np.full(4000 if label > 0 else 5000, label, np.int16), np.zeros(11_000, np.int16)]
+        stimuli = np.concatenate([*labels, np.full(60_000, 6, np.int16), np.full(2000, -10, np.int16)])
+        n = len(stimuli)
+        eda = 3 + rng.normal(0, 0.01, n) + cue * np.convolve(stimuli == 3, np.ones(2000) / 2000)[:n]
+        noise = rng.normal(0, 1, (n, 2))
+        data = np.column_stack([noise, stimuli + 0.01 * noise[:, 0], eda, np.arange(n) / 1000]).astype(np.float32)
+        savemat(root / "Bio" / f"S{person:03d}.mat", {"data": data, "stimuli": stimuli.reshape(-1, 1), "fs": 1000.0})

@@ -1,0 +1,100 @@
+"""A folder of pictures as a video: what it shows and when, and what is said of folders that are none or not whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dataprep.records import RecordingError
+from dataprep.video.decode import open_video, steps
+from grid.store.content_hashes import fingerprints
+
+
+def pictures(
+    folder: Path, numbers: range | list[int], *, name: str = "f{:03d}.png", size: tuple[int, int] = (32, 24)
+) -> Path:
+    """A picture for each number, whose blue is the number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for n in numbers:
+        x = np.full((size[1], size[0], 3), 200, np.uint8)
+        x[..., 0] = n
+        cv2.imwrite(str(folder / name.format(n)), x)
+    return folder
+
+
+def shown(folder: Path, n_steps: int, **how: float | None) -> list[int]:
+    """The number of the picture at each step of a clock of 25 Hz."""
+    video = open_video(folder, fills_s=n_steps / 25, **how)  # type: ignore[arg-type]
+    return [int(f.planes[0][0, 0, 2]) for f in steps(video, clock_hz=25.0, n_steps=n_steps)]
+
+
+def test_the_stated_rate_says_which_picture_is_shown_at_a_step(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", range(1, 41))
+    assert shown(folder, 20, frames_hz=25.0) == list(range(1, 21))
+    assert shown(folder, 20, frames_hz=50.0) == list(range(1, 41, 2))
+    assert shown(folder, 20, frames_hz=0.0) == list(range(1, 41, 2))  # all of them fill the trial
+    assert shown(folder, 80, frames_hz=0.0) == [n for n in range(1, 41) for _ in (0, 1)]
+    (folder / "Thumbs.db").touch()
+    (folder / "._f001.png").touch()
+    (folder / "f001_facs.txt").touch()
+    assert shown(folder, 5, frames_hz=25.0) == [1, 2, 3, 4, 5]
+    with pytest.raises(RecordingError, match="40 pictures whose rate nobody says"):
+        open_video(folder)
+
+
+def test_numbers_are_ordered_as_numbers_and_a_missing_one_leaves_a_gap(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", [8, 9, 10, 12, 13], name="f{}.png")
+    video = open_video(folder, frames_hz=25.0)
+    assert video.said == ("1 of 6 pictures are missing by their numbers, the first after f10.png",)
+    assert shown(folder, 6, frames_hz=25.0) == [8, 9, 10, 10, 12, 13]  # one is held, as of any video
+    (folder / "f12.png").unlink()
+    with pytest.raises(RecordingError, match="found no frame between"):
+        shown(folder, 6, frames_hz=25.0)
+    assert open_video(pictures(tmp_path / "b", [0, 5, 10]), frames_hz=25.0).said == ()  # every fifth
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda f: (f / "face.png").write_bytes((f / "f001.png").read_bytes()), "'face.png', expected a number"),
+        (lambda f: pictures(f, [1], name="g{:03d}.png"), "pictures of 2 series"),
+        (lambda f: pictures(f, [1], name="f{:02d}.png"), "the number 1 twice"),
+        (lambda f: pictures(f, [2], size=(24, 32)), "f002.png: is 24x32, the first 32x24"),
+        (lambda f: (f / "f002.png").write_bytes((f / "f002.png").read_bytes()[:60]), "f002.png: the picture was cut off"),
+        (lambda f: (f / "f002.png").write_bytes(b""), "f002.png: the file is empty"),
+        (lambda f: cv2.imwrite(str(f / "f002.png"), np.full((24, 32), 900, np.uint16)), "16-bit values of at most 900"),
+        (lambda f: cv2.imwrite(str(f / "f002.png"), np.zeros((24, 32, 4), np.uint8)), "see-through"),
+        (lambda f: [p.unlink() for p in f.iterdir()], "a folder without pictures"),
+    ],
+)
+def test_what_cannot_be_used_is_told_by_name(tmp_path: Path, spoil, told: str) -> None:
+    folder = pictures(tmp_path / "a", [1, 2, 3])
+    spoil(folder)
+    with pytest.raises(RecordingError, match=told):
+        shown(folder, 3, frames_hz=25.0)
+
+
+def test_grey_and_16_bit_pictures_and_another_size_of_the_same_shape_are_shown(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", [1, 2, 3, 4])
+    cv2.imwrite(str(folder / "f002.png"), np.full((24, 32), 100, np.uint8))
+    cv2.imwrite(str(folder / "f003.png"), np.full((24, 32, 3), 257 * 100, np.uint16))
+    pictures(folder, [4], size=(64, 48))
+    frames = list(steps(open_video(folder, frames_hz=25.0), n_steps=4))
+    assert [(f.width, f.height) for f in frames] == [(32, 24)] * 4
+    assert [f.window((0, 0, 32, 24), width=2, height=2)[0, 0].tolist() for f in frames[1:3]] == [[100] * 3] * 2
+
+
+def test_the_content_of_all_pictures_and_their_names_identify_a_folder(tmp_path: Path) -> None:
+    folder, memory = pictures(tmp_path / "a", [1, 2]), tmp_path / "memory.json"
+    mark = fingerprints([str(folder)], memory)[str(folder)]
+    assert mark.startswith("pictures-")
+    twin = pictures(tmp_path / "b", [1, 2])
+    (twin / ".DS_Store").touch()
+    assert fingerprints([str(twin)], memory)[str(twin)] == mark
+    (twin / "f002.png").rename(twin / "f003.png")
+    pictures(folder, [3])
+    assert mark not in fingerprints([str(folder), str(twin)], memory).values()
+    assert fingerprints([str(tmp_path)], memory) == {}  # no pictures in it
