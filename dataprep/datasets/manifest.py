@@ -64,6 +64,7 @@ def _dataset(layout: Layout, description: Mapping[str, Any], *, whole: bool = Fa
         **{
             "name": layout.name,
             "title": layout.title or layout.name,
+            "population": layout.population,
             "clock_hz": layout.clock_hz,
             "n_steps": layout.n_steps,
             "channels": tuple(layout.channels),

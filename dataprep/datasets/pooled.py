@@ -2,7 +2,8 @@
 
 A TOML file names them, `LABEL = "PATH"` in [train] and in [test]; `python -m grid.launch --train-on A --test-on B` writes it.
 What the data sets share is matched by stated rules:
-- channels: those of one name in all data sets, unless two of them say that their units differ;
+- channels: those of one name in all data sets, in the unit of the first that says one (mV and µV, S and µS are brought to one),
+  without those whose units cannot be compared;
 - clock: the slowest of theirs, on which every channel is read from its own rate;
 - window: the length of the shortest trial, from each trial's own start on;
 - classes: no pain and pain, the two classes of each data set's own task; other trials are left out.
@@ -12,14 +13,16 @@ Trials and subjects are called LABEL:NAME. Subsets: each LABEL, `everybody`, and
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from dataprep.records import DataSet, Defect, InputError, Person, Trial
+from dataprep.signals.units import factor
 from dataprep.storage import Place, place
 
 CLASSES = {0: "no pain", 1: "pain"}
@@ -80,12 +83,15 @@ def _together(parts: list[Part]) -> DataSet:
     _refuse_shared(parts, found)
     people = {part.label: frozenset(t.subject for t in those) for part, (those, _) in zip(parts, found, strict=True)}
     tested = frozenset(s for part in parts if part.tested for s in people[part.label])
+    units = units_of([part.dataset for part in parts], channels)
     description = {
         "pooled": {part.label: [part.dataset.name, dict(part.dataset.description)] for part in parts},
         "clock_hz": clock_hz,
         "n_steps": n_steps,
         "channels": list(channels),
     }
+    if any(part.dataset.units.get(c, unit) != unit for part in parts for c, unit in units.items()):
+        description["units"] = units
     return replace(
         _reader("+".join(part.label for part in parts), description, {part.label: part.dataset for part in parts}),
         title=" and ".join(part.dataset.title for part in parts),
@@ -93,6 +99,7 @@ def _together(parts: list[Part]) -> DataSet:
         subsets={"all": None, EVERYBODY: None, **people},
         holdout=tested or None,
         frames_hz=_frames_hz(parts),
+        units=units,
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
         pain=all(part.dataset.pain for part in parts if part.tested),
         synthetic=any(part.dataset.synthetic for part in parts),
@@ -130,9 +137,18 @@ def _refuse_shared(parts: list[Part], found: list[tuple[list[Trial], list[Defect
 
 
 def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:
-    """The channels that all have, in the order of the first, without those whose units differ where two say them."""
+    """The channels that all have, in the order of the first, without those whose units cannot be brought to one."""
     names = [c for c in datasets[0].channels if all(c in d.channels for d in datasets)]
-    return tuple(c for c in names if len({d.units[c] for d in datasets if d.units.get(c)}) <= 1)
+    return tuple(c for c in names if all(factor(a, b) is not None for a, b in pairwise(_said(datasets, c))))
+
+
+def units_of(datasets: list[DataSet], channels: Iterable[str]) -> dict[str, str]:
+    """Channel -> the unit of the first data set that says one; a data set that says none is taken to have it."""
+    return {c: said[0] for c in channels if (said := _said(datasets, c))}
+
+
+def _said(datasets: list[DataSet], channel: str) -> list[str]:
+    return [d.units[channel] for d in datasets if d.units.get(channel)]
 
 
 def _trials(part: Part) -> tuple[list[Trial], list[Defect]]:
@@ -175,7 +191,7 @@ def _reader(name: str, description: Mapping[str, Any], parts: Mapping[str, DataS
         positive=1,
         recognise=recognise,
         read_trials=lambda _path: ((), ()),
-        read_signals=partial(_read_signals, parts=parts),
+        read_signals=partial(_read_signals, parts=parts, units=description.get("units", {})),
         layout="a TOML file with [train] and [test]",
         explain=partial(_explain, parts=parts),
         description=description,
@@ -188,9 +204,16 @@ def _own(trial: Trial, parts: Mapping[str, DataSet]) -> tuple[DataSet, Trial]:
     return parts[label], replace(trial, trial_id=trial_id, subject=trial.subject.partition(MARK)[2])
 
 
-def _read_signals(trial: Trial, *, parts: Mapping[str, DataSet]) -> Mapping[str, tuple[np.ndarray, float]]:
+def _read_signals(
+    trial: Trial, *, parts: Mapping[str, DataSet], units: Mapping[str, str]
+) -> Mapping[str, tuple[np.ndarray, float]]:
     dataset, own = _own(trial, parts)
-    return dataset.read_signals(own)
+    read = dict(dataset.read_signals(own))
+    for channel, unit in units.items():
+        scale = factor(dataset.units.get(channel) or unit, unit)
+        if channel in read and scale not in (None, 1.0):
+            read[channel] = (read[channel][0] * scale, read[channel][1])
+    return read
 
 
 def _explain(trial: Trial, channel: str, *, parts: Mapping[str, DataSet]) -> str:

@@ -8,9 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from dataprep.records import RecordingError
+from dataprep.datasets import recognise
+from dataprep.faces import FaceSettings, follow
+from dataprep.manifest.layout import Files
+from dataprep.records import Part, RecordingError
 from dataprep.video.decode import open_video, steps
 from grid.store.content_hashes import fingerprints
+from tests.dataprep.datasets.trees import unbc
 
 
 def pictures(
@@ -25,7 +29,7 @@ def pictures(
     return folder
 
 
-def shown(folder: Path, n_steps: int, **how: float | None) -> list[int]:
+def shown(folder: Path, n_steps: int, **how: float | Part) -> list[int]:
     """The number of the picture at each step of a clock of 25 Hz."""
     video = open_video(folder, fills_s=n_steps / 25, **how)  # type: ignore[arg-type]
     return [int(f.planes[0][0, 0, 2]) for f in steps(video, clock_hz=25.0, n_steps=n_steps)]
@@ -54,6 +58,33 @@ def test_numbers_are_ordered_as_numbers_and_a_missing_one_leaves_a_gap(tmp_path:
     with pytest.raises(RecordingError, match="found no frame between"):
         shown(folder, 6, frames_hz=25.0)
     assert open_video(pictures(tmp_path / "b", [0, 5, 10]), frames_hz=25.0).said == ()  # every fifth
+
+
+def test_a_trial_of_a_long_folder_begins_at_its_picture(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", range(1, 41))
+    assert shown(folder, 10, frames_hz=25.0, part=Part(0.8)) == list(range(21, 31))
+    assert shown(folder, 4, frames_hz=12.5, part=Part(0.84)) == [11, 12, 12, 13]
+    with pytest.raises(RecordingError, match=r"40 pictures of 1.6 s, expected a trial at 1.6 s \(row 3\)"):
+        open_video(folder, frames_hz=25.0, part=Part(1.6, " (row 3)"))
+    with pytest.raises(RecordingError, match="last as long as a trial"):
+        open_video(folder, frames_hz=0.0, fills_s=1.0, part=Part(0.8))
+
+
+def test_a_manifest_names_a_folder_of_pictures_as_a_video(tmp_path: Path) -> None:
+    unbc(tmp_path / "faces", people={"042-ll042": [5]}, frames=30, faces=True)
+    folder = tmp_path / "faces" / "Images" / "042-ll042"
+    (tmp_path / "manifest.csv").write_text("trial,subject,label,video\na,p1,pain,faces/Images/042-ll042/ll042t0aaff\n")
+    settings = 'name = "lab"\n[window]\nlength_s = 1.2\n[classes]\norder = ["none", "pain"]\n'
+    (tmp_path / "dataset.toml").write_text(settings)
+    data = recognise(tmp_path)
+    assert data.description["files"].keys() == Files().model_dump().keys() - {"outside", "video_per_trial", "frames_hz"}
+    (trial,) = data.read_trials(tmp_path)[0]
+    assert trial.video == str(folder / "ll042t0aaff")
+    with pytest.raises(RecordingError, match=r"whose rate nobody says, expected .*frames_hz under \[files\]"):
+        follow(trial.video, FaceSettings(), n_steps=30, frames_hz=data.frames_hz)
+    (tmp_path / "dataset.toml").write_text(settings + "[files]\nframes_hz = 25\n")
+    assert recognise(tmp_path).frames_hz == 25
+    assert len(follow(trial.video, FaceSettings(), n_steps=30, frames_hz=25.0).to_the_end()) == 30
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from dashboards import transfers
 from dashboards.results import read_results
-from dataprep.datasets import datasets, opened
+from dataprep.datasets import dataset, datasets, opened
 from dataprep.records import InputError, SampleIndex
 from grid import launch
 from grid.experiment import config
@@ -24,17 +25,27 @@ from tests.dataprep.datasets.trees import ai4pain
 
 
 def own_data(
-    root: Path, *, people: int, rate_hz: int, unit: str, names: tuple[str, str], seed: int, cue: bool = True
+    root: Path,
+    *,
+    people: int,
+    rate_hz: int,
+    unit: str,
+    names: tuple[str, str],
+    seed: int,
+    cue: bool = True,
+    more: str = "",
+    first_person: int = 0,
 ) -> Path:
     """A data set of manifest.csv: 12 s trials, a response in the second channel `names` under pain, noise in the first.
 
-    `names`: the columns of noise and cue in the files; the channels are called eda (cue) and ecg (noise).
+    `names`: the columns of noise and cue in the files; the channels are called eda (cue) and ecg (noise). `more`: a line of
+    dataset.toml.
     """
     rng = np.random.default_rng(seed)
     (root / "signals").mkdir(parents=True)
     lines = ["trial,subject,label,signals"]
     scale = 1e-6 if unit == "S" else 1.0
-    for person in range(people):
+    for person in range(first_person, first_person + people):
         for n in range(6):
             label = ("rest", "pain")[n % 2]
             t = np.arange(12 * rate_hz) / rate_hz
@@ -45,6 +56,7 @@ def own_data(
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
     (root / "dataset.toml").write_text(
         f"""name = "{root.name}"
+{more}
 clock_hz = {min(25, rate_hz)}
 [window]
 length_s = 12.0
@@ -56,8 +68,7 @@ rate_hz = {rate_hz}
 column = "{names[0]}"
 [channels.eda]
 column = "{names[1]}"
-scale = {1 / scale}
-unit = "µS"
+unit = "{unit}"
 """
     )
     return root
@@ -69,6 +80,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("two")
     a = own_data(root / "lab-a", people=6, rate_hz=50, unit="µS", names=("chest", "gsr"), seed=1)
     return a, own_data(root / "lab-b", people=5, rate_hz=8, unit="S", names=("belt", "skin"), seed=2)
+
+
+LIKE_A: dict[str, Any] = {"people": 2, "rate_hz": 8, "unit": "µS", "names": ("chest", "gsr"), "seed": 3}
 
 
 def opened_population(name: str) -> str:
@@ -147,6 +161,27 @@ def test_other_labels_and_signals_of_the_tested_people_change_no_fit(two: tuple[
         found.append(fits(crossing.write(tmp_path / str(n), plan=False), experiment, tmp_path / "memory.json"))
     assert found[0] == found[1]
     assert len(found[0]) == 2
+
+
+def test_signals_come_in_the_unit_of_the_first_data_set(two: tuple[Path, Path], tmp_path: Path) -> None:
+    """What the second says in siemens is read in microsiemens, here and by whoever reads from the description."""
+    both = opened(transfer([two[0]], [two[1]]).write(tmp_path, plan=False))
+    assert both.units == {"eda": "µS"}
+    trial = next(t for t in both.read_trials(tmp_path)[0] if t.subject == "lab-b:p0")
+    for reader in (both, dataset(both.name, both.description)):
+        assert 3.5 < np.median(reader.read_signals(trial)["eda"][0]) < 7
+    assert (
+        "units"
+        not in opened(transfer([two[0]], [own_data(tmp_path / "c", **LIKE_A)]).write(tmp_path, plan=False)).description
+    )
+
+
+def test_tables_that_say_one_population_have_no_person_on_both_sides(tmp_path: Path) -> None:
+    a, b = (own_data(tmp_path / name, **LIKE_A, more='population = "ward"') for name in ("a", "b"))
+    with pytest.raises(InputError, match="found 'p0' in both, expected data sets of different people"):
+        opened(transfer([a], [b]).write(tmp_path, plan=False))
+    c = own_data(tmp_path / "c", **LIKE_A, more='population = "ward"', first_person=2)
+    assert len(opened(transfer([a], [c]).write(tmp_path, plan=False)).subsets["c"] or ()) == 2
 
 
 def test_what_cannot_be_crossed_is_refused_before_any_work(two: tuple[Path, Path], tmp_path: Path, capsys) -> None:
