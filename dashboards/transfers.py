@@ -7,33 +7,68 @@ pain (WESAD, Stress-Predict), how often the model calls it pain: a model of pain
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from dashboards.results import Panel, Results
+from dataprep.datasets.pooled import EVERYBODY
+from dataprep.records import MARK
 from grid.results.inference import estimate, training_people
 
 ACROSS = "-to-"
 
 
 def section(results: Results) -> list[dict[str, Any]]:
-    """For each scenario that crosses data sets: `title`, `columns`, `rows` of estimates, and `calls`, {} but for arousal."""
+    """Of each crossing: `title`, `columns`, `rows` of estimates, `adapted` (how), and `calls`, {} but for arousal.
+
+    Where each data set is left out in turn, there is one for each of them.
+    """
     panels = {panel.scenario: panel for panel in results.panels if panel.protocol == "transfer"}
-    return [_crossing(results, panel, panels) for name, panel in panels.items() if ACROSS in name]
+    crossings: dict[str, dict[str, Panel]] = {}  # scenario without its adaptation -> adaptation -> panel
+    for name, panel in panels.items():
+        facts = results.scenarios.get(name, {})
+        if facts.get("subset") == EVERYBODY:
+            how = str(facts.get("adapt") or "")
+            crossings.setdefault(name.removesuffix(f"-{how}") if how else name, {})[how] = panel
+    found = []
+    for name, ways in crossings.items():
+        if ACROSS in name:
+            sides = [label for side in name.split(ACROSS) for label in side.split("+") if label in panels]
+            found.append(_crossing(results, name.replace(ACROSS, " to "), ways, {label: panels[label] for label in sides}))
+            continue
+        tested = {label for panel in ways.values() for label in panel.predictions["subject_name"].map(_label)}
+        for label in sorted(tested):
+            within = {label: panels[label]} if label in panels else {}
+            of_label = {how: _of(panel, label) for how, panel in ways.items()}
+            found.append(_crossing(results, f"others to {label}", of_label, within))
+    return found
 
 
-def _crossing(results: Results, panel: Panel, panels: Mapping[str, Panel]) -> dict[str, Any]:
-    sides = [label for side in panel.scenario.split(ACROSS) for label in side.split("+") if label in panels]
-    columns = [*((f"within {label}", panels[label]) for label in sides), (panel.scenario.replace(ACROSS, " to "), panel)]
-    rows = [(row, [_estimate(results, of, row) for _, of in columns]) for row in panel.rows]
-    arousal = results.get("data", "pain") is False and panel.task.kind == "binary"
+def _label(subject: str) -> str:
+    return str(subject).partition(MARK)[0]
+
+
+def _of(panel: Panel, label: str) -> Panel:
+    """The part of a panel that tests one data set."""
+    mine = panel.predictions[panel.predictions["subject_name"].map(_label) == label]
+    return replace(panel, predictions=mine, scores=panel.scores[panel.scores["fold"].isin(mine["fold"].unique())])
+
+
+def _crossing(results: Results, title: str, ways: Mapping[str, Panel], within: Mapping[str, Panel]) -> dict[str, Any]:
+    columns = [*((f"within {label}", panel) for label, panel in within.items())]
+    columns += [(title if not how else f"{title}, adapted: {how}", panel) for how, panel in sorted(ways.items())]
+    first = ways[min(ways)]
+    rows = list(dict.fromkeys(row for panel in ways.values() for row in panel.rows))
+    arousal = results.get("data", "pain") is False and first.task.kind == "binary"
     return {
-        "title": panel.title,
-        "columns": [title for title, _ in columns],
-        "rows": rows,
-        "calls": {row: _calls(panel, row) for row in panel.rows} if arousal else {},
-        "tested": int(panel.predictions["subject_name"].nunique()),
+        "title": title,
+        "columns": [name for name, _ in columns],
+        "rows": [(row, [_estimate(results, of, row) for _, of in columns]) for row in rows],
+        "calls": {row: _calls(first, row) for row in first.rows} if arousal else {},
+        "tested": int(first.predictions["subject_name"].nunique()),
+        "adapted": sorted(how for how in ways if how),
     }
 
 

@@ -33,6 +33,10 @@ SCALED_APART = (
     "of the tested side apart: a tested trial is scaled by the person's other tested ones. A device that sees one trial at a "
     "time could not do that."
 )
+ADAPTED = (
+    "In {scenarios} rows were adapted to the tested people: to what all of their recordings, without labels, have in common, "
+    "before the first was judged. A device that sees one recording at a time could not do that."
+)
 RANDOM_TRUNK = (
     "The frozen layers of the face network carry random weights, not weights learnt from faces. "
     "Rows that use the video (frame, video and their combinations) cannot be compared with published ones."
@@ -46,6 +50,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
     empty = int(scores[results.task.main.name].isna().sum())
     synthetic, scaling = results.get("data", "synthetic"), scaling_text(results, protocols)
+    adapted = [f"{name} ({facts['adapt']})" for name, facts in results.scenarios.items() if facts.get("adapt")]
     cases = (
         (synthetic is True, "Synthetic data", SYNTHETIC),
         (
@@ -55,6 +60,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
         ),
         ("sample" in protocols, "Identity leaks", SAMPLE),
         (bool(scaling), "Transductive scaling", scaling),
+        (bool(adapted), "Transductive adaptation", ADAPTED.format(scenarios=", ".join(adapted))),
         (results.get("trunk", "random") is True and uses_video, "Random face network", RANDOM_TRUNK),
         (
             bool(results.learning["verdict"].isin(list(SYMBOLS)).any()),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dataprep.storage import Place
 
 
+MARK = ":"
+"""Between the name of a data set and that of a person or trial, where several data sets are read as one."""
 SYNTHETIC = "synthetic data"
 """The mark on everything that was computed from recordings that a program made."""
 

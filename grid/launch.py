@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         p.error(
             "--train-on and --test-on say data and protocol themselves: expected neither --data, --dataset nor --protocol"
         )
+    if options.adapt and not options.train_on:
+        p.error("--adapt is for --train-on and --test-on; in an experiment file a scenario has it: [scenarios.NAME] adapt")
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.status:
         return guarded(lambda: _status(options))
@@ -97,7 +99,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     if options.train_on or options.test_on:
         from grid.run.transfer import transfer
 
-        options.transfer = transfer(options.train_on or [], options.test_on)
+        options.transfer = transfer(options.train_on or [], options.test_on, options.adapt)
         changes |= options.transfer.changes()
     if options.trunk or options.random_trunk:
         named = {"name": options.trunk, "weights": "", "scaling": ""} if options.trunk else {}

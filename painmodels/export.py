@@ -52,6 +52,11 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     """
     about, record = read_json(run / "run.json"), the_cell(run, cell)
     experiment, reader = about["experiment"], dataset(about["data"]["name"], about["data"].get("description"))
+    if how := record.get("adapt"):
+        raise InputError(
+            f"{run}: cell {cell}: found a row adapted to the tested people ({how}), expected one that judges a recording by "
+            f"itself: {record['scenario'].removesuffix(f'-{how}')}"
+        )
     if not task_of_run(about).softmax:
         raise InputError(
             f"{run}: its task is {task_of_run(about).kind}; models of the tasks binary and multiclass alone are exported"

@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from dataprep.records import DataSet, Defect, InputError, Person, Trial
+from dataprep.records import MARK, DataSet, Defect, InputError, Person, Trial
 from dataprep.signals.units import factor
 from dataprep.storage import Place, place
 
 CLASSES = {0: "no pain", 1: "pain"}
-MARK = ":"
 EVERYBODY = "everybody"
 Open = Callable[[Place], DataSet]
 Make = Callable[[str, Mapping[str, Any]], DataSet]
@@ -81,6 +80,7 @@ def _together(parts: list[Part]) -> DataSet:
     trials = tuple(trial for those, _ in found for trial in those)
     defects = tuple(defect for _, those in found for defect in those)
     _refuse_shared(parts, found)
+    _refuse_mixed([part for part in parts if not part.tested])
     people = {part.label: frozenset(t.subject for t in those) for part, (those, _) in zip(parts, found, strict=True)}
     tested = frozenset(s for part in parts if part.tested for s in people[part.label])
     units = units_of([part.dataset for part in parts], channels)
@@ -101,7 +101,7 @@ def _together(parts: list[Part]) -> DataSet:
         frames_hz=_frames_hz(parts),
         units=units,
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
-        pain=all(part.dataset.pain for part in parts if part.tested),
+        pain=all(part.dataset.pain for part in parts if part.tested or not tested),
         synthetic=any(part.dataset.synthetic for part in parts),
         person=partial(_person, {part.label: part.dataset for part in parts}),
     )
@@ -134,6 +134,16 @@ def _refuse_shared(parts: list[Part], found: list[tuple[list[Trial], list[Defect
                     "both would be trained on and tested"
                 )
             seen[key] = part.label
+
+
+def _refuse_mixed(trained: list[Part]) -> None:
+    """Raises InputError where some data sets to train on are of pain and others of arousal without pain."""
+    no_pain = [part.label for part in trained if not part.dataset.pain]
+    if no_pain and len(no_pain) < len(trained):
+        raise InputError(
+            f"{' and '.join(no_pain)}: found arousal without pain among data sets of pain to train on, expected it under "
+            "--test-on: its aroused trials would be learnt as pain"
+        )
 
 
 def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:

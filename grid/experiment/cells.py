@@ -66,11 +66,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A subset of subjects and the part of each trial that is used: everything from `skip_s` seconds on."""
+    """A subset of subjects and the part of each trial that is used: everything from `skip_s` seconds on.
+
+    `adapt`: how its rows are adapted to the tested people, without labels; empty: not at all.
+    """
 
     name: str
     subset: str
     skip_s: float
+    adapt: str = ""
 
 
 @dataclass(frozen=True)

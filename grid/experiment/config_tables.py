@@ -28,10 +28,14 @@ class Axes(Table):
 
 
 class ScenarioTable(Table):
-    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial."""
+    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial.
+
+    `adapt`: how trained rows are adapted to the tested people without their labels (painmodels/methods/adaptation.py).
+    """
 
     subset: str
     skip_s: float = Field(0.0, ge=0)
+    adapt: Literal["", "batch-statistics", "coral"] = ""
 
 
 class ProtocolTable(Table):

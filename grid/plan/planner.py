@@ -41,6 +41,7 @@ from grid.plan.specs import (
 )
 from grid.plan.train_test_sets import TrainTestSets
 from grid.store.identity import Params, Stage
+from painmodels.methods.adaptation import VERSION as ADAPT_VERSION
 
 PREDICT_VERSION = 1
 SEARCH_VERSION = 2
@@ -68,7 +69,7 @@ class Planner:
         self._fits: dict[tuple[Node, str, int], Fit] = {}
         self._test_sets: dict[tuple[str, tuple[str, ...]], TestSet] = {}
         self._shared_params: dict[tuple[Any, ...], Params] = {}
-        self._predict_params: dict[str, Params] = {}
+        self._predict_params: dict[tuple[str, str], Params] = {}
         self._inner_contexts: dict[str, list[tuple[Context, Context]]] = {}
 
     def build(self, rows: Iterable[str], scenarios: Iterable[str], folds: Iterable[int] | None = None) -> Plan:
@@ -109,7 +110,8 @@ class Planner:
 
     def _cell(self, cell: Cell, row: Row, context: Context) -> None:
         known, nodes = self.inputs.keys, self._nodes(row)
-        reason = refusal(row, nodes, dataset=self.dataset, known=known, learns=self.learns, steps=context.steps)
+        how = {"steps": context.steps, "adapt": self.experiment.scenario(context.scenario).adapt}
+        reason = refusal(row, nodes, dataset=self.dataset, known=known, learns=self.learns, **how)
         if reason:
             return self._refuse(cell, reason)
         needs = nodes[-1].needs
@@ -142,9 +144,11 @@ class Planner:
             return
         self._register(fit)
         test = self._test_set(context, fit_node.needs)
-        params = self._predict_params.setdefault(row.name, Params({"modality": row.name}))
+        adapt = self.experiment.scenario(context.scenario).adapt
+        told = {"modality": row.name} | ({"adapt": adapt, "adapt_version": ADAPT_VERSION} if adapt else {})
+        params = self._predict_params.setdefault((row.name, adapt), Params(told))
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
-        self.plan.predicts[cell] = Predict(stage, fit, test, cell, self.learns.stored)
+        self.plan.predicts[cell] = Predict(stage, fit, test, cell, self.learns.stored, adapt)
 
     def _nodes(self, row: Row) -> tuple[Node, ...]:
         """The parts of a row's method on what the row sees; the last one gives the predictions."""

@@ -165,13 +165,14 @@ def fits_of(fit: Fit) -> list[Fit]:
 
 @dataclass(frozen=True)
 class Predict:
-    """What a fitted part says of the held-out trials, kept as the array `stored` (painmodels/tasks/task.py)."""
+    """What a fitted part, `adapt`ed to the held-out trials, says of them: the array `stored` (painmodels/tasks/task.py)."""
 
     stage: Stage
     fit: Fit
     test: TestSet
     cell: Cell
     stored: str
+    adapt: str = ""
 
 
 @dataclass(frozen=True)

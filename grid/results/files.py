@@ -208,6 +208,7 @@ def cell_record(plan: Plan, cell: Cell, status: str, reason: str) -> dict[str, A
         record["n_train"] = len(predict.fit.train.trial_ids)
         record["n_test"] = len(predict.test.trial_ids)
         record["scaling_sees_test_side"] = sees_test_side(predict.fit)
+        record |= {"adapt": predict.adapt} if predict.adapt else {}
     return record
 
 

@@ -9,6 +9,7 @@ from dataprep.outputs import shown
 from dataprep.program import program
 from dataprep.storage import Place, place
 
+ADAPTATIONS = ("batch-statistics", "coral")  # painmodels.methods.adaptation loads torch
 PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent.parent / "protocols").glob("[!_]*.py"))
 
 
@@ -64,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="PATH",
         help="the data sets to test; without it, each of --train-on is tested in turn by training on the others",
+    )
+    how.add_argument(
+        "--adapt",
+        nargs="+",
+        choices=ADAPTATIONS,
+        default=[],
+        help="show the crossing once more, adapted without labels to the tested people (their recordings are seen: transductive)",
     )
     how.add_argument("--dataset", metavar="NAME", help="its reader: biovid, stress-predict, …; default: recognised")
     how.add_argument(

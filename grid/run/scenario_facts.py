@@ -26,6 +26,7 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     scenario = experiment.scenario(name)
     facts: dict[str, Any] = {"subset": scenario.subset, "skip_s": scenario.skip_s, "subjects": 0, "trials": 0, "frames": 0}
     facts |= {"folds": 0, "subset_size": None, "not_the_papers": "it cannot be made of these data"}
+    facts |= {"adapt": scenario.adapt} if scenario.adapt else {}
     facts["selected"] = inventory.dataset.selected.get(scenario.subset, "")
     try:
         index = scenario_index(inventory.dataset, inventory.index, scenario)

@@ -20,10 +20,14 @@ FILE = "transfer.toml"
 
 @dataclass(frozen=True)
 class Transfer:
-    """`train` and `test`: label -> path. Without `test` each data set is tested in turn."""
+    """`train` and `test`: label -> path. Without `test` each data set is tested in turn.
+
+    `adapt`: with what the crossing is shown once more, adapted to the tested people without their labels.
+    """
 
     train: Mapping[str, Place]
     test: Mapping[str, Place]
+    adapt: tuple[str, ...] = ()
 
     @property
     def scenario(self) -> str:
@@ -34,9 +38,12 @@ class Transfer:
         """What changes of the experiment: each data set by itself and the crossing are its scenarios."""
         labels = [*self.train, *self.test]
         subsets = {**{label: label for label in labels}, self.scenario: pooled.EVERYBODY}
+        scenarios: dict[str, Any] = {name: {"subset": subset, "skip_s": 0.0} for name, subset in subsets.items()}
+        for how in self.adapt:
+            scenarios[f"{self.scenario}-{how}"] = {**scenarios[self.scenario], "adapt": how}
         return {
-            "scenarios": {name: {"subset": subset, "skip_s": 0.0} for name, subset in subsets.items()},
-            "axes": {"scenarios": list(subsets)},
+            "scenarios": scenarios,
+            "axes": {"scenarios": list(scenarios)},
             "protocol": {"name": "transfer", "repeats": 1},
         }
 
@@ -53,7 +60,7 @@ class Transfer:
         return out / FILE
 
 
-def transfer(train: Sequence[Place], test: Sequence[Place]) -> Transfer:
+def transfer(train: Sequence[Place], test: Sequence[Place], adapt: Sequence[str] = ()) -> Transfer:
     """The transfer between these folders; a data set is called by the name of its reader, the second of one kind NAME-2.
 
     Raises InputError where there are too few, or one on both sides.
@@ -73,4 +80,5 @@ def transfer(train: Sequence[Place], test: Sequence[Place]) -> Transfer:
         n = sum(label == name or label.startswith(f"{name}-") for label in labels)
         labels.append(f"{name}-{n + 1}" if n else name)
     named = dict(zip(labels, paths, strict=True))
-    return Transfer({k: named[k] for k in labels[: len(train)]}, {k: named[k] for k in labels[len(train) :]})
+    sides = ({k: named[k] for k in part} for part in (labels[: len(train)], labels[len(train) :]))
+    return Transfer(*sides, tuple(dict.fromkeys(adapt)))

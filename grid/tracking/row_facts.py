@@ -132,7 +132,11 @@ def found_out(
 
 
 def warnings_of(run: Mapping[str, Any], cells: list[dict]) -> dict[str, str]:
-    """Tags of cells of a row: whether held-out trials scaled each other; by what its people were chosen."""
+    """Tags of cells of a row: whether held-out trials scaled each other, or were adapted to; by what its people were chosen."""
     by = selection.selected_by(run.get("scenarios", {}).get(cells[0]["scenario"], {}), cells[0]["modality"])
     sees = any(cell.get("scaling_sees_test_side") for cell in cells)
-    return {"scaling_sees_test_side": str(sees).lower(), **({"people_selected_by": by} if by else {})}
+    how = next((cell["adapt"] for cell in cells if cell.get("adapt")), "")
+    adapted = (
+        {"adapted_to_the_tested": f"{how} (transductive: all tested recordings are seen, without labels)"} if how else {}
+    )
+    return {"scaling_sees_test_side": str(sees).lower(), **({"people_selected_by": by} if by else {}), **adapted}

@@ -18,6 +18,7 @@ from dataprep.recordings import recording
 from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
+from grid.work.adapted import adapted
 from grid.work.blocks import Blocks
 from grid.work.calibration import held_out, recalibrated
 from grid.work.windows import Windows, joined
@@ -167,9 +168,11 @@ class Runner:
         arrays: dict[str, np.ndarray] = {}
         last = job.fit.upstream[0] if job.fit.role == CALIBRATION else job.fit
         if kept := last.part.keeps:
-            inputs = self._known_inputs(last, job.test.trial_ids, job.test.subjects)
+            inputs = self.known_inputs(last, job.test.trial_ids, job.test.subjects)
             p = self._apply(last, inputs, "prediction")
             arrays[kept] = self._apply(last, inputs, kept).astype(np.float32)
+        elif job.adapt:
+            p = adapted(self, last, weights_of(self.store, last), job.adapt, job.test.trial_ids, job.test.subjects)
         else:
             p = self._outputs(last, job.test.trial_ids, job.test.subjects, "prediction")
         if last is not job.fit:
@@ -190,9 +193,9 @@ class Runner:
             return trained.predict(
                 weights_of(self.store, job), self.windows.recordings(job, ids, subjects), job.settings, self.device
             )
-        return self._apply(job, self._known_inputs(job, ids, subjects), what)
+        return self._apply(job, self.known_inputs(job, ids, subjects), what)
 
-    def _known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
+    def known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
         """Inputs scaled as they were when the sub-network was fitted."""
         limits = None
         if job.normalise == "train":

@@ -102,7 +102,7 @@ class SignalCNN(nn.Module):
         return torch.logsumexp(each_SBK + functional.log_softmax(self.weight, dim=0)[:, None, None], dim=0)
 
 
-NETWORK = SubNetwork(role="cnn", name="cnn", settings=Settings, build=SignalCNN)
+NETWORK = SubNetwork(role="cnn", name="cnn", settings=Settings, build=SignalCNN, keeps_statistics=True)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

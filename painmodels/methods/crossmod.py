@@ -113,7 +113,7 @@ class CrossModTransformer(nn.Module):
         return self.head(self.features(x_BTC))
 
 
-NETWORK = SubNetwork(role="crossmod", name="crossmod", settings=Settings, build=CrossModTransformer)
+NETWORK = SubNetwork(role="crossmod", name="crossmod", settings=Settings, build=CrossModTransformer, keeps_statistics=True)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

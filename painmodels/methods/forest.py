@@ -81,7 +81,12 @@ def _leaves(value_LK: np.ndarray, classes: int) -> np.ndarray:
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """Mean over the trees of what is in the leaf that a trial falls into."""
-    x_NF = filled(feature_table(recordings), weights["typical"]).astype(np.float32)
+    return of_features(weights, feature_table(recordings), settings, device)
+
+
+def of_features(weights: Mapping[str, np.ndarray], x_NF: np.ndarray, settings: Settings, device: str) -> np.ndarray:
+    """The same of a table of features."""
+    x_NF = filled(x_NF, weights["typical"]).astype(np.float32)
     node_NT = np.tile(weights["root"], (len(x_NF), 1))
     trial_N1 = np.arange(len(x_NF))[:, None]
     while (inner := weights["left"][node_NT] != LEAF).any():
@@ -93,7 +98,9 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
 METHOD = Method(
     "rf",
     on=ON,
-    parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
+    parts=on_features(
+        Estimator(Settings, fit, predict, version=f"1.{VERSION}", features=feature_table, of_features=of_features)
+    ),
     several=True,
     rows=("eda:rf", "ecg:rf", "video:rf"),
     compared=("emg:rf", "eda+ecg+emg:rf"),

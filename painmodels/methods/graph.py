@@ -83,12 +83,17 @@ class Estimator:
     `predict(weights, recordings, settings, device)`      of two classes the probability of the second, (N,); of more classes
                                                           that of each, (N, K); of numbers the number, (N,)
     `version`   raised when the behaviour changes
+    `features(recordings)`, `of_features(weights, x_NF, settings, device)`    of one on a table of features: the table, float64
+                (N, F), and what it says of one; `standardised`: by `typical`, `mean` and `sd` of its weights
     """
 
     settings: type
     fit: Callable[[Recordings, np.ndarray, Any, int, str], Fitted]
     predict: Callable[[Mapping[str, np.ndarray], Recordings, Any, str], np.ndarray]
     version: int | str = 1
+    features: Callable[[Recordings], np.ndarray] | None = None
+    of_features: Callable[[Mapping[str, np.ndarray], np.ndarray, Any, str], np.ndarray] | None = None
+    standardised: bool = False
 
 
 @dataclass(frozen=True)

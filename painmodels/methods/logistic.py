@@ -98,7 +98,12 @@ def _of_two(d_ND: np.ndarray, labels: np.ndarray, ridge_D: np.ndarray, settings:
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
     """Probability of pain; of more classes that of each; the number."""
-    design_ND = _design(feature_table(recordings), weights)
+    return of_features(weights, feature_table(recordings), settings, device)
+
+
+def of_features(weights: Mapping[str, np.ndarray], x_NF: np.ndarray, settings: Settings, device: str) -> np.ndarray:
+    """The same of a table of features."""
+    design_ND = _design(x_NF, weights)
     if not settings.classes:
         return np.einsum("nd,d->n", design_ND, weights["beta"])
     return (_chance if settings.classes == 2 else _chances)(design_ND, weights["beta"])
@@ -107,7 +112,17 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
 METHOD = Method(
     "logistic",
     on=ON,
-    parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
+    parts=on_features(
+        Estimator(
+            Settings,
+            fit,
+            predict,
+            version=f"1.{VERSION}",
+            features=feature_table,
+            of_features=of_features,
+            standardised=True,
+        )
+    ),
     several=True,
     rows=("eda:logistic", "ecg:logistic"),
 )

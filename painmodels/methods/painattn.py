@@ -168,7 +168,7 @@ class PainAttnNet(nn.Module):
         return self.head(self.features(x_BTC))
 
 
-NETWORK = SubNetwork(role="painattn", name="painattn", settings=Settings, build=PainAttnNet)
+NETWORK = SubNetwork(role="painattn", name="painattn", settings=Settings, build=PainAttnNet, keeps_statistics=True)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

@@ -36,7 +36,7 @@ class Native(painattn.PainAttnNet):
         return super().features(self.scaled(x_BTC))
 
 
-NETWORK = SubNetwork(role="painattn-native", name="painattn-native", settings=Settings, build=Native)
+NETWORK = SubNetwork(role="painattn-native", name="painattn-native", settings=Settings, build=Native, keeps_statistics=True)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

@@ -35,11 +35,13 @@ def own_data(
     cue: bool = True,
     more: str = "",
     first_person: int = 0,
+    gain: float = 1.0,
+    offset: float = 0.0,
 ) -> Path:
     """A data set of manifest.csv: 12 s trials, a response in the second channel `names` under pain, noise in the first.
 
     `names`: the columns of noise and cue in the files; the channels are called eda (cue) and ecg (noise). `more`: a line of
-    dataset.toml.
+    dataset.toml. `gain`, `offset`: of the sensor that records the cue.
     """
     rng = np.random.default_rng(seed)
     (root / "signals").mkdir(parents=True)
@@ -50,7 +52,7 @@ def own_data(
             label = ("rest", "pain")[n % 2]
             t = np.arange(12 * rate_hz) / rate_hz
             x = 4 + person % 3 + rng.normal(0, 0.02, len(t)) + (np.clip(t - 4, 0, 3) * 0.4 if cue and label == "pain" else 0)
-            table = pd.DataFrame({names[0]: rng.normal(0, 1, len(t)), names[1]: x * scale})
+            table = pd.DataFrame({names[0]: rng.normal(0, 1, len(t)), names[1]: (gain * x + offset) * scale})
             table.to_csv(root / "signals" / f"p{person}-{n}.csv", index=False)
             lines.append(f"p{person}-{n},p{person},{label},signals/p{person}-{n}.csv")
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")

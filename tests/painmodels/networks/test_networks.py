@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from painmodels.networks.attention_additive import ACTIVATIONS
 from painmodels.networks.attention_additive import NETWORK as ATTENTION
@@ -34,6 +35,7 @@ def test_every_network_obeys_the_contract(key: tuple[str, str]) -> None:
     entry = network(*key)
     module, inputs = built(entry)
     assert isinstance(entry.settings(), Training)
+    assert entry.keeps_statistics == any(isinstance(layer, _BatchNorm) for layer in module.modules())
     assert module(*inputs).shape == (B, 2)
     features = module.features(*inputs)
     assert features.shape[0] == B
