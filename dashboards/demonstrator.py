@@ -47,7 +47,7 @@ HEADERS = {
 
 def page(model: Predictor) -> str:
     """The page of a model, HTML."""
-    inputs = [*model.channels, *(["a video of the face"] if model.uses_video else [])]
+    inputs = [*model.inputs, *(["a video of the face"] if model.uses_video else [])]
     template = jinja2.Environment(autoescape=True).from_string((TEMPLATES / "demonstrator.html").read_text(encoding="utf-8"))
     return template.render(
         about=repr(model),
@@ -57,7 +57,7 @@ def page(model: Predictor) -> str:
         no_pain=model.classes[0],
         pain=" or ".join(model.classes[1:]),
         reader=model.about["reader"],
-        channels=" and ".join(model.channels),
+        channels=" and ".join(model.inputs),
         window=f"{model.window_s:g}",
         video=model.uses_video,
         signals=model.uses_signals,

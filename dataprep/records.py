@@ -128,6 +128,8 @@ class DataSet:
 
     `also_positive`: classes that count as the positive one by default, beside `positive`.
 
+    `derived`: channel -> the recorded one that it is made of (dataprep.signals.derived.with_channels), never set by a reader.
+
     `selected`: subset -> by what its people were chosen, where that was seen in the very trials that are told apart.
 
     `time_order(trial)`    what grows with time in a person's session; None (no function) where the data set does not tell it
@@ -169,6 +171,7 @@ class DataSet:
     time_order: Callable[[Trial], float] | None = None
     selected: Mapping[str, str] = field(default_factory=dict)
     also_positive: tuple[int, ...] = ()
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -27,6 +27,7 @@ from dataprep.program import program
 from dataprep.recordings import recording
 from dataprep.recordings.kind import Facts
 from dataprep.records import InputError
+from dataprep.signals.derived import rate_of
 from dataprep.storage import Place, pointed
 from painmodels.methods import method, of_row
 from painmodels.methods.calibrate import ROLE as CALIBRATION
@@ -76,6 +77,10 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     channels = about["signals"]["channels"]
     heard = [word for word in words if word not in ("video", "frame")]
     signals = {word: word if word in reader.channels else channels.get(word, word) for word in heard}
+    if any(map(rate_of, heard)):
+        raise InputError(
+            f"{record['modality']}: signals at a rate of their own are made by the grid alone: it cannot be exported"
+        )
     takes = set(needs(parts, parts[-1].role))
     networks: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}

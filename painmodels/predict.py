@@ -219,7 +219,7 @@ def _over_time(model: Predictor, options: argparse.Namespace) -> int:
     write_events(events, told)
     if options.plot:
         read = model.native_signals(options.signals) if options.signals else {}
-        signals = [(c, np.arange(len(read[c][0])) / read[c][1], read[c][0]) for c in model.channels]
+        signals = [(c, np.arange(len(read[c][0])) / read[c][1], read[c][0]) for c in model.inputs]
         with drafted(options.plot) as draft:
             shown_s = OverTime(found, events, options.threshold)
             plot_over_time(model, shown_s, draft, names=_names(options), signals=signals, faces=shown)
@@ -251,7 +251,7 @@ def _tell_rest(model: Predictor, options: argparse.Namespace) -> None:
         lasts_s.append(opened.declared / opened.rate_hz if opened.rate_hz else 0.0)
     if options.signals is not None:
         read = model.native_signals(options.signals)
-        lasts_s += [len(read[c][0]) / read[c][1] for c in model.channels]
+        lasts_s += [len(read[c][0]) / read[c][1] for c in model.inputs]
     if max(lasts_s) > 1.05 * model.window_s:
         said = f"the first {model.window_s:g} s of {max(lasts_s):.1f} s were judged; --hop 1 judges all of it"
         print(said, file=sys.stderr)

@@ -117,7 +117,7 @@ def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: f
     Raises RecordingError for a bad file, InputError for a missing one and for a recording that ends before the first window does.
     """
     model.check_given(video=video is not None, signals=signals is not None)
-    channels = model.channels
+    channels = model.inputs
     read: Mapping[str, tuple[np.ndarray, float]] = {}
     if channels and signals is not None:
         read = model.native_signals(signals)
@@ -158,11 +158,11 @@ def _live(model: Model, options: argparse.Namespace) -> Iterator[Estimate]:
     rates_hz: dict[str, float] = {}
     if options.signals == "-":
         rates_hz = given_rates(options.rate)
-        sources["signals"] = pipe_source(sys.stdin, channels=model.channels)
+        sources["signals"] = pipe_source(sys.stdin, channels=model.inputs)
     elif options.signals is not None:
         if not options.signals.startswith("lsl:"):
             raise InputError(f"--signals: found {options.signals!r}, expected a file, lsl:NAME or -")
-        sources["signals"], rates_hz = lsl_source(options.signals, channels=model.channels)
+        sources["signals"], rates_hz = lsl_source(options.signals, channels=model.inputs)
     if options.video is not None:
         if options.video.startswith("lsl:"):
             raise InputError(f"--video: found {options.video!r}, expected a file, camera, a URL or -")

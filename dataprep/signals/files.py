@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from dataprep.records import DataSet, Defect, RecordingError, Trial
+from dataprep.signals import derived
 from dataprep.storage import Place
 
+Samples = tuple[np.ndarray, float]
+"""Values of a channel, (samples,), and their rate in Hz."""
 PASS_BAND = 0.8  # corner of the low-pass, as a share of the clock's Nyquist frequency
 FILTER_ORDER = 6  # run forwards and backwards, so the corner is at -6 dB and the phase is zero
 MAX_RATIO = 10_000.0  # between the two rates: beyond it is a mistake, and no filter is accurate
@@ -86,7 +90,7 @@ def prepare_signals(
     trials: Sequence[Trial],
     dataset: DataSet,
     *,
-    on_read: Callable[[Trial, Mapping[str, tuple[np.ndarray, float]]], None] = lambda trial, read: None,
+    on_read: Callable[[Trial, Mapping[str, Samples]], None] = lambda trial, read: None,
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[Defect, ...]]:
     """One subject's signals on the clock: (x_NTC float32, the N trial ids in the given order, defects).
 
@@ -100,9 +104,8 @@ def prepare_signals(
         if trial.signals is None:
             continue
         try:
-            read = dataset.read_signals(trial)
-            x_TC, wrong = _usable(read, trial, dataset)
-            on_read(trial, {channel: read[channel] for channel in dataset.channels if channel not in wrong})
+            x_TC, used, wrong = _usable(dataset.read_signals(trial), trial, dataset)
+            on_read(trial, used)
         except RecordingError as e:
             defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
             continue
@@ -115,44 +118,53 @@ def prepare_signals(
     return x_NTC, tuple(ids), tuple(defects)
 
 
-def on_clock(read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet) -> np.ndarray:
+def on_clock(read: Mapping[str, Samples], trial: Trial, dataset: DataSet) -> np.ndarray:
     """What `dataset.read_signals(trial)` gave as (T, C) float32 on the clock, in the order of the data set's channels.
 
     Raises RecordingError that names the file and the channel where a channel is missing, unfit for `to_clock`, or flat: a body
     never gives the same number for seconds, an electrode that came off does.
     """
-    return np.stack([_channel(read, channel, trial, dataset) for channel in dataset.channels], axis=1)
+    return np.stack([_channel(read, channel, trial, dataset)[0] for channel in dataset.channels], axis=1)
 
 
 def _usable(
-    read: Mapping[str, tuple[np.ndarray, float]], trial: Trial, dataset: DataSet
-) -> tuple[np.ndarray, dict[str, str]]:
-    """The same with zeros for channels that cannot be used, and why they cannot. RecordingError if none can."""
-    columns, wrong = [], {}
+    read: Mapping[str, Samples], trial: Trial, dataset: DataSet
+) -> tuple[np.ndarray, dict[str, Samples], dict[str, str]]:
+    """The same with zeros for channels that cannot be used, the samples of those that can, and why the others cannot.
+
+    RecordingError if none can.
+    """
+    columns, used, wrong = [], {}, {}
     for channel in dataset.channels:
         try:
-            columns.append(_channel(read, channel, trial, dataset))
+            column_T, used[channel] = _channel(read, channel, trial, dataset)
+            columns.append(column_T)
         except RecordingError as e:
             wrong[channel] = str(e)
             columns.append(np.zeros(dataset.n_steps, np.float32))
     if len(wrong) == len(dataset.channels):
         raise RecordingError(next(iter(wrong.values())))
-    return np.stack(columns, axis=1), wrong
+    return np.stack(columns, axis=1), used, wrong
 
 
-def _channel(read: Mapping[str, tuple[np.ndarray, float]], channel: str, trial: Trial, dataset: DataSet) -> np.ndarray:
-    if channel not in read:
-        raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {channel!r} among them")
-    values, rate_hz = read[channel]
-    try:
-        column_T = to_clock(values, rate_hz=rate_hz, clock_hz=dataset.clock_hz, n_steps=dataset.n_steps)
-    except RecordingError as e:
-        where = "" if np.isfinite(values).all() else dataset.explain(trial, channel)
-        raise RecordingError(f"{trial.signals}: channel {channel!r}: {e}{where and f'; {where}'}") from e
-    if len(values) > 1 and np.min(values) == np.max(values):
+def _channel(read: Mapping[str, Samples], channel: str, trial: Trial, dataset: DataSet) -> tuple[np.ndarray, Samples]:
+    """A channel on the clock, (T,), and its samples: as they were read, or made of those of another channel."""
+    of = dataset.derived.get(channel, channel)
+    if of not in read:
+        raise RecordingError(f"{trial.signals}: found channels {sorted(read)}, expected {of!r} among them")
+    values, rate_hz = read[of]
+    named = repr(channel) if of == channel else f"{channel!r}, made of {of!r}"
+    if len(values) > 1 and np.isfinite(values).all() and np.min(values) == np.max(values):
         seen = f"found {values[0]:g} in all {len(values)} rows: it is flat"
-        raise RecordingError(f"{trial.signals}: channel {channel!r}: {seen}, expected a signal")
-    return column_T
+        raise RecordingError(f"{trial.signals}: channel {named}: {seen}, expected a signal")
+    clock: dict[str, Any] = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
+    try:
+        if of != channel:
+            values, rate_hz = derived.made(channel, of, values, rate_hz, **clock)
+        return to_clock(values, rate_hz=rate_hz, **clock), (values, rate_hz)
+    except RecordingError as e:
+        where = "" if np.isfinite(values).all() else dataset.explain(trial, of)
+        raise RecordingError(f"{trial.signals}: channel {named}: {e}{where and f'; {where}'}") from e
 
 
 class NoValueError(RecordingError):

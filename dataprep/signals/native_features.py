@@ -170,19 +170,38 @@ def _low_pass(x_T: np.ndarray, rate_hz: float, corner_hz: float) -> np.ndarray:
     return sosfiltfilt(sos, x_T, padlen=min(len(x_T) - 1, round(rate_hz)))
 
 
+def hr(x_T: np.ndarray, rate_hz: float) -> dict[str, float]:
+    """Instantaneous heart rate in beats/min: level, spread, change."""
+    third = max(1, len(x_T) // 3)
+    return {
+        "heart_rate_bpm": float(np.mean(x_T)),
+        "fastest_bpm": float(np.max(x_T)),
+        "slowest_bpm": float(np.min(x_T)),
+        "sd_bpm": float(np.std(x_T)),
+        "last_minus_first_bpm": float(np.mean(x_T[-third:]) - np.mean(x_T[:third])),
+        "trend_bpm_per_s": float(np.polyfit(np.arange(len(x_T)) / rate_hz, x_T, 1)[0]) if len(x_T) > 1 else 0.0,
+    }
+
+
 FEATURES: dict[str, Callable[[np.ndarray, float], dict[str, float]]] = {
     "eda": eda,
     "ecg": ecg,
     "emg": emg,
     "resp": resp,
     "bvp": bvp,
+    "hr": hr,
 }
-"""Word of a signal -> its features. A channel is of the word that its name begins with (`emg_trapezius`)."""
-WIDTHS = {"eda": 13, "ecg": 8, "emg": 9, "resp": 7, "bvp": 10}
+"""Word of a signal -> its features. A channel is of the word that its name begins with (`emg_trapezius`, `ecg@128`)."""
+WIDTHS = {"eda": 13, "ecg": 8, "emg": 9, "resp": 7, "bvp": 10, "hr": 6}
 """Word of a signal -> how many features it has."""
 
 
 def features(x_T: np.ndarray, rate_hz: float, *, channel: str) -> dict[str, float]:
     """The features of a channel; of one that is none of these words, nothing."""
-    word = next((word for word in FEATURES if channel == word or channel.startswith(f"{word}_")), None)
+    word = word_of(channel)
     return FEATURES[word](x_T, rate_hz) if word else {}
+
+
+def word_of(channel: str) -> str:
+    """The word of FEATURES that a channel is of; empty if of none."""
+    return next((word for word in FEATURES if channel == word or channel.startswith((f"{word}_", f"{word}@"))), "")

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataprep.records import InputError
+from dataprep.signals.derived import DERIVED, rate_of
 
 PAPER_ROWS = ("frame", "video", "ecg", "eda", "eda+video", "ecg+video", "eda+ecg", "eda+ecg+video")
 SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
@@ -22,7 +23,7 @@ SIGNALS = {"eda": "eda", "ecg": "ecg", "emg": "emg_trapezius"}
 by their names, which are words as they are."""
 RECORDINGS = ("video", "frame")
 """The words that are no signals."""
-WORD = re.compile(r"[a-z][a-z0-9_]*")
+WORD = re.compile(r"[a-z][a-z0-9_]*(@[1-9]\d{0,4})?")
 ALSO_CALLED = {"face": "video", "gsr": "eda", "scl": "eda", "heart": "ecg", "ekg": "ecg"}
 """What people type, and the word of a row for it."""
 CELL = ["modality", "scenario", "protocol", "fold", "repeat", "seed"]
@@ -117,15 +118,25 @@ def is_signal(word: str) -> bool:
 
 
 def channel_of(word: str, channels: Iterable[str]) -> str:
-    """The channel of these that a row's word means: the one of its name, else that of SIGNALS."""
-    return word if word in channels else SIGNALS.get(word, word)
+    """The channel of these that a row's word means: the one of its name, else that of SIGNALS (at its rate)."""
+    if word in channels:
+        return word
+    of, at, rate = word.partition("@")
+    return (of if of in channels else SIGNALS.get(of, of)) + at + rate
+
+
+def recorded(word: str) -> str:
+    """The word of what a word is made of (dataprep.signals.derived): `ecg` of `hr` and of `ecg@128`; else itself."""
+    of = word.partition("@")[0]
+    return DERIVED[of].sources[0] if of in DERIVED else of
 
 
 def refuse_unknown(rows: Iterable[str], channels: Iterable[str]) -> None:
     """Raises InputError with a suggestion for a row with a word that is neither one of the paper's nor a channel of the data."""
     known = list(dict.fromkeys([*SIGNALS, *(c for c in channels if c not in SIGNALS.values())]))
+    known += [word for word, made in DERIVED.items() if word not in known and {*made.sources} & {*known}]
     for name in rows:
-        if not {*row(name).signals} <= {*known}:
+        if not {word.partition("@")[0] for word in row(name).signals} <= {*known}:
             raise _unknown(name, known)
 
 
@@ -161,6 +172,10 @@ def row(name: str) -> Row:
     named = {of_channel.get(w, w) for w in words} - {"video"}
     signals = (*(s for s in SIGNALS if s in named), *sorted(named - SIGNALS.keys()))
     clip = "video" in words
+    if len({rate_of(word) for word in signals}) > 1:
+        asked = next(word.partition("@")[2] for word in signals if rate_of(word))
+        meant = "+".join(word if rate_of(word) else f"{word}@{asked}" for word in words if word != "video")
+        raise InputError(f"modality {name!r}: the signals of a row have one rate; did you mean {meant!r}?")
     return Row("+".join([*signals, *(["video"] if clip else [])]), signals, clip=clip, frame=False)
 
 
@@ -185,7 +200,7 @@ def _method_row(recordings: str, name: str) -> Row:
             raise InputError(f"the method {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
         return Row(name, (), clip=False, frame=False, method=name, control=entry.control)
     seen = row(recordings)
-    wrong = [word for word in recordings.split("+") if word not in entry.on]
+    wrong = [word for word in recordings.split("+") if recorded(word) not in entry.on]
     if wrong or (len(recordings.split("+")) > 1 and not entry.several):
         joined = " joined by +" if entry.several else ""
         raise InputError(f"the method {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")

@@ -12,7 +12,7 @@ from dataprep.video.decoders import not_here
 from dataprep.video.retinaface import DETECTORS
 from grid.experiment.cells import ONSET, is_further, row, suggestion
 from grid.experiment.config_tables import Space, check_folds
-from grid.experiment.families import FRAME_MEAN, is_baseline
+from grid.experiment.families import FRAME_MEAN, group
 from grid.protocols import ONE_PARTITION, protocols
 from painmodels import registry
 from painmodels.methods import method
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
     from grid.experiment.config import Experiment
 
 
+AXES = {"modalities": "cells", "derived": "derived", "baselines": "baselines"}
+"""Key of [axes] -> the group of its rows; those that learn may all be `modalities`."""
+PLACE = {what: axis for axis, what in AXES.items()}
 OF_THE_TASK = ("classes", "task")
 """Settings that no table but [task] may hold."""
 
 
 def check(experiment: Experiment) -> None:
-    for axis in ("modalities", "baselines"):
+    for axis, what in AXES.items():
         for name in getattr(experiment.axes, axis):
             if row(name).name != name:
                 raise InputError(f"axes.{axis}: write {name!r} as {row(name).name!r}")
-            if is_baseline(name) != (axis == "baselines"):
-                raise InputError(
-                    f"axes.{axis}: found {name!r}, expected it under {'modalities' if axis[0] == 'b' else 'baselines'}"
-                )
+            if group(name) != what and (axis != "modalities" or group(name) == "baselines"):
+                raise InputError(f"axes.{axis}: found {name!r}, expected it under {PLACE[group(name)]}")
     for name in {name for pair in experiment.claims.pairs for name in pair} - {FRAME_MEAN}:
         if row(name).name != name:
             raise InputError(f"claims.pairs: write {name!r} as {row(name).name!r}")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dataprep.records import InputError
 from grid.experiment.cells import suggestion
+from painmodels.training.normalise import How
 
 
 class Table(BaseModel):
@@ -19,11 +20,13 @@ class Table(BaseModel):
 class Axes(Table):
     """What is crossed: rows x scenarios (x folds x partitions x seeds: [protocol] and [fit]).
 
-    `baselines`: rows without networks that stand beside them, unless --no-baselines or --modalities says otherwise.
+    `baselines`: rows without networks that stand beside them, unless --no-baselines or --modalities says otherwise; `derived`:
+    rows that learn from signals made of recorded ones, likewise.
     """
 
     modalities: tuple[str, ...]
     scenarios: tuple[str, ...]
+    derived: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
 
 
@@ -102,9 +105,9 @@ class Trunk(Table):
 
 
 class Signals(Table):
-    """Over what minimum and maximum are taken when signals are scaled to [0, 1]."""
+    """How signals are scaled for networks (painmodels/training/normalise.py)."""
 
-    normalise: Literal["trial", "subject", "train"] = "trial"
+    normalise: How = "trial"
 
 
 class TaskTable(Table):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from grid.experiment.cells import PAPER_ROWS
+from grid.experiment.cells import PAPER_ROWS, recorded
 
 FRAME_MEAN = "frame:mean"
 """The mean probability that `frame` gives the frames of a trial: a reading of its predictions, which no fit makes."""
@@ -26,6 +26,18 @@ BASELINE_METHODS = (*RULES, "rf", "logistic", "cnn-lstm", *CONTROLS)
 def is_baseline(row: str) -> bool:
     """True for a row of a baseline: `majority`, `eda:argmax`, `eda+ecg:rf`."""
     return (row.partition(":")[2] or row) in BASELINE_METHODS
+
+
+def group(row: str) -> str:
+    """In which group a row is counted: `cells`, `baselines`, or `derived`: it sees signals that are made of recorded ones."""
+    if is_baseline(row):
+        return "baselines"
+    return "derived" if is_derived(row.partition(":")[0].split("+")) else "cells"
+
+
+def is_derived(words: Iterable[str]) -> bool:
+    """Whether a signal among these words is made of a recorded one (dataprep.signals.derived)."""
+    return any(recorded(word) != word for word in words)
 
 
 def learned_rows(rows: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from dataprep.recordings import recording, recordings
 from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
 from dataprep.recordings.kind import VIDEO, Facts
 from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
+from dataprep.signals.derived import VERSION as DERIVED_VERSION
+from dataprep.signals.derived import source, with_channels
 from dataprep.storage import Place
 from grid.experiment.cells import SIGNALS, channel_of, row
 from grid.experiment.config import Experiment
@@ -76,6 +78,8 @@ class Inventory:
         signals = {t: key for s in self.signals for t, key in s.keys.items() if (t, "signals") not in bad}
         words = {**{c: c for c in self.dataset.channels}, **{w: channel_of(w, self.dataset.channels) for w in SIGNALS}}
         usable = {w: {t: key for t, key in signals.items() if (t, c) not in flawed} for w, c in words.items()}
+        for channel, of in self.dataset.derived.items():
+            usable[channel] = {t: digest([key, channel, of, DERIVED_VERSION]) for t, key in usable[channel].items()}
         return Inputs(self.index, {**keys, **usable, **self.controls})
 
     @property
@@ -146,7 +150,8 @@ def read_inventory(
     parts = {part for r in asked for part in r.parts}
     used = {channel_of(signal, reader.channels) for r in asked for signal in r.signals}
     wanted = {kind for r in asked for node in graph(experiment, r) for kind in node.part.recordings}
-    reader = replace(reader, channels=tuple(c for c in reader.channels if c in used))
+    made = {c for c in used if c not in reader.channels and source(c, reader.channels)}
+    reader = with_channels(reader, [*(c for c in reader.channels if c in used), *sorted(made)])
     defects = [d for d in found if d.part in {"index", *parts}]
     without = [t for t in trials if t.trial_id in targets and targets[t.trial_id] is None]
     defects += [Defect(t.trial_id, t.subject, "index", str(path), f"{path}: no value of {learns.wanting}") for t in without]
@@ -164,7 +169,7 @@ def read_inventory(
     ]
     content = digest([facts, dict(reader.description)] if reader.description else facts)
     by_hand = excluded(exclude, trials, parts)
-    of_these = {t.trial_id for t in chosen}
+    in_task = {t.trial_id for t in chosen}
     out = Inventory(
         dataset=reader,
         path=path,
@@ -172,7 +177,7 @@ def read_inventory(
         fingerprint=content,
         learns=learns,
         defects=defects,
-        excluded=[d for d in by_hand if d.trial_id in of_these],
+        excluded=[d for d in by_hand if d.trial_id in in_task],
         controls=controls(trials),
         wanted=tuple(kind for kind in recordings() if kind in wanted),
     )

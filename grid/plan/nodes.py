@@ -9,6 +9,7 @@ from dataprep.recordings import key_columns, recording, sources
 from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
 from dataprep.recordings.kind import VIDEO
 from dataprep.records import DataSet
+from dataprep.signals.derived import rate_of
 from grid.experiment.cells import Row, channel_of, is_signal
 from grid.experiment.config import Experiment
 from grid.plan.specs import PartSpec
@@ -17,6 +18,8 @@ from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
 from painmodels.registry import SubNetwork, said
 from painmodels.training.augment import VERSION as AUGMENT_VERSION
 from painmodels.training.augment import Augment
+
+OWN_RATE = "signals_native"
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,20 @@ class Node:
         return identity
 
 
+def _at_own_rate(part: Part) -> Part:
+    """The part on the signals of a row that names their rate (`ecg@128`), instead of on the clock."""
+    return replace(
+        part, inputs=tuple(replace(i, recording=OWN_RATE) if i.recording == "signals" else i for i in part.inputs)
+    )
+
+
 def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
     """The nodes of a row, inputs first; the last one gives the predictions."""
     augment = experiment.augmentation
-    parts = method(row.method).parts(row.words, lambda role: experiment.network(role)[0])
+    asked = method(row.method).parts(row.words, lambda role: experiment.network(role)[0])
+    parts = tuple(_at_own_rate(part) for part in asked) if any(map(rate_of, row.signals)) else asked
     found: dict[str, Node] = {}
-    for part in parts:
+    for plain, part in zip(asked, parts, strict=True):
         recordings = needs(parts, part.role)
         trained, settings = experiment.trained(row.method, part)
         refits = experiment.refits(part)
@@ -128,7 +139,7 @@ def graph(experiment: Experiment, row: Row) -> tuple[Node, ...]:
             part = replace(part, inputs=tuple(replace(i, output=OUT_OF_FOLD) if i.part else i for i in part.inputs))
         seen = sources(recordings)
         words = [w for w in row.words if (SIGNALS_FILE if is_signal(w) else VIDEO) in seen]
-        scaled = "signals" in part.recordings and not isinstance(trained, Estimator)
+        scaled = "signals" in plain.recordings and not isinstance(trained, Estimator)
         own = row.method if len(parts) == 1 else f"{row.method}-{part.role}"
         found[part.role] = Node(
             method=row.method,

@@ -14,6 +14,7 @@ from dataprep import faces
 from dataprep.recordings import stored
 from dataprep.recordings.kind import SIGNALS, VIDEO
 from dataprep.records import DataSet, Trial
+from dataprep.signals.derived import VERSION as DERIVED_VERSION
 from dataprep.video import picture_folders
 from dataprep.video.picture_folders import PICTURES
 from grid.store.identity import Stage, digest
@@ -199,6 +200,8 @@ def signals_job(
         for t in trials
     }
     params = {**read, "channels": list(dataset.channels), "trials": [[t.trial_id, keys[t.trial_id]] for t in trials]}
+    if dataset.derived:
+        params |= {"derived": dict(dataset.derived), "derived_version": DERIVED_VERSION}
     return SignalsJob(
         subject=subject,
         trials=trials,

@@ -129,7 +129,8 @@ class Fit:
     def layout(self) -> tuple[Any, ...]:
         """Equal for fits that can be trained side by side as one computation; empty for one that cannot."""
         first, last = self.steps
-        return layout(self.settings, last - first, len(self.part.channels)) if self.part.trained == PACKABLE else ()
+        on_clock = self.part.trained == PACKABLE and bool(self.part.channels)
+        return layout(self.settings, last - first, len(self.part.channels)) if on_clock else ()
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ def selected_rows(
     no_baselines: bool,
     of_methods: str | None = None,
 ) -> tuple[str, ...]:
-    """The rows named by --modalities, or the experiment's with its baselines; with `baselines` all of these, too.
+    """The rows named by --modalities, or the experiment's with those beside them; with `baselines` all of these, too.
 
     `of_methods`: `all`, or names of methods, whose rows are added. `whole`: everything is asked for; without it and without
     names, `baselines` and `of_methods` ask for their rows alone. Raises InputError for an unknown row or method, and where there
@@ -29,7 +29,7 @@ def selected_rows(
     elif (baselines or of_methods) and not whole:
         rows = ()
     elif not no_baselines:
-        rows = (*rows, *experiment.axes.baselines)
+        rows = (*rows, *experiment.axes.derived, *experiment.axes.baselines)
     added = [*(default_rows() if baselines else ()), *rows_of(of_methods or "")]
     if not rows and not added:
         raise InputError(f"--modalities {named!r}: names no row; expected some such as eda,video")

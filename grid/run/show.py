@@ -15,7 +15,7 @@ from dataprep.recordings import recording, recordings
 from dataprep.recordings.kind import VIDEO
 from grid.experiment.cells import Cell, is_further
 from grid.experiment.config import Experiment
-from grid.experiment.families import BASELINE_METHODS, is_baseline
+from grid.experiment.families import BASELINE_METHODS, group, is_baseline, is_derived
 from grid.experiment.scenarios import scenario_index, window
 from grid.plan import calibration
 from grid.plan.disk import free, needed, size
@@ -29,7 +29,7 @@ from painmodels.trunks.backbones import backbone
 
 MARKS_SHOWN = 12
 """Lines about rows that did not learn."""
-OF_KIND = {"cells": "", "baselines": " of baselines", "onsets": " of other onsets"}
+OF_KIND = {"cells": "", "derived": " of derived signals", "baselines": " of baselines", "onsets": " of other onsets"}
 """Kinds of cells that are counted apart, and what a text calls their cells and fits."""
 TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
 """CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
@@ -109,23 +109,24 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
 
 
 def _apart(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
-    """The cells of learned rows as `cells`, those of baselines as `baselines`, those with other windows as `onsets`; no entry
-    where there are none."""
+    """The cells of each group of rows (grid.experiment.families.group), those with other windows as `onsets`; no entry where
+    there are none."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(_kind(cell.scenario, is_baseline(cell.modality)), []).append(cell)
+        found.setdefault(_kind(cell.scenario, group(cell.modality)), []).append(cell)
     return {kind: found[kind] for kind in OF_KIND if kind in found}
 
 
-def _kind(scenario: str, baseline: bool) -> str:
-    return "onsets" if is_further(scenario) else "baselines" if baseline else "cells"
+def _kind(scenario: str, of_row: str) -> str:
+    return "onsets" if is_further(scenario) else of_row
 
 
 def _fits_apart(plan: Plan) -> dict[str, dict[str, Fit]]:
     """The fits of each kind of cells, by key."""
     found: dict[str, dict[str, Fit]] = {kind: {} for kind in OF_KIND}
     for key, fit in plan.fits.items():
-        found[_kind(fit.scenario, fit.part.method in BASELINE_METHODS)][key] = fit
+        learns = "derived" if is_derived(fit.part.words) else "cells"
+        found[_kind(fit.scenario, "baselines" if fit.part.method in BASELINE_METHODS else learns)][key] = fit
     return found
 
 

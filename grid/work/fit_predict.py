@@ -21,7 +21,7 @@ from grid.store.artefacts import Store
 from grid.work.adapted import adapted
 from grid.work.blocks import Blocks
 from grid.work.calibration import held_out, recalibrated
-from grid.work.windows import Windows, joined
+from grid.work.windows import Windows
 from painmodels.devices import peak_gpu_mb
 from painmodels.methods.calibrate import ROLE as CALIBRATION
 from painmodels.methods.calibrate import UNCALIBRATED
@@ -31,7 +31,7 @@ from painmodels.training.augment import augmented
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
 from painmodels.training.loop import Fitted, outputs
 from painmodels.training.loop import fit as train
-from painmodels.training.normalise import Limits, minmax
+from painmodels.training.normalise import FITTED, Limits
 from painmodels.training.packed_loop import Job, fit_packed
 
 CHECKPOINT_EPOCHS = 50
@@ -198,7 +198,7 @@ class Runner:
     def known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
         """Inputs scaled as they were when the sub-network was fitted."""
         limits = None
-        if job.normalise == "train":
+        if job.normalise in FITTED:
             stored = self.store.arrays(job.stage)
             limits = Limits(stored["scale.low"], stored["scale.high"])
         return self.inputs(job, ids, subjects, limits)[0]
@@ -225,17 +225,14 @@ class Runner:
     def inputs(
         self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
     ) -> tuple[list[np.ndarray], Limits | None]:
-        """What a network is fed with, one array per input, and the limits signals are scaled with (`train` only)."""
+        """What a network is fed with, one array per input, and the limits signals are scaled with (where these are fitted)."""
         upstream, inputs = {u.role: u for u in job.upstream}, []
         for taken in job.part.inputs:
             if taken.part:
                 inputs.append(self._outputs(upstream[taken.part], ids, subjects, taken.output))
-            elif taken.recording == "signals":
-                x_NTC = self.windows.signals(job, ids)
-                x_NTC, limits = minmax(x_NTC, how=job.normalise, subjects=subjects, fitted=limits)
+            elif taken.recording == "signals" or recording(taken.recording).of_channel:
+                x_NTC, limits = self.windows.of_network(taken.recording, job, ids, subjects, limits)
                 inputs.append(x_NTC)
-            elif recording(taken.recording).of_channel:
-                inputs.append(joined(self.windows.of_channels(taken.recording, job, ids), recording(taken.recording).along))
             else:
                 inputs.append(self.windows.of_video(taken.recording, job, ids))
         return inputs, limits

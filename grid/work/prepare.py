@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -92,11 +92,12 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
         facts = store.facts(job.stage)
         return SignalsBlock(store.arrays(job.stage)["x"], tuple(facts["trial_ids"]), stored_defects(job, facts))
     from dataprep.datasets import dataset as dataset_named  # scipy's filters: 60 MB that no worker on videos needs
+    from dataprep.signals.derived import with_channels
     from dataprep.signals.files import prepare_signals
 
     started = time.monotonic()
     odd = OddSignals()
-    reader = replace(dataset_named(*job.dataset), channels=job.channels)
+    reader = with_channels(dataset_named(*job.dataset), job.channels)
     channels = Channels(reader, [recording(name) for name in job.made])
 
     def on_read(trial: Trial, read: Mapping[str, tuple[np.ndarray, float]]) -> None:

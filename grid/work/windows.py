@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from dataprep.recordings import recording
+from dataprep.signals.derived import rate_of
 from grid.experiment.cells import channel_of, is_signal
+from grid.plan.nodes import OWN_RATE
 from grid.plan.specs import Fit
 from grid.work.blocks import Blocks
 from painmodels.methods.graph import Recordings
+from painmodels.training.normalise import Limits, normalised
 
 
 class Windows:
@@ -29,6 +32,10 @@ class Windows:
         if "signals" in taken:
             x_NTC = self.signals(job, ids)
             signals = {word: x_NTC[..., i] for i, word in enumerate(w for w in part.words if w != "video")}
+        rate_hz = next((rate_of(word) for word in part.words if rate_of(word)), part.clock_hz)
+        if rate_hz != part.clock_hz:
+            taken -= {OWN_RATE}
+            signals = self.of_channels(OWN_RATE, job, ids)
         made: dict[str, Any] = {}
         for name in taken - {"signals", "faces", "subject", "control"}:
             made[name] = self.of_channels(name, job, ids) if recording(name).of_channel else self.of_video(name, job, ids)
@@ -36,7 +43,7 @@ class Windows:
         of_whom = subjects if "subject" in taken else ()
         return Recordings(
             n=len(ids),
-            rate_hz=part.clock_hz,
+            rate_hz=rate_hz,
             signals=signals,
             faces=faces,
             subjects=of_whom,
@@ -59,6 +66,18 @@ class Windows:
             first, last = (round(step / part.clock_hz * rate_hz) for step in job.steps)
             found[word] = x_N[:, first:last] if along else x_N
         return found
+
+    def of_network(
+        self, name: str, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None
+    ) -> tuple[np.ndarray, Limits | None]:
+        """`signals`, or what is made of each channel, as an input of a network, (N, T, C), scaled; and what was fitted."""
+        if name == "signals":
+            x_NTC, rate_hz = self.signals(job, ids), job.part.clock_hz
+        else:
+            x_NTC, rate_hz = joined(self.of_channels(name, job, ids), recording(name).along), rate_of(job.part.words[0])
+        if not job.normalise:
+            return x_NTC, limits
+        return normalised(x_NTC, how=job.normalise, subjects=subjects, fitted=limits, rate_hz=rate_hz)
 
     def of_video(self, name: str, job: Fit, ids: tuple[str, ...]) -> np.ndarray:
         """One of the recordings that are made of the video, (N, T, …), of the steps that are used."""

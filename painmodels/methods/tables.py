@@ -9,12 +9,17 @@ import numpy as np
 
 from dataprep.records import InputError
 from dataprep.signals.domain_features import VERSION, ecg_features, eda_features, face_features
-from dataprep.signals.native_features import WIDTHS
+from dataprep.signals.native_features import WIDTHS, hr, word_of
 from painmodels.methods.graph import Choice, Estimator, Input, Part, Recordings
 
 __all__ = ["ON", "VERSION", "feature_table", "filled", "on_features", "standardisation", "standardised", "typical"]
 
-_OF: dict[str, Callable[..., dict[str, float]]] = {"eda": eda_features, "ecg": ecg_features, "video": face_features}
+_OF: dict[str, Callable[..., dict[str, float]]] = {
+    "eda": eda_features,
+    "ecg": ecg_features,
+    "hr": hr,
+    "video": face_features,
+}
 ON = (*WIDTHS, "video")
 
 
@@ -26,12 +31,12 @@ def feature_table(recordings: Recordings) -> np.ndarray:
     columns: list[np.ndarray] = []
     sources: dict[str, Any] = {**recordings.signals, **({"video": recordings.faces} if recordings.faces is not None else {})}
     for word, x_N in sources.items():
-        rows = [list(_OF[word](x, rate_hz=recordings.rate_hz).values()) for x in x_N]
+        rows = [list(_OF[word_of(word) or word](x, rate_hz=recordings.rate_hz).values()) for x in x_N]
         columns.append(np.array(rows, dtype=np.float64).reshape(recordings.n, -1))
     for word, x_NTF in recordings.made.get("domain", {}).items():
         if np.isnan(x_NTF[:, 0]).all():
             raise InputError("features at the channels' own rates are of windows that begin at a whole second and last 2 s")
-        columns.append(np.asarray(x_NTF[:, 0, : WIDTHS[word]], dtype=np.float64))
+        columns.append(np.asarray(x_NTF[:, 0, : WIDTHS[word_of(word)]], dtype=np.float64))
     return np.concatenate(columns, axis=1)
 
 
@@ -41,7 +46,7 @@ def on_features(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple
 
     def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
         signals = [word for word in words if word != "video"]
-        own_rate = any(word not in _OF for word in signals)
+        own_rate = any(word_of(word) not in _OF for word in signals)
         taken = [Input("domain" if own_rate else "signals")] if signals else []
         taken += [Input("faces")] if "video" in words else []
         return (Part("estimator", tuple(taken), trained=trained),)

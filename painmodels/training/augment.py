@@ -21,7 +21,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from dataprep.records import InputError
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import BY_TRIAL, normalised
 
 VERSION = 2  # raise when the same settings come to give other windows
 
@@ -130,7 +130,7 @@ def made(x_NTC: np.ndarray, labels: np.ndarray, settings: Augment, *, seed: int,
         for copy in range(settings.copies):
             entropy = int.from_bytes(hashlib.sha256(f"{seed}/{kind}/{copy}".encode()).digest()[:8], "big")
             x, y = KINDS[kind](x_NTC, labels, settings, np.random.default_rng(entropy))
-            windows.append(minmax(x, how="trial", subjects=[""] * len(x))[0] if normalise == "trial" else x)
+            windows.append(normalised(x, how=normalise, subjects=[""] * len(x))[0] if normalise in BY_TRIAL else x)
             found.append(y)
     return np.concatenate(windows).astype(x_NTC.dtype), np.concatenate(found)
 

@@ -50,8 +50,9 @@ class Job:
 
 
 def layout(settings: Any, n_steps: int, n_channels: int) -> tuple[Any, ...]:
-    """Equal for fits that can be packed; empty for one that cannot: an LSTM without dropout, whose draws depend on the batch."""
-    if not isinstance(settings, Settings) or settings.dropout:
+    """Equal for fits that can be packed; empty for one that cannot: an LSTM without dropout, whose draws depend on the batch,
+    that is the paper's (no convolution, the last state)."""
+    if not isinstance(settings, Settings) or settings.dropout or not settings.plain:
         return ()
     s = settings
     return (n_steps, n_channels, s.hidden, s.layers, s.batch, s.classes, s.task, s.weight_decay, s.tf32)

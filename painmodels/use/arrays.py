@@ -5,13 +5,14 @@ Shapes are checked in words: whoever calls this has arrays of their own making.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dataprep.records import InputError, RecordingError
+from dataprep.signals.derived import made
 from dataprep.signals.files import MAX_RATIO, n_samples, to_clock
 from dataprep.video.decode import Frame, Video
 from painmodels.use.judgeable import NoEstimate, why_no_samples
@@ -57,28 +58,49 @@ def video_of_arrays(frames: np.ndarray | Iterable[np.ndarray], *, rate_hz: float
 
 
 def samples_on_clock(
-    values: np.ndarray, *, channel: str, rate_hz: float, window: tuple[float, int], steps: tuple[int, int]
+    values: np.ndarray, *, channel: str, of: str, rate_hz: float, window: tuple[float, int], steps: tuple[int, int]
 ) -> np.ndarray:
     """Samples of a channel, (n,) from the window's start on, as (n_steps,) float32 on the clock; `window`: clock_hz, n_steps.
 
-    Raises InputError for a wrong shape or rate, NoEstimate for values that cannot be judged in the `steps` that are used.
+    `of`: the recorded channel that they are of; `channel` is made of it, or the same. Raises InputError for a wrong shape or
+    rate, NoEstimate for values that cannot be judged in the `steps` that are used.
     """
     clock_hz, n_steps = window
-    check_rate(rate_hz, channel=channel, clock_hz=clock_hz)
+    check_rate(rate_hz, channel=of, clock_hz=clock_hz)
     try:
         x = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"signals[{channel!r}]: {error}, expected one row of numbers") from None
+        raise InputError(f"signals[{of!r}]: {error}, expected one row of numbers") from None
     if x.ndim != 1:
-        raise InputError(f"signals[{channel!r}]: found shape {x.shape}, expected one row of values, (samples,)")
+        raise InputError(f"signals[{of!r}]: found shape {x.shape}, expected one row of values, (samples,)")
     try:
         on_clock_T = to_clock(x, rate_hz=rate_hz, clock_hz=clock_hz, n_steps=n_steps)
+        reason = why_no_samples(x, rate_hz=rate_hz, channel=of, steps=steps, clock_hz=clock_hz)
+        if reason:
+            raise NoEstimate(reason)
+        if channel != of:
+            made_T, made_hz = made(channel, of, x, rate_hz, clock_hz=clock_hz, n_steps=n_steps)
+            on_clock_T = to_clock(made_T, rate_hz=made_hz, clock_hz=clock_hz, n_steps=n_steps)
+    except NoEstimate:
+        raise
     except RecordingError as error:
         raise NoEstimate(f"channel {channel}: {error}") from None
-    reason = why_no_samples(x, rate_hz=rate_hz, channel=channel, steps=steps, clock_hz=clock_hz)
-    if reason:
-        raise NoEstimate(reason)
     return on_clock_T
+
+
+def signals_on_clock(
+    given: Mapping[str, tuple[np.ndarray, float]],
+    recorded: Mapping[str, str],
+    *,
+    window: tuple[float, int],
+    steps: tuple[int, int],
+) -> np.ndarray:
+    """The channels of a model, (n_steps, C), of samples and rates of what they are made of. Raises as `samples_on_clock`."""
+    columns = []
+    for channel, of in recorded.items():
+        values, rate_hz = given[of]
+        columns.append(samples_on_clock(values, channel=channel, of=of, rate_hz=rate_hz, window=window, steps=steps))
+    return np.stack(columns, axis=1)
 
 
 def check_rate(rate_hz: float, *, channel: str, clock_hz: float) -> None:

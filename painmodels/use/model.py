@@ -70,7 +70,9 @@ class Model(Predictor):
             prefix = f"parts.{last.role}."
             weights = {name.removeprefix(prefix): v.numpy() for name, v in tensors.items()}
             return EstimatorPipeline(last, self.columns, weights, clock_hz=self.clock_hz, max_gap=max_gap)
-        made = Pipeline(graph, self.columns, n_channels=len(self.channels), n_steps=self.n_steps, max_gap=max_gap)
+        made = Pipeline(
+            graph, self.columns, n_channels=len(self.channels), n_steps=self.n_steps, max_gap=max_gap, rate_hz=self.clock_hz
+        )
         wrong = made.load_state_dict(dict(tensors), strict=False)
         if wrong.missing_keys or wrong.unexpected_keys:
             raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")

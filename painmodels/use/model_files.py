@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 
 from dataprep.records import InputError
 from dataprep.storage import Place, write_whole
+from painmodels.training.normalise import How
 from painmodels.use.wheel import needs
 
 FORMAT = 3
@@ -42,7 +43,7 @@ class Node(_Part):
     words: list[str]
     channels: list[int]
     names: list[str]
-    normalise: Literal["", "trial", "subject", "train"]
+    normalise: How | Literal[""]
 
 
 class Description(_Part):

@@ -24,6 +24,7 @@ import torch
 
 from dataprep.records import InputError
 from dataprep.signals.files import FILTER_ORDER, FLOAT32_MAX, PASS_BAND, clock_matrix
+from painmodels.training.normalise import FITTED
 from painmodels.trunks.trunk import SIZE
 from painmodels.use.arrays import check_rate
 from painmodels.use.model import Model
@@ -108,7 +109,7 @@ def write_onnx(model: Model, folder: Path, *, rates_hz: Mapping[str, float] | No
         raise InputError(
             f"--onnx: found a trunk in {model.trunk.precision}, expected float32: onnxruntime has no such convolution"
         )
-    rates = {c: rate for c, rate in (rates_hz or {}).items() if c in model.channels}
+    rates = {c: rate for c, rate in (rates_hz or {}).items() if model.recorded.get(c) == c}  # `hr` is no linear function
     for channel, rate_hz in rates.items():
         check_rate(rate_hz, channel=channel, clock_hz=model.clock_hz)
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,8 +156,8 @@ def metadata(model: Model, rates_hz: Mapping[str, float]) -> dict[str, str]:
         said["signal_steps"] = json.dumps(model.signal_steps)
         said["scaling"] = (
             f"min-max of each recording over steps {model.signal_steps[0]} to {model.signal_steps[1] - 1}, in network.onnx"
-            if all(node["normalise"] != "train" for node in about["networks"])
-            else "min-max over the training data, in network.onnx"
+            if all(node["normalise"] not in FITTED for node in about["networks"])
+            else "fitted on the training data, in network.onnx"
         )
         said["rates_hz"] = json.dumps(dict(rates_hz))
         said["low_pass"] = json.dumps(

@@ -21,7 +21,7 @@ from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
 from dataprep.video.decode import Video, open_video
 from painmodels.training.loop import one_thread
-from painmodels.use.arrays import samples_on_clock, window_samples
+from painmodels.use.arrays import signals_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
 from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.predictions import Estimate
@@ -63,11 +63,11 @@ def over_time(
     window = (model.clock_hz, model.n_steps)
     with one_thread():
         read = model.native_signals(signals) if model.uses_signals and signals is not None else {}
-        lacking = [c for c in model.channels if c not in read]
+        lacking = [c for c in model.inputs if c not in read]
         if lacking:
             raise InputError(f"{signals}: found channels {', '.join(read)}, expected {', '.join(lacking)} among them")
         video_TF, seen_T = of_video(model, video, show=show) if model.uses_video and video is not None else (None, None)
-        ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.channels}
+        ends_s = {f"channel {c}": len(read[c][0]) / read[c][1] for c in model.inputs}
         if seen_T is not None:
             ends_s["the video"] = (len(seen_T) - 1) / model.clock_hz  # its last step holds the one before
         known = [None if video_TF is None else m.each_step(video_TF) for m in model.members]
@@ -82,18 +82,16 @@ def over_time(
                 continue
             part = slice(end - model.n_steps, end)
             try:
-                columns = []
-                for c in model.channels:
+                samples = {}
+                for c in model.inputs:
                     values, rate_hz = read[c]
                     first, last = window_samples(end, rate_hz=rate_hz, window=window)
-                    steps = model.signal_steps
-                    columns.append(
-                        samples_on_clock(values[first:last], channel=c, rate_hz=rate_hz, window=window, steps=steps)
-                    )
-                parts = [None if x is None else {name: v[part] for name, v in x.items()} for x in known]
-                found = model.of_steps(
-                    parts, None if seen_T is None else seen_T[part], np.stack(columns, axis=1) if columns else None
+                    samples[c] = (values[first:last], rate_hz)
+                signals_TC = (
+                    signals_on_clock(samples, model.recorded, window=window, steps=model.signal_steps) if samples else None
                 )
+                parts = [None if x is None else {name: v[part] for name, v in x.items()} for x in known]
+                found = model.of_steps(parts, None if seen_T is None else seen_T[part], signals_TC)
                 out.append(Estimate(time_s, found))
             except NoEstimate as reason:
                 out.append(Estimate(time_s, None, str(reason)))

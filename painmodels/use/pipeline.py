@@ -1,9 +1,10 @@
 """A row of networks as one module: what is prepared of recordings in, probabilities out. It walks the graph of its method.
 
-    Pipeline(graph_of(about), Columns(about["video"]), n_channels=…, n_steps=…, max_gap=…)(video_NTF, mask_NT, signals_NTC)
+    pipeline = Pipeline(graph_of(about), Columns(about["video"]), n_channels=…, n_steps=…, max_gap=…, rate_hz=…)
+    pipeline(video_NTF, mask_NT, signals_NTC)
 
 N recordings, T steps, F columns of the video (painmodels.use.graph.Columns), C channels, K classes. The arithmetic is that of the
-fits: min-max scaling in float64, features of single frames rounded to float16.
+fits: scaling in float64, features of single frames rounded to float16.
 
 What cannot be judged has no probability: `p` is NaN, and `usable` False, where a value that is used is not finite, a channel does
 not vary in the window that is used, or no frame shows the face for longer than `max_gap` steps. The reason in words is
@@ -20,6 +21,7 @@ from torch import nn
 
 from painmodels.methods.graph import OUT_OF_FOLD
 from painmodels.registry import SubNetwork
+from painmodels.training.normalise import FITTED, prepared
 from painmodels.use.graph import Columns, Node
 
 Steps = Mapping[str, torch.Tensor]
@@ -34,16 +36,20 @@ class Pipeline(nn.Module):
     over its frames as `p`.
     """
 
-    def __init__(self, graph: Sequence[Node], columns: Columns, *, n_channels: int, n_steps: int, max_gap: int) -> None:
+    def __init__(
+        self, graph: Sequence[Node], columns: Columns, *, n_channels: int, n_steps: int, max_gap: int, rate_hz: float
+    ) -> None:
         super().__init__()
         self.graph, self.columns, self.max_gap, self.n_channels = tuple(graph), columns, max_gap, n_channels
         self.steps = self.graph[-1].steps
+        self.rate_hz = rate_hz
         self.wanted = {(i.part, i.output) for node in self.graph for i in node.part.inputs if i.part}
         self.parts = nn.ModuleDict()
         for node in self.graph:
-            if node.normalise == "train":
+            if node.normalise in FITTED:
+                shape = (node.steps[1] - node.steps[0], len(node.channels))[node.normalise != "train-step" :]
                 for name in ("low", "high"):
-                    self.register_buffer(f"scale_{name}_{node.role}", torch.zeros(len(node.channels), dtype=torch.float64))
+                    self.register_buffer(f"scale_{name}_{node.role}", torch.zeros(shape, dtype=torch.float64))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             self._build(torch.zeros(1, n_steps, columns.width), torch.ones(1, n_steps), torch.zeros(1, n_steps, n_channels))
         self.eval()
@@ -166,21 +172,26 @@ class Pipeline(nn.Module):
                 inputs.append(mask_NT[:, first:end])
             elif taken.recording == "signals":
                 assert signals_NTC is not None
-                limits = (
-                    [getattr(self, f"scale_{end_of}_{node.role}") for end_of in ("low", "high")]
-                    if node.normalise == "train"
-                    else None
-                )
-                inputs.append(_scaled(signals_NTC[:, first:end][..., list(node.channels)], limits))
+                ends = ("low", "high") if node.normalise in FITTED else ()
+                limits = [getattr(self, f"scale_{end_of}_{node.role}") for end_of in ends]
+                inputs.append(_of_signals(node, signals_NTC[:, first:end], limits, self.rate_hz))
             else:
                 inputs.append(steps[taken.recording][:, first:end])
         return inputs
 
 
-def _scaled(x_NTC: torch.Tensor, limits: Sequence[torch.Tensor] | None) -> torch.Tensor:
-    """Min-max scaling as `normalise.minmax` does it: between limits of the training side, or of one recording at a time."""
-    x = x_NTC.double()
-    low, high = limits or (x.amin(1, keepdim=True), x.amax(1, keepdim=True))
+def _of_signals(node: Node, signals_NTC: torch.Tensor, limits: Sequence[torch.Tensor], rate_hz: float) -> torch.Tensor:
+    """The channels of a part in its window, scaled."""
+    return _scaled(prepared(signals_NTC[..., list(node.channels)].double(), node.normalise, rate_hz), node.normalise, limits)
+
+
+def _scaled(x: torch.Tensor, how: str, limits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Scaling as `normalise.normalised` does it: between limits of the training side, or of one recording at a time."""
+    if how == "trial-z":
+        mean = x.mean(1, keepdim=True)
+        low, high = mean, mean + x.std(1, keepdim=True, correction=0)
+    else:
+        low, high = limits or (x.amin(1, keepdim=True), x.amax(1, keepdim=True))
     span = high - low
     return torch.where(span > 0, (x - low) / torch.where(span > 0, span, torch.ones_like(span)), 0.0).float()
 

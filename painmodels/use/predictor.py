@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,11 +20,12 @@ from dataprep import faces
 from dataprep.datasets import dataset
 from dataprep.faces import FaceSettings, Steps
 from dataprep.records import DataSet, InputError, RecordingError, Trial
+from dataprep.signals.derived import source, with_channels
 from dataprep.signals.files import on_clock
 from dataprep.video.decode import Video
 from painmodels.training.loop import one_thread
 from painmodels.trunks.trunk import Trunk
-from painmodels.use.arrays import samples_on_clock, video_of_arrays
+from painmodels.use.arrays import signals_on_clock, video_of_arrays
 from painmodels.use.judgeable import NoEstimate, why_no_samples
 from painmodels.use.predictions import Estimate, Prediction, average
 
@@ -41,7 +41,8 @@ EachStep = Mapping[str, torch.Tensor]
 class Predictor:
     """Takes recordings and gives predictions. `about` says what it is, `classes` the first of which is no pain.
 
-    `clock_hz` and `n_steps` are the window, `channels` the signals in the order of the arrays, `device` where torch computes.
+    `clock_hz` and `n_steps` are the window, `channels` the signals in the order of the arrays, `recorded` what each is made of
+    (itself, or `ecg` for `hr`), `inputs` these recorded channels, `device` where torch computes.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Predictor:
         self.classes: tuple[str, ...] = tuple(about["classes"])
         self.channels: tuple[str, ...] = tuple(about["channels"])
         self.members: tuple[Model, ...] = ()
+        self.recorded = {c: source(c, self._reader.channels) for c in self.channels} if self.channels else {}
+        self.inputs: tuple[str, ...] = tuple(dict.fromkeys(self.recorded.values()))
 
     @property
     def uses_video(self) -> bool:
@@ -72,7 +75,7 @@ class Predictor:
         return self.members[0].pipeline.steps
 
     def __repr__(self) -> str:
-        inputs = [*self.channels, *(["a video of the face"] if self.uses_video else [])]
+        inputs = [*self.inputs, *(["a video of the face"] if self.uses_video else [])]
         data = "synthetic data: says nothing about pain" if self.about["synthetic"] else self.about["reader"]
         many = f", {len(self.members)} models" if len(self.members) > 1 else ""
         return (
@@ -122,8 +125,8 @@ class Predictor:
         """Signals of a recording's first window on the clock, unscaled, float32 (n_steps, C). Raises RecordingError."""
         read = self.native_signals(path)
         trial = Trial(trial_id="x", subject="unknown", class_id=0, class_name="unknown", signals=str(Path(path).absolute()))
-        x_TC = on_clock(read, trial, replace(self._reader, channels=self.channels))
-        for channel in self.channels:
+        x_TC = on_clock(read, trial, with_channels(self._reader, self.channels))
+        for channel in self.recorded.values():
             values, rate_hz = read[channel]
             reason = why_no_samples(
                 values, rate_hz=rate_hz, channel=channel, steps=self.signal_steps, clock_hz=self.clock_hz
@@ -197,12 +200,12 @@ class Predictor:
         Raises InputError in words where something lacks or has another shape, RecordingError and NoEstimate as `predict`.
         """
         given, rates = dict(signals or {}), dict(rates_hz or {})
-        missing = [f"signals[{c!r}]" for c in self.channels if c not in given]
-        missing += [f"rates_hz[{c!r}]" for c in self.channels if c not in rates]
+        missing = [f"signals[{c!r}]" for c in self.inputs if c not in given]
+        missing += [f"rates_hz[{c!r}]" for c in self.inputs if c not in rates]
         missing += ["frames"] if self.uses_video and frames is None else []
         if missing:
             raise InputError(f"{self.about['cell']} uses {', '.join(self._used())}: found no {', '.join(missing)}")
-        unused = [c for c in given if c not in self.channels] + (
+        unused = [c for c in given if c not in self.inputs] + (
             ["frames"] if frames is not None and not self.uses_video else []
         )
         if unused:
@@ -210,19 +213,15 @@ class Predictor:
         video_TF = signals_TC = None
         with one_thread():
             if self.channels:
-                columns = [
-                    samples_on_clock(
-                        given[c], channel=c, rate_hz=rates[c], window=(self.clock_hz, self.n_steps), steps=self.signal_steps
-                    )
-                    for c in self.channels
-                ]
-                signals_TC = np.stack(columns, axis=1)
+                samples = {c: (given[c], rates[c]) for c in self.inputs}
+                window = (self.clock_hz, self.n_steps)
+                signals_TC = signals_on_clock(samples, self.recorded, window=window, steps=self.signal_steps)
             if self.uses_video and frames is not None:
                 video_TF = self.video(video_of_arrays(frames, rate_hz=rates.get("frames", self.clock_hz)))
             return self.of_arrays(video_TF, signals_TC)
 
     def _used(self) -> list[str]:
-        return [*self.channels, *(["frames"] if self.uses_video else [])]
+        return [*self.inputs, *(["frames"] if self.uses_video else [])]
 
     def of_arrays(self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
         """The prediction for prepared arrays: what the row takes of a video (n_frames, F), signals (n_steps, C) on the clock.

@@ -25,7 +25,7 @@ from dataprep.signals.clock import FrameClock
 from dataprep.signals.files import n_samples
 from dataprep.video.decode import Frame
 from painmodels.training.loop import one_thread
-from painmodels.use.arrays import check_rate, check_rgb, samples_on_clock, window_samples
+from painmodels.use.arrays import check_rate, check_rgb, signals_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
 from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.model import Model
@@ -58,7 +58,7 @@ class Stream:
         wait_s: float | None = None,
     ) -> None:
         self.model, self.rates_hz = model, dict(rates_hz or {})
-        self.channels = model.channels
+        self.channels = model.inputs
         missing = [c for c in self.channels if c not in self.rates_hz]
         if missing:
             raise InputError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
@@ -215,7 +215,8 @@ class Stream:
             known = {name: torch.stack([step.known[name] for step in window]) for name in window[0].known}
         try:
             if self.channels:
-                signals_TC = np.stack([self._on_clock(c) for c in self.channels], axis=1)
+                samples, clock = {c: self._window(c) for c in self.channels}, (model.clock_hz, model.n_steps)
+                signals_TC = signals_on_clock(samples, model.recorded, window=clock, steps=model.signal_steps)
             with one_thread():
                 return Estimate(time_s, model.of_steps([known], seen_T, signals_TC))
         except NoEstimate as reason:
@@ -223,13 +224,10 @@ class Stream:
             told = f"; no frame came for {lost / model.clock_hz:.2f} s of the window" if lost else ""
             return Estimate(time_s, None, f"{reason}{told}")
 
-    def _on_clock(self, channel: str) -> np.ndarray:
-        """The window of a channel, (n_steps,). Raises NoEstimate for values that cannot be judged."""
-        model = self.model
+    def _window(self, channel: str) -> tuple[np.ndarray, float]:
+        """The samples of the window and their rate."""
         first, last = (i - self.dropped[channel] for i in self._wanted(channel))
-        rate_hz, window = self.rates_hz[channel], (model.clock_hz, model.n_steps)
-        values = self.values[channel][first:last]
-        return samples_on_clock(values, channel=channel, rate_hz=rate_hz, window=window, steps=model.signal_steps)
+        return self.values[channel][first:last], self.rates_hz[channel]
 
     def _forget(self) -> None:
         """Drop data that no later window needs."""

@@ -29,7 +29,7 @@ from grid.results.inference import estimate
 from painmodels.registry import SubNetwork
 from painmodels.training.augment import KINDS, Augment, augmented, nearest
 from painmodels.training.loop import fit, outputs
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import normalised
 
 CLOCK_HZ, STEPS = 25.0, 138
 
@@ -46,7 +46,7 @@ def people(words: tuple[str, ...], *, subjects: int, trials: int, level: float, 
             x.append(np.stack([to_clock(one, **clock) for one in raw], axis=-1))
             y.append(trial % 2)
             who.append(person)
-    return minmax(np.array(x), how="trial", subjects=[""] * len(x))[0], np.array(y), np.array(who)
+    return normalised(np.array(x), how="trial", subjects=[""] * len(x))[0], np.array(y), np.array(who)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from grid.experiment.config import load
 from grid.protocols.subject import split
 from painmodels.registry import Training, network
 from painmodels.training.loop import Fitted, fit, outputs
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import normalised
 
 LSTM = network("physiological", "lstm")
 VARIANTS = ("off", "clip", "forget", "decay", "average", "clip+decay")
@@ -57,7 +57,7 @@ def tree(
     assert not defects
     index = SampleIndex.of(trials, classes=(DATASET.negative, DATASET.positive))
     assert ids == index.trial_ids
-    return minmax(x_NTC, how="trial", subjects=index.subjects)[0], np.array(index.labels), index
+    return normalised(x_NTC, how="trial", subjects=index.subjects)[0], np.array(index.labels), index
 
 
 def sides(index: SampleIndex, fold: int, *, folds: int, inner: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ from grid.store.artefacts import Store
 from grid.work.fit_predict import Runner
 from painmodels import registry
 from painmodels.training.loop import seeded
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import normalised
 from painmodels.trunks.trunk import Trunk, load_trunk
 
 TOML = """
@@ -147,7 +147,7 @@ class Naive:
             return values
         if fit.role == "physiological":
             x_NTC = signals[..., list(fit.part.channels)].numpy()
-            return [torch.from_numpy(minmax(x_NTC, how=fit.normalise, subjects=[""] * len(x_NTC))[0])]
+            return [torch.from_numpy(normalised(x_NTC, how=fit.normalise, subjects=[""] * len(x_NTC))[0])]
         frames = torch.from_numpy(self.trunk(crops.reshape(-1, *crops.shape[-3:]).numpy())).float()
         return [frames.view(*crops.shape[:-3], -1)]
 

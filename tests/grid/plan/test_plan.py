@@ -63,6 +63,10 @@ def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_in
         (["--protocol", "holdout"], "18 fits serve 16 cells"),
         (["--all", "--no-baselines"], "180 fits serve 160 cells; estimated"),
         (["--all"], "180 fits serve 160 cells; 160 fits of baselines serve 160 cells; estimated"),
+        (
+            ["--all", "--experiment", "demo"],
+            "180 fits serve 160 cells; 40 fits of derived signals serve 40 cells; 160 fits of b",
+        ),
         (["--modalities", "eda+ecg+emg,eda", "--folds", "0-4"], "20 fits serve 20 cells"),
         (["--modalities", "video", "--scenarios", "all87", "--folds", "3"], "3 fits serve 1 cells"),
     ],

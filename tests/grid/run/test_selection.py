@@ -19,7 +19,7 @@ def chosen(**options: Any) -> tuple[str, ...]:
 
 def test_the_default_rows_do_not_grow_with_the_methods() -> None:
     demo = load("demo")
-    assert chosen(whole=True) == (*demo.axes.modalities, *demo.axes.baselines)
+    assert chosen(whole=True) == (*demo.axes.modalities, *demo.axes.derived, *demo.axes.baselines)
     assert set(default_rows()).isdisjoint(row for entry in methods().values() for row in entry.compared)
 
 

@@ -14,7 +14,7 @@ from painmodels.methods.graph import Estimator, Recordings, needs
 from painmodels.methods.tables import feature_table
 from painmodels.registry import SubNetwork, network
 from painmodels.training.loop import fit, outputs
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import normalised
 
 RATE_HZ, STEPS = 25.0, 138
 
@@ -53,7 +53,7 @@ def trained_of(row: str) -> Estimator | SubNetwork:
 
 def scaled(given: Recordings) -> list[np.ndarray]:
     x_NTC = np.stack(list(given.signals.values()), axis=-1)
-    return [minmax(x_NTC, how="trial", subjects=[""] * given.n)[0]]
+    return [normalised(x_NTC, how="trial", subjects=[""] * given.n)[0]]
 
 
 def learn(trained: Estimator | SubNetwork, given: Recordings, labels: np.ndarray) -> dict[str, np.ndarray]:

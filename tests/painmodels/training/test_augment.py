@@ -11,7 +11,7 @@ import pytest
 from painmodels.networks.physiological_lstm import NETWORK, Settings
 from painmodels.training.augment import KINDS, Augment, augmented, made, nearest
 from painmodels.training.loop import fit
-from painmodels.training.normalise import minmax
+from painmodels.training.normalise import normalised
 from painmodels.training.packed_loop import Job, fit_packed
 
 N, T = 120, 60
@@ -27,7 +27,7 @@ def windows(*, seed: int = 0, n: int = N) -> np.ndarray:
     rise = (np.arange(n) % 2 * 2 - 1)[:, None] * height[:, None] / (1 + np.exp(-(t - at[:, None]) / 0.05))
     wave = np.sin(9 * t + phase[:, None])
     x = np.stack([rise, wave], axis=-1) + rng.normal(0, 0.05, (n, T, 2))
-    return minmax(x, how="trial", subjects=[""] * n)[0]
+    return normalised(x, how="trial", subjects=[""] * n)[0]
 
 
 def one(kind: str, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def test_a_time_warp_moves_the_rise_and_keeps_its_height() -> None:
     moment = np.abs(np.diff(x[..., 0], axis=1)).argmax(1)
     before = np.abs(np.diff(windows()[..., 0], axis=1)).argmax(1)
     assert 1 < np.abs(moment - before).mean() < 15
-    np.testing.assert_allclose(x[:, 0], minmax(windows(), how="trial", subjects=[""] * N)[0][:, 0], atol=0.2)
+    np.testing.assert_allclose(x[:, 0], normalised(windows(), how="trial", subjects=[""] * N)[0][:, 0], atol=0.2)
 
 
 def test_mixed_labels_are_drawn_with_the_weights_of_the_windows() -> None:
