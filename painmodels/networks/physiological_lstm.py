@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from dataprep.records import InputError
 from painmodels.registry import SubNetwork, Training
 
 Pooling = Literal["last", "mean", "max", "attention"]
@@ -56,9 +55,9 @@ class Settings(Training):
         super().__post_init__()
         if self.filters < 0 or min(self.kernel, self.stride) < 1:
             found = f"{self.filters}, {self.kernel} and {self.stride}"
-            raise InputError(f"filters, kernel and stride: found {found}, expected at least 0, 1 and 1")
+            raise ValueError(f"filters, kernel and stride: found {found}, expected at least 0, 1 and 1")
         if not self.filters and self.stride > 1:
-            raise InputError(f"stride: found {self.stride} without filters, expected 1: it is of the convolution")
+            raise ValueError(f"stride: found {self.stride} without filters, expected 1: it is of the convolution")
 
     @property
     def plain(self) -> bool:
