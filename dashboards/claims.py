@@ -17,6 +17,7 @@ from grid.results import stats
 from painmodels.tasks import PAIN, Task
 from painmodels.tasks.task import Metric
 
+PLURALS = {"person": "people"}
 FAMILIES = ("chance", "trivial", "named")
 Record = dict[str, Any]
 
@@ -131,4 +132,4 @@ def signed(value: float, digits: int = 1) -> str:
 
 def plural(count: int, word: str) -> str:
     """A count with its word."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return f"{count:,} {word if count == 1 else PLURALS.get(word, f'{word}s')}"

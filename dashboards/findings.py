@@ -20,7 +20,20 @@ def findings(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]
     told = [
         f"{plural(n, word)} {'(see Quarantine)' if word == 'recording' else '(see Failures)'}" for n, word in left_out if n
     ]
-    return [*paragraphs, f"Left out: {' and '.join(told)}." if told else "Nothing was left out."]
+    return [*paragraphs, (f"Left out: {' and '.join(told)}." if told else "Nothing was left out.") + _nobody_left(results)]
+
+
+def _nobody_left(results: Results) -> str:
+    """Who of those in quarantine has no prediction at all: the people of the results are a choice then."""
+    tested = set(results.predictions["subject_name"].astype(str))
+    lost = sorted(set(results.quarantine["subject"].astype(str)) - tested - {""})
+    if not lost:
+        return ""
+    more = f" and {len(lost) - NAMED_AT_MOST} more" if len(lost) > NAMED_AT_MOST else ""
+    return (
+        f" {plural(len(lost), 'person')} of whom recordings were left out {'has' if len(lost) == 1 else 'have'} no prediction at "
+        f"all ({', '.join(lost[:NAMED_AT_MOST])}{more}): no number here speaks of such people."
+    )
 
 
 def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
@@ -29,7 +42,7 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     chance = families["chance"]
     above = [pair["b"] for pair in chance if pair["claim"]]
     text += (
-        f"{len(above)} of {plural(len(chance), 'row')} {'is' if len(above) == 1 else 'are'} above chance{_names(above)}. "
+        f"{len(above)} of {plural(len(chance), 'row')} {'is' if len(chance) == 1 else 'are'} above chance{_names(above)}. "
     )
     mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
     best = max(

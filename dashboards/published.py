@@ -35,7 +35,8 @@ def table3(results: Results, table: pd.DataFrame) -> list[dict[str, Any]]:
             if row["modality"] == seen:
                 out.append({**row, "note": "" if row["validation"] in validations else OTHER_FOLDS})
         out += [row for row in ours if row["modality"] == seen]
-    return out
+    valued = any(row[name] == row[name] and row[name] is not None for row in out for name in SCENARIO)
+    return out if valued else []  # of other scenarios than the table's there is nothing to set side by side
 
 
 def _is_method(group: list[dict[str, Any]]) -> bool:

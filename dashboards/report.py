@@ -33,6 +33,7 @@ from dashboards import (
     searches,
     sensitivity,
     transfers,
+    tripod,
     wording,
 )
 from dashboards.findings import findings
@@ -51,7 +52,7 @@ LISTED_AT_MOST = 500
 
 
 def write_report(folder: Path, other: Path | None = None) -> Path:
-    """Write report.html, figure3.svg and figure3.png into a result folder; returns the page's path.
+    """Write report.html, tripod-ai.md, figure3.svg and figure3.png into a result folder; returns the page's path.
 
     `other` is a second result folder to compare with. Raises InputError where `folder` is no result folder.
     """
@@ -61,6 +62,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     page = folder / "report.html"
     if results.panels:
         figures.save_figure3(figures.marked(drawings.figure3(results, table), results.mark), folder)
+    tripod.write(results, table)
     with drafted(page) as draft:
         draft.write_text(render(results, table, beside), encoding="utf-8", errors="backslashreplace")
     return page
@@ -98,6 +100,7 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         cohort=trials,
         summary=wording.summary(results),
         tested=tested(results, panels),
+        checklist=tripod.FILE,
         classes=results.task.names,
         main=main,
         headline=wording.headline(results.task),

@@ -7,7 +7,9 @@ from typing import Any
 
 from dashboards.claims import plural
 from dashboards.results import Results
+from dashboards.searches import read_searches
 from grid.protocols import ONE_PARTITION
+from grid.results.inference import training_people
 
 OF_PROTOCOL = {
     "loso": "Where one person is left out at a time, differences of two rows take half as much again. ",
@@ -21,7 +23,7 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
     repeats, seeds, folds = (int(results.scores[axis].nunique()) for axis in ("repeat", "seed", "fold"))
     protocols = sorted(set(results.scores["protocol"].astype(str)))
     return [
-        "Estimated is the expected value, on a new person, of the method trained on as many people as one fold trains.",
+        _estimated(results),
         ("The decision threshold is 0.5, fixed beforehand. " if "roc" in results.task.sections else "") + _epochs(results),
         _partitions(results, (repeats, seeds, folds), protocols),
         "A value in Table 2 is the mean over folds; its interval is about the same mean. Folds count alike, and within a fold "
@@ -57,9 +59,24 @@ def _recalibrated(results: Results) -> list[str]:
     ]
 
 
+def _estimated(results: Results) -> str:
+    sizes = [training_people(panel.predictions, results.people(panel)) for panel in results.panels]
+    told = "; ".join(f"{panel.title}: {n:.3g}" for panel, n in zip(results.panels, sizes, strict=True) if n == n)
+    return (
+        "Estimated is the expected value of each metric on a new person of the kind that was tested, for the method trained on "
+        f"as many people as one fold trains{f' (on average, {told})' if told else ''}."
+    )
+
+
 def _epochs(results: Results) -> str:
-    if (results.folder / "searches.json").is_file():
-        return "Epochs and other hyperparameters were chosen by a search that saw the training side of a fold alone."
+    if found := read_searches(results.folder):
+        names = ", ".join(dict.fromkeys(str(search["stage"]).removeprefix("search-") for search in found))
+        if any(search.get("scope") == "scenario" for search in found):
+            return f"Hyperparameters of {names} were chosen by a search that saw all people, the tested ones among them."
+        return (
+            f"Hyperparameters of {names} were chosen by a search that saw the training side of a fold alone; all others were "
+            "fixed in the experiment."
+        )
     return "Epochs and all other hyperparameters were fixed in the experiment; none was chosen on a tested fold."
 
 

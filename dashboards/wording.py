@@ -53,6 +53,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     adapted = [f"{name} ({facts['adapt']})" for name, facts in results.scenarios.items() if facts.get("adapt")]
     cases = (
         (synthetic is True, "Synthetic data", SYNTHETIC),
+        (results.get("data", "pain") is False, "No pain in these data", no_pain(results)),
         (
             synthetic is None,
             "Origin not recorded",
@@ -82,6 +83,12 @@ def banners(results: Results) -> list[tuple[str, str]]:
     notes = results.get("notes")
     found += [("Note", str(note)) for note in (notes if isinstance(notes, list) else [])]
     return found
+
+
+def no_pain(results: Results) -> str:
+    """What results on data without pain are of."""
+    names = " and ".join(results.task.names)
+    return f"The classes are {names}; nobody was in pain. Nothing on this page says how well pain is recognised."
 
 
 def scaling_text(results: Results, protocols: set[str]) -> str:
@@ -124,7 +131,7 @@ def summary(results: Results) -> str:
     for axis, word in (("repeat", "partition"), ("seed", "fit seed")):
         if scores[axis].nunique() > 1:
             sizes[2] += f", {plural(scores[axis].nunique(), word)}"
-    text = f"Networks were trained to {_learnt(task)} on {title}"
+    text = f"Models were trained to {_learnt(task)} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
     if len(baselines) and not is_rule.all():

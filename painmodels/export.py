@@ -3,8 +3,8 @@
     python -m painmodels.export --run DIR --cell eda+video/all87/fold0 --to FOLDER [--onnx [--rate eda=512]]
 
 reads run.json, cells.json and the stored weights (plain JSON and safetensors; Ray and MLflow are not needed). FOLDER then
-holds `model.safetensors` and `model.json` (see `model`), README.md, this package as a wheel, and with --onnx what `onnx_files`
-describes.
+holds `model.safetensors` and `model.json` (see `model`), README.md, model_card.md, this package as a wheel, and with --onnx what
+`onnx_files` describes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataprep.recordings import recording
 from dataprep.recordings.kind import Facts
 from dataprep.records import InputError
 from dataprep.signals.derived import rate_of
-from dataprep.storage import Place, pointed
+from dataprep.storage import Place, pointed, write_whole
 from painmodels.methods import method, of_row
 from painmodels.methods.calibrate import ROLE as CALIBRATION
 from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
@@ -36,6 +36,7 @@ from painmodels.registry import network
 from painmodels.tasks import task_of_run
 from painmodels.trunks.backbones import backbone
 from painmodels.trunks.trunk import trunk_fingerprint, whole_state
+from painmodels.use.card import CARD, card
 from painmodels.use.graph import video_table
 from painmodels.use.model import Ensemble, Model
 from painmodels.use.model_files import FORMAT, read_json
@@ -119,6 +120,16 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
     if reader.description:  # of a data set by a table
         description["reader_description"] = dict(reader.description)
     return Model(description, tensors, device=device)
+
+
+def write_card(run: Path, cell: str, about: Mapping[str, Any], folder: Path) -> None:
+    """Write the model card of a cell into a folder. What a result folder of an older version does not say is not measured."""
+    record, known = the_cell(run, cell), run / "cards.json"
+    facts = read_json(known) if known.is_file() else {}
+    row = "/".join(str(record[name]) for name in ("modality", "scenario", "protocol"))
+    described = read_json(run / "run.json")
+    text = card(about, described, record, facts.get(row), gives=task_of_run(described).gives)
+    write_whole(folder / CARD, text.encode())
 
 
 def _folder(run: Path, fit: Mapping[str, Any]) -> Place:
@@ -235,6 +246,7 @@ def _command(options: argparse.Namespace) -> int:
     if options.onnx and model.about.get("calibration"):
         raise InputError("--onnx: the row is recalibrated, which an ONNX file of it would not be; export it without --onnx")
     model.save(options.to)
+    write_card(options.run, options.cell, model.about, options.to)
     write_wheel(options.to)
     if options.onnx:
         write_onnx(

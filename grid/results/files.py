@@ -18,7 +18,7 @@ from dataprep.outputs import drafted, shown
 from dataprep.records import SYNTHETIC, Defect
 from grid.experiment.cells import CELL, Cell, is_signal
 from grid.plan.specs import Fit, Plan, Search, fits_of
-from grid.results import learned, tables
+from grid.results import cards, learned, tables
 from grid.results.axes import AXES
 from grid.results.costs import costs_table
 from grid.results.scaling import sees_test_side
@@ -143,6 +143,7 @@ def write(
     write_csv(out / "learning.csv", learning, data=data)
     summary = tables.table2(scores, table, learned.marks(learning), run["scenarios"], task=task)
     write_table2(summary, out, task=task, data=data)
+    write_json(out / cards.FILE, cards.cards(run, task, scores, table, learned.marks(learning)))
     write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])
     write_json(out / "searches.json", [search_record(s, store) for s in _in_order(plan.decided.values())])
     write_json(out / "run.json", dict(run))

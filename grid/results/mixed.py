@@ -14,6 +14,7 @@ people in a training side. Sources: Breslow & Clayton, JASA 88 (1993); Self & Li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ from painmodels.tasks import Task
 U_Q = np.linspace(-6, 6, 401)
 LOG_W_Q = -(U_Q**2) / 2 - logsumexp(-(U_Q**2) / 2)
 BETA_AT_MOST, SIGMA_AT_MOST = 10.0, 6.0
+LEAST_SIGMA = 1e-2
+"""Below it, people are not seen to differ at all: the luck of their trials is as large as all their spread."""
 FEWEST = 5
 """People without whom nothing is said of how people differ."""
 
@@ -38,7 +41,7 @@ class Mixed:
     """Fractions but for `sigma` (log odds). NaN where it cannot be told.
 
     `typical`, `low`, `high`: accuracy on the person in the middle (u = 0), with its 95 % interval. `least`, `most`: between which
-    the model has 95 % of people. `p`: of "people do not differ but by luck" (sigma = 0).
+    the model has 95 % of people; NaN where people are not seen to differ. `p`: of "people do not differ but by luck" (sigma = 0).
     """
 
     typical: float
@@ -52,15 +55,17 @@ class Mixed:
 
 
 def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf) -> Mixed | None:
-    """The model of `right_S` right ones of `trials_S` trials of each person. None for fewer than FEWEST people."""
+    """The model of `right_S` right ones of `trials_S` trials of each person. None for fewer than FEWEST people, and where all
+    have the same share (as of a constant guess): then there is nothing that varies between them."""
     k_S, n_S = np.asarray(right_S, dtype=np.float64), np.asarray(trials_S, dtype=np.float64)
     people = len(k_S)
-    if people < FEWEST:
+    if people < FEWEST or np.ptp(k_S / n_S) < 1e-9:
         return None
     share = float(np.clip(k_S.sum() / n_S.sum(), 1e-4, 1 - 1e-4))
     plain = float(np.log(share / (1 - share)))
+    loss: Any = lambda x: _loss(x, k_S, n_S)  # noqa: E731 - its type has no overload
     found = minimize(
-        lambda x: _loss(x, k_S, n_S),
+        loss,
         np.array([plain, 0.5]),
         jac=True,
         method="L-BFGS-B",
@@ -68,13 +73,15 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
     )
     beta, sigma = (float(x) for x in found.x)
     gain = 2 * (_loss(np.array([plain, 0.0]), k_S, n_S)[0] - float(found.fun))
-    p = 0.5 * float(chi2.sf(gain, 1)) if gain > 1e-6 and sigma > 1e-2 else 1.0
+    p = 0.5 * float(chi2.sf(gain, 1)) if gain > 1e-6 and sigma > LEAST_SIGMA else 1.0
     half = float(student_t.ppf((1 + LEVEL) / 2, people - 1)) * _se(found.x, k_S, n_S) * np.sqrt(1 + people / n_train)
     if abs(beta) > BETA_AT_MOST - 1e-3 or sigma > SIGMA_AT_MOST - 1e-3 or not n_train >= 1:
         half = float("nan")
     wide = 1.959964 * sigma
-    ends = [float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide)]
-    return Mixed(*ends[:3], sigma, *ends[3:], p, people)
+    typical, low, high, least, most = (float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide))
+    if sigma <= LEAST_SIGMA:
+        least = most = float("nan")
+    return Mixed(typical=typical, low=low, high=high, sigma=sigma, least=least, most=most, p=p, people=people)
 
 
 def _loss(x: np.ndarray, k_S: np.ndarray, n_S: np.ndarray) -> tuple[float, np.ndarray]:

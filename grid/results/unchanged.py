@@ -34,7 +34,7 @@ TABLES = (
         "attention.parquet",
     ),
     *("learning.csv", "costs.csv", "cells.json", "searches.json", "class_predictions.parquet", "class_scores.csv"),
-    *("folds.csv", "trials.csv", "uncalibrated.parquet"),
+    *("folds.csv", "trials.csv", "uncalibrated.parquet", "cards.json"),
 )
 
 

@@ -58,6 +58,8 @@ def mirror_report(runs: Runs, content: str, common: Mapping[str, str], span: Spa
     files = {PAGE: content.encode()}
     if report is not None and report.is_file():
         files["report.html"] = report.read_bytes()
+        checklist = report.with_name("tripod-ai.md")
+        files |= {checklist.name: checklist.read_bytes()} if checklist.is_file() else {}
     told = f"All rows in one table: [{PAGE}](#/experiments/{runs.experiment}/runs/{{run_id}}/artifacts/{PAGE}?{PLAIN})"
     if "report.html" in files:
         told += (

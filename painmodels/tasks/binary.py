@@ -85,7 +85,7 @@ class Binary(ClassTask):
 
     @property
     def expects(self) -> Expectation:
-        return Expectation((0.0, 1.0), "predicted probability of pain", "observed share of pain")
+        return Expectation((0.0, 1.0), f"predicted probability of {self.names[1]}", f"observed share of {self.names[1]}")
 
     def expected(self, p_NC: np.ndarray) -> np.ndarray:
         return p_NC[:, 0]

@@ -64,7 +64,7 @@ def test_trials_of_one_class_that_were_lost_are_counted_and_told_at_the_top(show
     head = text[: text.index("Research software, not a medical device")]
     assert "What was left out depends on the class" in head
     assert "all87, eda: 1 of 32 trials of BL1 and 16 of 32 trials of PA4 were left out" in head
-    assert "tested with the signs of the 8 persons who lost unequal shares" in head
+    assert "tested with the signs of the 8 people who lost unequal shares" in head
     assert "signals: found N rows, expected N" in text
     assert "Left out of eda" in text
     assert "Left out of video" not in text

@@ -74,7 +74,7 @@ def test_full_grid_in_one_self_contained_page(make_folder: MakeFolder, predict: 
     assert all(row in page.text for row in PAPER_ROWS)
     assert "82.69" in page.text  # the paper's EDA accuracy
     inside = [address[1:] for address in page.addresses if address.startswith("#")]
-    assert all(address.startswith(("#", "data:image/png", "data:text/csv")) for address in page.addresses)
+    assert all(address.startswith(("#", "data:image/png", "data:text/csv", "tripod-ai.md")) for address in page.addresses)
     assert page.tags.count("script") == 1
     assert len(page.ids) == len(set(page.ids))
     assert set(inside) <= set(page.ids)

@@ -41,6 +41,22 @@ def test_other_windows_are_a_table_of_their_own(make_folder: MakeFolder, predict
     assert f"+{100 * wrong:.1f}" in text[text.index("from 3 s on") :]
 
 
+def test_the_checklist_is_filled_from_the_run_and_guesses_nothing(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    folder = make_folder(predict(rows=("eda",), scenarios=PEOPLE, trials=10), run=run_record(commit="0123abc"))
+    assert "tripod-ai.md" in page_of(folder).addresses
+    lines = [line.split(" | ") for line in (folder / "tripod-ai.md").read_text().splitlines() if line.startswith("| ")][1:]
+    of = {line[0].removeprefix("| "): line[2:] for line in lines}
+    assert len(of) == len(lines) == 52
+    assert {number.rstrip("abcdefg") for number in of} == {str(n) for n in range(1, 28)}
+    assert of["18f"] == ["filled", "pain-grid, commit or version 0123abc; versions of libraries under Provenance. |"]
+    assert of["17"][0] == of["5b"][0] == "to be written by the author"
+    assert of["12f"] == ["not applicable", "Nothing was updated or recalibrated. |"]
+    table = pd.read_csv(folder / "scores.csv")
+    assert f"all87 eda {100 * table['accuracy'].mean():.1f} %" in of["23a"][1]
+
+
 @pytest.mark.parametrize(("sigma", "trials"), [(0.8, 40), (0.0, 20)])
 def test_the_mixed_model_finds_what_was_planted(sigma: float, trials: int) -> None:
     rng = np.random.default_rng(1)
@@ -55,7 +71,8 @@ def test_the_mixed_model_finds_what_was_planted(sigma: float, trials: int) -> No
 
 def test_the_mixed_model_says_nothing_where_it_cannot() -> None:
     assert mixed(np.array([3, 4]), np.array([4, 4])) is None
-    alike = mixed(np.full(20, 4), np.full(20, 4))
-    assert np.isnan([alike.low, alike.high]).all()
+    assert mixed(np.full(20, 2), np.full(20, 4)) is None  # as of always naming one class
+    alike = mixed(np.array([4] * 19 + [3]), np.full(20, 4))
+    assert np.isnan([alike.least, alike.most]).all()
     assert alike.p == 1
     assert np.isnan(mixed(np.arange(20), np.full(20, 20), n_train=float("nan")).low)

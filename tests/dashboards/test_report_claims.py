@@ -107,7 +107,7 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
     learning.columns = pd.Index(COLUMNS)
     quarantine = pd.DataFrame([("t", "p", "video", "f", "no face")] * 3, columns=QUARANTINE_COLUMNS)
     page = page_of(make_folder(predictions, learning=learning, quarantine=quarantine))
-    head = page.text[: page.text.index("Networks were trained")]
+    head = page.text[: page.text.index("Models were trained")]
     assert "2 of 3 rows are above chance (eda, eda+ecg)" in head  # ecg did not learn
     assert "Better than the trivial rule for its recordings: 2 of 3 (eda, eda+ecg)" in head
     assert "Of the 2 pairs that the experiment names 0 differ; 2 cannot be told apart." in head
