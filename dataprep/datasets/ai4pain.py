@@ -5,7 +5,7 @@ fetches it.
 `<side>/<Signal>/<subject>.csv`: the sides are train, validation and test (41, 12 and 12 people), the signals Bvp, Eda, Resp and
 SpO2. A column is a segment of the session, 100 rows a second; its name ends in Baseline, REST_<n>, LOW_<n> or HIGH_<n>. Segments
 differ in length: a column that is shorter than the longest ends in empty fields. Columns of other names have no label and are
-left out.
+left out. Nobody says whether columns stand in the order of time, so no order of a person's trials is told, nor are sex and age.
 
 A trial is a window of 10 s: the first of each LOW and HIGH segment (`low`, `high`), all of Baseline (`no pain`), and the last of
 each REST segment (`rest`, which follows pain and is in no default task).
@@ -20,9 +20,10 @@ import numpy as np
 
 from dataprep import file_names
 from dataprep.datasets.long_files import cut, head, read_columns
+from dataprep.datasets.windows_of_people import data_set, signals_of
 from dataprep.manifest.layout import Files
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.storage import Place, place
+from dataprep.records import Defect, InputError, RecordingError, Trial
+from dataprep.storage import Place
 
 LAYOUT = "train/Eda/<subject>.csv, and likewise validation and test, Bvp, Resp and SpO2"
 SIDES = ("train", "validation", "test")
@@ -101,9 +102,7 @@ def _length(x_T: np.ndarray) -> int:
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """eda, bvp, resp, spo2: (1000,) float64 at 100 Hz, those that the person has. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
-    eda = place(trial.signals)
+    eda = signals_of(trial, LAYOUT)
     segment = trial.trial_id.removeprefix(f"{trial.subject}-").rpartition("-")[0]
     out = {}
     for channel, folder in CHANNELS.items():
@@ -119,18 +118,16 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return out
 
 
-DATASET = DataSet(
+DATASET = data_set(
     name="ai4pain",
     title="AI4Pain 2025: electrical pain, EDA, pulse, breathing, oxygen saturation",
-    clock_hz=25.0,
-    n_steps=250,
-    channels=tuple(CHANNELS),
+    channels=CHANNELS,
+    rate_hz=RATE_HZ,
+    window_s=WINDOW_S,
     classes=CLASSES,
-    negative=0,
     positive=2,
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
-    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
 )

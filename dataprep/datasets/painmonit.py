@@ -20,9 +20,10 @@ import numpy as np
 
 from dataprep import file_names
 from dataprep.datasets.long_files import complete, cut, read_columns
+from dataprep.datasets.windows_of_people import Found, data_set, of_people, signals_of, since_the_start
 from dataprep.manifest.layout import Files
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.storage import Place, place
+from dataprep.records import Defect, RecordingError, Trial
+from dataprep.storage import Place
 
 LAYOUT = "raw-data/S_<number>-synchronised-data.csv"
 NAME = re.compile(r"(S_\d{1,3})-synchronised-data\.csv", re.IGNORECASE)
@@ -42,9 +43,10 @@ def recognise(path: Place) -> bool:
     return bool(_files(path))
 
 
-def _files(path: Place) -> list[Place]:
+def _files(path: Place) -> list[tuple[str, Place]]:
     folder = file_names.inside(path, "raw-data") or path
-    return sorted((folder / name for name in file_names.listed(folder) or () if NAME.fullmatch(name)), key=str)
+    found = {name: match[1].upper() for name in file_names.listed(folder) or () if (match := NAME.fullmatch(name))}
+    return [(subject, folder / name) for name, subject in sorted(found.items())]
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
@@ -56,25 +58,17 @@ def read_people(
     path: Place, label: Callable[[Mapping[str, np.ndarray], Sequence[Window]], list[int]], classes: Mapping[int, str]
 ) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all people; `label` gives the class of each of a person's windows."""
-    files = _files(path.absolute())
-    if not files:
-        raise InputError(f"{path}: found no file of a person, expected {LAYOUT}")
-    trials: list[Trial] = []
-    defects: list[Defect] = []
-    for file in files:
-        subject = NAME.fullmatch(file.name)[1].upper()  # type: ignore[index]
-        try:
-            columns = _read(file)
-            found, broken = windows(file, columns["Heater_cleaned"])
-            labels = label(columns, found)
-        except RecordingError as error:
-            defects.append(Defect("", subject, "index", str(file), str(error)))
-            continue
-        defects += [Defect("", subject, "index", str(file), f"{file}: {reason}") for reason in broken]
-        for i, (window, class_id) in enumerate(zip(found, labels, strict=True)):
+
+    def of_person(subject: str, file: Place) -> Found:
+        columns = _read(file)
+        found, broken = windows(file, columns["Heater_cleaned"])
+        trials = []
+        for i, (window, class_id) in enumerate(zip(found, label(columns, found), strict=True)):
             name, at_s = classes[class_id], window.first / RATE_HZ
             trials.append(Trial(f"{subject}-{i:02d}-{name}", subject, class_id, name, None, str(file), at_s))
-    return tuple(trials), tuple(defects)
+        return trials, broken
+
+    return of_people(path, LAYOUT, _files(path.absolute()), of_person)
 
 
 @dataclass(frozen=True)
@@ -128,27 +122,24 @@ def _read(file: Place) -> dict[str, np.ndarray]:
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """eda (chest recorder), eda_wrist, ecg, emg_trapezius, bvp, resp: (2500,) float64 at 250 Hz. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
-    columns = _read(place(trial.signals))
+    columns = _read(signals_of(trial, LAYOUT))
     window = {"rate_hz": RATE_HZ, "start_s": trial.start_s, "length_s": WINDOW_S}
     return {channel: (cut(columns[column], **window), RATE_HZ) for channel, column in CHANNELS.items()}
 
 
-DATASET = DataSet(
+DATASET = data_set(
     name="painmonit",
     title="PainMonit Experimental Dataset (PMED): heat pain, EDA, ECG, EMG, pulse, breathing",
-    clock_hz=25.0,
-    n_steps=250,
-    channels=tuple(CHANNELS),
+    channels=CHANNELS,
+    rate_hz=RATE_HZ,
+    window_s=WINDOW_S,
     classes=CLASSES,
-    negative=0,
     positive=5,
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
-    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
     units={"eda": "µS", "eda_wrist": "µS"},
     population="painmonit",
+    time_order=since_the_start,
 )

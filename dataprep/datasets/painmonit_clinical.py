@@ -8,6 +8,7 @@ comma, 250 rows a second; columns Seconds, Bvp, Eda_E4, Tmp, Resp, Eda_RB, Bvp_R
 
 A trial is a window of 4 s. Of a session those with a rating above 0 are used, with the highest rating in them; of the rest
 before it all, as `no pain`. The authors' windows overlap by half; these do not: overlapping windows are no trials of their own.
+Nobody says whether sessions are numbered by time, so no order of a person's trials is told.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 
 from dataprep import file_names
 from dataprep.datasets.long_files import cut, read_columns
+from dataprep.datasets.windows_of_people import Found, data_set, of_people, signals_of
 from dataprep.manifest.layout import Files
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.storage import Place, place
+from dataprep.records import Defect, RecordingError, Trial
+from dataprep.storage import Place
 
 LAYOUT = "raw-data/P<number>_<session>/P<number>_<session>.csv and P<number>_<session>_runUp.csv"
 NAME = re.compile(r"(P\d{1,3})_\d", re.IGNORECASE)
@@ -30,6 +32,7 @@ WINDOW_S = 4.0
 CLASSES = {0: "no pain", 1: "pain", 2: "severe pain"}
 CHANNELS = {"eda": "Eda_RB", "eda_wrist": "Eda_E4", "emg_trapezius": "Emg", "bvp": "Bvp_RB", "resp": "Resp", "temp": "Tmp"}
 LABELS = "Pain labels"
+RUN_UP = "_runUp"
 
 
 def recognise(path: Place) -> bool:
@@ -44,27 +47,16 @@ def _sessions(path: Place) -> list[Place]:
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all sessions in the order of time. Raises InputError without a session."""
-    sessions = _sessions(path.absolute())
-    if not sessions:
-        raise InputError(f"{path}: found no folder of a session, expected {LAYOUT}")
-    trials: list[Trial] = []
-    defects: list[Defect] = []
-    for session in sessions:
-        for rest in (True, False):
-            subject = NAME.fullmatch(session.name)[1].upper()  # type: ignore[index]
-            name = f"{session.name}{'_runUp' if rest else ''}.csv"
-            file = file_names.inside(session, name) or session / name
-            try:
-                trials += _windows(file, subject, rest=rest)
-            except FileNotFoundError:
-                defects.append(Defect("", subject, "signals", str(file), f"{file}: the file is missing"))
-            except RecordingError as error:
-                defects.append(Defect("", subject, "index", str(file), str(error)))
-    return tuple(trials), tuple(defects)
+    found = []
+    for session in _sessions(path.absolute()):
+        subject = NAME.fullmatch(session.name)[1].upper()  # type: ignore[index]
+        names = (f"{session.name}{RUN_UP}.csv", f"{session.name}.csv")
+        found += [(subject, file_names.inside(session, name) or session / name) for name in names]
+    return of_people(path, LAYOUT, found, _windows)
 
 
-def _windows(file: Place, subject: str, *, rest: bool) -> list[Trial]:
-    n = round(WINDOW_S * RATE_HZ)
+def _windows(subject: str, file: Place) -> Found:
+    n, rest = round(WINDOW_S * RATE_HZ), file.name.lower().endswith(f"{RUN_UP}.csv".lower())
     wanted = ("Seconds", *CHANNELS.values(), *(() if rest else (LABELS,)))
     columns = read_columns(file, wanted, FORM)
     found = []
@@ -79,34 +71,31 @@ def _windows(file: Place, subject: str, *, rest: bool) -> list[Trial]:
             )
         found.append((first, int(rated.max())))
     stem = file.name.rpartition(".")[0]
-    return [
+    trials = [
         Trial(f"{stem}-{i:03d}", subject, label, CLASSES[label], None, str(file), first / RATE_HZ)
         for i, (first, label) in enumerate(found)
     ]
+    return trials, []
 
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """eda (chest recorder), eda_wrist, emg_trapezius, bvp, resp, temp: (1000,) float64 at 250 Hz. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
-    columns = read_columns(place(trial.signals), ("Seconds", *CHANNELS.values()), FORM)
+    columns = read_columns(signals_of(trial, LAYOUT), ("Seconds", *CHANNELS.values()), FORM)
     window = {"rate_hz": RATE_HZ, "start_s": trial.start_s, "length_s": WINDOW_S}
     return {channel: (cut(columns[column], **window), RATE_HZ) for channel, column in CHANNELS.items()}
 
 
-DATASET = DataSet(
+DATASET = data_set(
     name="painmonit-clinical",
     title="PainMonit Clinical Dataset (PMCD): pain in physiotherapy, EDA, EMG, pulse, breathing",
-    clock_hz=25.0,
-    n_steps=100,
-    channels=tuple(CHANNELS),
+    channels=CHANNELS,
+    rate_hz=RATE_HZ,
+    window_s=WINDOW_S,
     classes=CLASSES,
-    negative=0,
     positive=2,
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
-    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
     units={"eda": "µS", "eda_wrist": "µS", "temp": "°C"},
 )

@@ -104,6 +104,9 @@ def _together(parts: list[Part]) -> DataSet:
         pain=all(part.dataset.pain for part in parts if part.tested or not tested),
         synthetic=any(part.dataset.synthetic for part in parts),
         person=partial(_person, {part.label: part.dataset for part in parts}),
+        time_order=partial(_time_order, {part.label: part.dataset for part in parts})
+        if all(part.dataset.time_order for part in parts)
+        else None,
     )
 
 
@@ -120,6 +123,12 @@ def _person(datasets: Mapping[str, DataSet], subject: str) -> Person | None:
     """Sex and age, as the subject's own data set tells them."""
     label, _, name = subject.partition(MARK)
     return datasets[label].person(name) if label in datasets else None
+
+
+def _time_order(datasets: Mapping[str, DataSet], trial: Trial) -> float:
+    """What grows with time in a person's session, as the trial's own data set tells it."""
+    dataset, own = _own(trial, datasets)
+    return dataset.time_order(own) if dataset.time_order else 0.0
 
 
 def _refuse_shared(parts: list[Part], found: list[tuple[list[Trial], list[Defect]]]) -> None:

@@ -19,9 +19,10 @@ import re
 import numpy as np
 
 from dataprep import file_names
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
+from dataprep.datasets.windows_of_people import of_people, signals_of, since_the_start
+from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals.files import read_text
-from dataprep.storage import Place, place
+from dataprep.storage import Place
 
 CLOCK_HZ = 4.0
 WINDOW_S = 60.0
@@ -59,17 +60,8 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
 
     Raises RecordingError if there is no subject's folder.
     """
-    folders = _folders(path.absolute())
-    if not folders:
-        raise InputError(f"{path}: found no folder S<number>, expected {DATASET.layout}")
-    trials: list[Trial] = []
-    defects: list[Defect] = []
-    for folder in folders:
-        try:
-            trials += _subject_trials(folder)
-        except RecordingError as e:
-            defects.append(Defect("", folder.name, "index", str(folder), str(e)))
-    return tuple(trials), tuple(defects)
+    found = [(folder.name, folder) for folder in _folders(path.absolute())]
+    return of_people(path, DATASET.layout, found, lambda _, folder: (_subject_trials(folder), []))
 
 
 def _subject_trials(folder: Place) -> list[Trial]:
@@ -135,16 +127,9 @@ def _numbers(path: Place) -> list[float]:
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """eda: (240,) float64 in µS at 4 Hz, the window of the trial and nothing of its neighbours. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {DATASET.layout}")
-    values, _, rate_hz = _read_eda(place(trial.signals))
+    values, _, rate_hz = _read_eda(signals_of(trial, DATASET.layout))
     first = round(trial.start_s * rate_hz)
     return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}
-
-
-def time_order(trial: Trial) -> float:
-    """When the window begins: all windows of a person are of one recording."""
-    return trial.start_s
 
 
 DATASET = DataSet(
@@ -162,6 +147,6 @@ DATASET = DataSet(
     rates_hz={"eda": CLOCK_HZ},
     units={"eda": "µS"},
     pain=False,
-    time_order=time_order,
+    time_order=since_the_start,
     layout="S<number>/EDA.csv and S<number>/tags_S<number>.csv",
 )

@@ -28,10 +28,11 @@ import numpy as np
 
 from dataprep import file_names
 from dataprep.datasets.long_files import cut, head, read_columns
+from dataprep.datasets.windows_of_people import Found, of_people, signals_of, since_the_start
 from dataprep.manifest.layout import Files
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
+from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals.files import read_text
-from dataprep.storage import Place, place
+from dataprep.storage import Place
 
 LAYOUT = "S<number>/S<number>_quest.csv, S<number>_respiban.txt and S<number>_E4_Data/EDA.csv"
 SUBJECT = re.compile(r"S\d{1,2}", re.IGNORECASE)
@@ -66,25 +67,18 @@ def _folders(path: Place) -> list[Place]:
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all people, by person and time. Raises InputError without a folder of a person."""
-    folders = _folders(path.absolute())
-    if not folders:
-        raise InputError(f"{path}: found no folder S<number>, expected {LAYOUT}")
-    trials: list[Trial] = []
-    defects: list[Defect] = []
-    for folder in folders:
-        chest = file_names.inside(folder, f"{folder.name}_respiban.txt")
-        quest = file_names.inside(folder, f"{folder.name}_quest.csv")
-        missing = [f"{folder.name}_{name}" for name, file in (("quest.csv", quest), ("respiban.txt", chest)) if file is None]
-        if quest is None or chest is None:
-            defects.append(Defect("", folder.name, "index", str(folder), f"{folder}: found no {' and no '.join(missing)}"))
-            continue
-        try:
-            wrist = [file_names.inside(folder, f"{folder.name}_E4_Data", name) for name, _ in WRIST.values()]
-            more = tuple(str(file) for file in wrist if file is not None)
-            trials += [replace(trial, more_signals=more) for trial in _windows(folder.name, phases(quest), str(chest))]
-        except RecordingError as error:
-            defects.append(Defect("", folder.name, "index", str(quest), str(error)))
-    return tuple(trials), tuple(defects)
+    return of_people(path, LAYOUT, [(folder.name, folder) for folder in _folders(path.absolute())], _of_person)
+
+
+def _of_person(subject: str, folder: Place) -> Found:
+    chest = file_names.inside(folder, f"{subject}_respiban.txt")
+    quest = file_names.inside(folder, f"{subject}_quest.csv")
+    missing = [f"{subject}_{name}" for name, file in (("quest.csv", quest), ("respiban.txt", chest)) if file is None]
+    if quest is None or chest is None:
+        raise RecordingError(f"{folder}: found no {' and no '.join(missing)}")
+    wrist = [file_names.inside(folder, f"{subject}_E4_Data", name) for name, _ in WRIST.values()]
+    more = tuple(str(file) for file in wrist if file is not None)
+    return [replace(trial, more_signals=more) for trial in _windows(subject, phases(quest), str(chest))], []
 
 
 def phases(quest: Place) -> list[tuple[str, float, float]]:
@@ -134,9 +128,7 @@ def _windows(subject: str, found: Iterable[tuple[str, float, float]], chest: str
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """ecg (mV), eda (µS), emg_trapezius (mV), temp (°C), resp (%) of the chest at 700 Hz; eda_wrist (µS), bvp, temp_wrist (°C)
     at the watch's rates, those that are there. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
-    chest = place(trial.signals)
+    chest = signals_of(trial, LAYOUT)
     began_s, skipped = _header(chest)
     files = Files(delimiter="\t", header=False, skip_rows=skipped)
     raw = read_columns(chest, [3 + SENSORS.index(sensor) for sensor in CHEST.values()], files)
@@ -219,4 +211,5 @@ DATASET = DataSet(
         "temp_wrist": "°C",
     },
     pain=False,
+    time_order=since_the_start,
 )

@@ -22,10 +22,11 @@ import numpy as np
 
 from dataprep import file_names
 from dataprep.datasets.long_files import cut
+from dataprep.datasets.windows_of_people import Found, data_set, of_people, signals_of, since_the_start
 from dataprep.manifest.formats import read_file
 from dataprep.manifest.layout import Layout, layout_of
-from dataprep.records import DataSet, Defect, InputError, RecordingError, Trial
-from dataprep.storage import Place, place
+from dataprep.records import Defect, RecordingError, Trial
+from dataprep.storage import Place
 
 LAYOUT = "S<number>.mat with the variables data and stimuli, also in a folder Bio"
 NAME = re.compile(r"(S\d{1,3})\.mat", re.IGNORECASE)
@@ -69,32 +70,21 @@ def recognise(path: Place) -> bool:
     return bool(_files(path))
 
 
-def _files(path: Place) -> list[Place]:
+def _files(path: Place) -> list[tuple[str, Place]]:
     folder = file_names.inside(path, "Bio") or path
     names = [name for name in file_names.listed(folder) or () if NAME.fullmatch(name)]
-    return [folder / name for name in sorted(names, key=lambda name: int(name[1:-4]))]
+    return [(name[:-4].upper(), folder / name) for name in sorted(names, key=lambda name: int(name[1:-4]))]
 
 
 def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
     """The windows of all people in the order of time. Raises InputError without a file of a person."""
-    files = _files(path.absolute())
-    if not files:
-        raise InputError(f"{path}: found no file of a person, expected {LAYOUT}")
-    trials: list[Trial] = []
-    defects: list[Defect] = []
-    for file in files:
-        subject = NAME.fullmatch(file.name)[1].upper()  # type: ignore[index]
-        try:
-            found, broken = windows(file, _stimuli(file))
-        except RecordingError as error:
-            defects.append(Defect("", subject, "index", str(file), str(error)))
-            continue
-        defects += [Defect("", subject, "index", str(file), f"{file}: {reason}") for reason in broken]
-        trials += [
-            Trial(f"{subject}-{i:03d}-{name}", subject, IDS[name], name, None, str(file), at_s)
-            for i, (at_s, name) in enumerate(found)
-        ]
-    return tuple(trials), tuple(defects)
+    return of_people(path, LAYOUT, _files(path.absolute()), _of_person)
+
+
+def _of_person(subject: str, file: Place) -> Found:
+    found, broken = windows(file, _stimuli(file))
+    named = [(f"{subject}-{i:03d}-{name}", name, at_s) for i, (at_s, name) in enumerate(found)]
+    return [Trial(trial_id, subject, IDS[name], name, None, str(file), at_s) for trial_id, name, at_s in named], broken
 
 
 def _stimuli(file: Place) -> np.ndarray:
@@ -138,31 +128,22 @@ def windows(file: Place, stimuli_T: np.ndarray) -> tuple[list[tuple[float, str]]
 
 def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     """EMG of corrugator, zygomaticus and trapezius, eda, ecg: (7000,) float64 at 1000 Hz. Raises RecordingError."""
-    if trial.signals is None:
-        raise RecordingError(f"{trial.trial_id}: found no signal file, expected {LAYOUT}")
-    values = read_file(place(trial.signals), FILE).values
+    values = read_file(signals_of(trial, LAYOUT), FILE).values
     window = {"rate_hz": RATE_HZ, "start_s": trial.start_s, "length_s": WINDOW_S}
     return {channel: (cut(values[channel], **window), RATE_HZ) for channel in CHANNELS}
 
 
-def time_order(trial: Trial) -> float:
-    """When the window begins: all windows of a person are of one recording."""
-    return trial.start_s
-
-
-DATASET = DataSet(
+DATASET = data_set(
     name="x-ite",
     title="X-ITE Pain Database: heat and electric pain, EDA, ECG, EMG",
-    clock_hz=25.0,
-    n_steps=175,
-    channels=tuple(CHANNELS),
+    channels=CHANNELS,
+    rate_hz=RATE_HZ,
+    window_s=WINDOW_S,
     classes=CLASSES,
-    negative=0,
     positive=IDS["pH3"],
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
-    rates_hz=dict.fromkeys(CHANNELS, RATE_HZ),
     layout=LAYOUT,
-    time_order=time_order,
+    time_order=since_the_start,
 )

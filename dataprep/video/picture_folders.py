@@ -123,10 +123,10 @@ def picture(content: bytes, file: Place) -> np.ndarray:
     shown = None if raw is None else cv2.imdecode(data, cv2.IMREAD_COLOR)
     if raw is None or shown is None:
         raise RecordingError(f"{file}: cannot be decoded, expected a picture")
-    if raw.ndim == 3 and raw.shape[2] == 4 and raw[..., 3].min() < np.iinfo(raw.dtype).max:
-        raise RecordingError(f"{file}: is see-through in places, expected a picture without an alpha channel")
     if raw.dtype not in (np.uint8, np.uint16):
         raise RecordingError(f"{file}: found values of the type {raw.dtype}, expected 8 or 16 bits")
+    if raw.ndim == 3 and raw.shape[2] == 4 and raw[..., 3].min() < (255 if raw.dtype == np.uint8 else 65535):
+        raise RecordingError(f"{file}: is see-through in places, expected a picture without an alpha channel")
     if raw.dtype == np.uint16 and raw.max() < 65536 // DARK:
         seen = f"16-bit values of at most {raw.max()}"
         raise RecordingError(f"{file}: found {seen}, expected the full range (it seems to hold fewer bits than it says)")

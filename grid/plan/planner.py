@@ -110,8 +110,8 @@ class Planner:
 
     def _cell(self, cell: Cell, row: Row, context: Context) -> None:
         known, nodes = self.inputs.keys, self._nodes(row)
-        how = {"steps": context.steps, "adapt": self.experiment.scenario(context.scenario).adapt}
-        reason = refusal(row, nodes, dataset=self.dataset, known=known, learns=self.learns, **how)
+        steps, adapt = context.steps, self.experiment.scenario(context.scenario).adapt
+        reason = refusal(row, nodes, dataset=self.dataset, known=known, learns=self.learns, steps=steps, adapt=adapt)
         if reason:
             return self._refuse(cell, reason)
         needs = nodes[-1].needs

@@ -80,5 +80,5 @@ def transfer(train: Sequence[Place], test: Sequence[Place], adapt: Sequence[str]
         n = sum(label == name or label.startswith(f"{name}-") for label in labels)
         labels.append(f"{name}-{n + 1}" if n else name)
     named = dict(zip(labels, paths, strict=True))
-    sides = ({k: named[k] for k in part} for part in (labels[: len(train)], labels[len(train) :]))
-    return Transfer(*sides, tuple(dict.fromkeys(adapt)))
+    trained, tested = ({k: named[k] for k in part} for part in (labels[: len(train)], labels[len(train) :]))
+    return Transfer(trained, tested, tuple(dict.fromkeys(adapt)))
