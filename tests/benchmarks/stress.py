@@ -57,12 +57,17 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast trial-z stride 8": ("trial-z", {**FAST, "stride": 8, "kernel": 17}),
     "fast trial-z wide": ("trial-z", {**FAST, "filters": 32, "hidden": 64}),
     "fast trial-z rate 0.01": ("trial-z", {**FAST, "lr": 1e-2}),
+    "long trial": ("trial", FAST),
+    "long trial attention": ("trial", {**FAST, "pooling": "attention"}),
+    "long trial batch 16": ("trial", {**FAST, "batch": 16}),
+    "long trial two layers": ("trial", {**FAST, "hidden": 64, "layers": 2}),
     "paper trial": ("trial", PAPER),
     "paper trial-z mean": ("trial-z", {"pooling": "mean"}),
     "paper start": ("start", PAPER),
     "paper start mean forget": ("start", {"pooling": "mean", "forget_bias": 1.0}),
 }
 LOOKS = (20, 40, 60, 120)
+LONG = (120, 240, 400)
 """Epochs after which a fit is looked at. The paper's network costs twenty times as much: 60 epochs, half of the fits."""
 PARTITIONS, SEEDS = range(101, 106), range(3)
 COLUMNS = ("variant", "partition", "outer", "inner", "seed")
@@ -134,7 +139,8 @@ def run(jobs: list[dict[str, Any]], a: argparse.Namespace, looks: tuple[int, ...
         costly = job["variant"].startswith("paper") and job["inner"] >= 0
         if tuple(job[c] for c in COLUMNS) in there or (costly and job["outer"]) or time.monotonic() > ends:
             continue
-        result = one(a.data, job, looks[:3] if costly else looks)
+        long = job["variant"].startswith("long") and job["inner"] >= 0
+        result = one(a.data, job, looks[:3] if costly else LONG if long else looks)
         with a.out.open("a") as file:
             file.write(json.dumps(result) + "\n")
 
@@ -146,17 +152,18 @@ def stored(file: Path) -> list[dict[str, Any]]:
 
 def chosen_table(rows: list[dict[str, Any]]) -> str:
     """Every variant with its inner accuracy in % after some epochs, and that of its training side in brackets."""
-    looks = [str(n) for n in LOOKS]
-    lines = [f"{'variant':<28}{'fits':>5}" + "".join(f"{f'{n} epochs':>16}" for n in looks) + f"{'CPU s a fit':>13}"]
+    looks = [str(n) for n in sorted({*LOOKS, *LONG})]
+    lines = [f"{'variant':<28}{'fits':>5}" + "".join(f"{f'{n} epochs':>14}" for n in looks) + f"{'CPU s a fit':>13}"]
     for name in dict.fromkeys(r["variant"] for r in rows):
         mine, text = [r for r in rows if r["variant"] == name], ""
         for n in looks if "0" not in mine[0]["found"] else ["0"]:
             if n not in mine[0]["found"]:
+                text += f"{'-':>14}"
                 continue
             people = [v for r in mine for v in r["found"][n]["people"].values()]
             training = [r["found"][n]["training"] for r in mine]
-            text += f"{f'{100 * np.mean(people):.1f} ({100 * np.mean(training):.1f})':>16}"
-        lines.append(f"{name:<28}{len(mine):>5}{text:<64}{np.mean([r['cpu_s'] for r in mine]):>13.1f}")
+            text += f"{f'{100 * np.mean(people):.1f} ({100 * np.mean(training):.1f})':>14}"
+        lines.append(f"{name:<28}{len(mine):>5}{text:<84}{np.mean([r['cpu_s'] for r in mine]):>13.1f}")
     return "\n".join(lines)
 
 
