@@ -90,7 +90,7 @@ def through_tune(planner: Planner, store: Store, blocks: StoreBlocks, cpus: int)
         if before or running >= cpus - 1:  # without the one that has just ended
             times.append(time.monotonic())
         if not before and times:
-            trials = [t for state in work.states.values() for t in state.trials.values()]
+            trials = [t for state in work.searches.states.values() for t in state.trials.values()]
             before.append(sum(r["seconds"] for t in trials for r in t["reports"]))
 
     work = Scheduler(planner, store, tick)

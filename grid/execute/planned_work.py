@@ -1,0 +1,66 @@
+"""What the plan says of the work that a scheduler hands out: recordings, upstream fits, cost and urgency, each by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from grid.plan.specs import Fit, Plan
+from grid.store.artefacts import Store
+
+
+class PlannedWork:
+    """The fits and searches of a plan, by key. The plan may grow; `new` gives each key once, `rank` is told of it once."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan, self.store = plan, store
+        self._seen: set[str] = set()
+        self._stored: dict[str, set[str]] = {}  # stage -> keys, from before this run: what it makes itself it has seen
+        self.urgency: dict[str, float] = {}
+        self._after: dict[str, float] = {}  # of a fit: urgency of the most urgent work that waits for it
+
+    def new(self) -> list[str]:
+        """The fits and searches that are to be made and were not told of before: what is not stored, or what feeds such."""
+        plan = self.plan
+        for name in ({f.stage.name for f in plan.fits.values()} | {"predict"}) - self._stored.keys():
+            self._stored[name] = self.store.keys(name)
+        open_predicts = [p for p in plan.predicts.values() if p.stage.key not in self._stored["predict"]]
+        waiting = {p.fit.stage.key for p in open_predicts if not plan.lacks_test(p)}
+        found = [k for k, f in plan.fits.items() if k in waiting or k not in self._stored[f.stage.name]]
+        found = [k for k in found if k not in self._seen]
+        found += [k for k, search in plan.searches.items() if k not in self._seen and not self.store.has(search.stage)]
+        self._seen.update(found)
+        return found
+
+    def parts(self, key: str) -> tuple[str, ...]:
+        """The recordings, 'video' or 'signals', that a fit or a search needs."""
+        return self.plan.fits[key].parts if key in self.plan.fits else self.plan.searches[key].parts
+
+    def lacks(self, key: str) -> str:
+        """Why a fit or a search cannot be done with the trials it is made of; empty if it can."""
+        if key in self.plan.fits:
+            return self.plan.lacks(self.parts(key), self.plan.fits[key].train.trial_ids)
+        sides = (side for i in self.plan.searches[key].inner for side in (i.train, i.validation))
+        return self.plan.lacks(self.parts(key), [t for side in sides for t in side.trial_ids])
+
+    def upstream(self, key: str) -> list[str]:
+        """The fits that a fit or a search is fed by."""
+        if key in self.plan.fits:
+            return [u.stage.key for u in self.plan.fits[key].fed_by]
+        return [u.stage.key for i in self.plan.searches[key].inner for u in i.upstream]
+
+    def rank(self, keys: Iterable[str]) -> None:
+        """Urgency: own rough cost plus that of the most expensive known chain that waits for it, searches not included."""
+        for key in reversed(list(keys)):
+            self.urgency[key] = self._cost(key) + self._after.get(key, 0.0)
+            for upstream in self.upstream(key):
+                self._after[upstream] = max(self._after.get(upstream, 0.0), self.urgency[key])
+
+    def _cost(self, key: str) -> float:
+        """Epochs x trials x steps: of a fit, or of a search's sub-network, which is about what a trial of it takes."""
+        job = self.plan.fits.get(key) or self.plan.searches[key]
+        if isinstance(job, Fit):
+            epochs, trials = job.epochs, len(job.train.trial_ids)
+        else:
+            epochs = getattr(job.settings, "epochs", 1)
+            trials = sum(len(s.trial_ids) for s in (job.inner[0].train, job.inner[0].validation))
+        return float(epochs * trials * (job.part.steps[1] - job.part.steps[0]))
