@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib
-import matplotlib.figure
 import numpy as np
 import pandas as pd
 
 from dashboards.drawings import Drawing, drawing, slug
-from dashboards.figures import INK, RULE, SERIES, STYLE
+from dashboards.figures import INK, RULE, SERIES, STYLE, panel_axes
 from dashboards.results import Panel, Results
 from grid.results import mixed
 from grid.results.calibration import net_benefit
@@ -88,8 +87,7 @@ def curves(results: Results) -> list[tuple[str, Drawing]]:
 
 def _figure(row: str, parts: dict[str, pd.DataFrame], benefit: dict[str, np.ndarray]) -> Any:
     with matplotlib.rc_context(STYLE):
-        fig = matplotlib.figure.Figure(figsize=(2.1, 2.0), layout="constrained")
-        ax = fig.add_subplot()
+        fig, ax = panel_axes(2.1, 2.1)
         ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
         for i, (title, part) in enumerate(parts.items()):
             if title in benefit:

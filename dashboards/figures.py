@@ -156,7 +156,7 @@ def roc_figure(
 ) -> Figure:
     """ROC of one modality row: of each series its `roc_band` and its AUROC. The band is one SD over folds."""
     with matplotlib.rc_context(STYLE):
-        fig, ax = _axes(2.1, 2.25)
+        fig, ax = panel_axes(2.1, 2.3)
         ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
         for i, title in enumerate(series):
             if title not in bands:
@@ -197,7 +197,7 @@ def calibration_figure(
     """Calibration of one modality row, folds pooled. The area of a mark grows with the number of predictions in its bin."""
     low, high = task.expects.span
     with matplotlib.rc_context(STYLE):
-        fig, ax = _axes(2.1, 2.25)
+        fig, ax = panel_axes(2.1, 2.3)
         ax.plot([low, high], [low, high], color=RULE, lw=0.8)
         for i, (title, part) in enumerate(series.items()):
             if part.empty:
@@ -241,7 +241,7 @@ def subject_figure(by_subject: pd.DataFrame, main: Metric = PAIN.main) -> Figure
 def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
     """Training accuracy (%) of one sub-network by epoch, mean over folds, with the range of the folds as a band."""
     with matplotlib.rc_context(STYLE):
-        fig, ax = _axes(2.1, 1.8)
+        fig, ax = panel_axes(2.1, 1.95)
         for i, part in enumerate(series.values()):
             by_epoch = 100 * part.groupby("epoch")["accuracy"].agg(["mean", "min", "max"])
             colour = SERIES[i % len(SERIES)][0]
@@ -256,7 +256,7 @@ def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
 def attention_figure(title: str, by_class: Mapping[str, pd.DataFrame]) -> Figure:
     """Attention over a trial by class: mean over folds, with their range as a band. 1 is an even look at every step."""
     with matplotlib.rc_context(STYLE):
-        fig, ax = _axes(3.4, 2.1)
+        fig, ax = panel_axes(3.4, 2.25)
         ax.axhline(1.0, color=INK, lw=0.8, ls=(0, (4, 3)))
         for i, (name, course) in enumerate(by_class.items()):
             colour = SERIES[i % len(SERIES)][0]
@@ -283,6 +283,14 @@ def _label(main: Metric) -> str:
 def _axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     fig = Figure(figsize=(width_in, height_in), layout="constrained")
     return fig, fig.add_subplot()
+
+
+def panel_axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    """Axes with fixed margins, for panels of which a report has dozens: to work out a layout takes as long as to draw."""
+    fig = Figure(figsize=(width_in, height_in))
+    left, right, lower, upper = 0.5, 0.13, 0.55, 0.24  # with room for the mark at the lower edge
+    box = (left / width_in, lower / height_in, 1 - (left + right) / width_in, 1 - (lower + upper) / height_in)
+    return fig, fig.add_axes(box)
 
 
 def _unit_ticks(ax: Axes) -> None:

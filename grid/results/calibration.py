@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from grid.results.axes import with_axes
 from painmodels.tasks import PAIN, Task
@@ -74,7 +75,7 @@ def _logistic(x_NF: np.ndarray, y_N: np.ndarray, offset_N: np.ndarray) -> tuple[
     """Maximum likelihood by Newton's method, and what each row adds to the result; NaN where it has no maximum."""
     beta_F = np.zeros(x_NF.shape[1])
     for _ in range(50):
-        p_N = 1 / (1 + np.exp(-(x_NF @ beta_F + offset_N)))
+        p_N = expit(x_NF @ beta_F + offset_N)
         hessian = (x_NF * (p_N * (1 - p_N))[:, None]).T @ x_NF
         if not np.isfinite(hessian).all() or np.linalg.cond(hessian) > 1e12:
             return np.full_like(beta_F, np.nan), np.full_like(x_NF, np.nan)

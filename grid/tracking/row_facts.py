@@ -82,7 +82,8 @@ class RowFacts:
         if mine.empty:
             return {}
         interval = over_people(mine, people=self._people(scenario), task=self.task)
-        return {f"{self.task.main.name}_low": interval.low, f"{self.task.main.name}_high": interval.high}
+        main = self.task.main  # no further than the metric can be, as in Table 2
+        return {f"{main.name}_low": max(interval.low, main.low), f"{main.name}_high": min(interval.high, main.high)}
 
     def against_chance(self, scenario: str, marked: Collection[str]) -> pd.DataFrame:
         """The claims against chance of a scenario's rows, one family, by the row's name; without a line if nothing is known."""

@@ -96,7 +96,8 @@ def test_runs_group_by_modality_parents_compare_and_curves_of_folds(server: str,
     wanted = "tags.stage = 'fit-physiological-eda' and tags.scenario = 'all87'"
     eda = [r.info.run_id for r in client.search_runs([stages], wanted)]
     runs = client.search_runs([experiment], max_results=1000)
-    parents = [r.info.run_id for r in runs if r.data.tags["kind"] == "row"]
+    rows = sorted((r for r in runs if r.data.tags["kind"] == "row"), key=lambda r: r.data.tags["scenario"])
+    parents = [r.info.run_id for r in rows]  # the first one is a row of all five people
     folds = [r for r in runs if r.data.tags["kind"] == "fold" and r.data.tags["modality"] == "eda"]
     folds = [r for r in folds if r.data.tags["scenario"] == "all87"]
 

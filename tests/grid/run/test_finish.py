@@ -81,7 +81,7 @@ def test_an_mlflow_that_cannot_be_loaded_costs_the_mirror_alone(
     assert (out / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["a?b#c", "100%", "a b%20c", "ü;&n"])
+@pytest.mark.parametrize("name", ["a?b#c ü;&n", "100% a%20b"])
 def test_names_with_signs_that_mean_something_in_a_uri(
     name: str, finished: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

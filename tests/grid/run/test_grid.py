@@ -193,12 +193,12 @@ def test_packed_fits_are_those_of_the_plan(tiny_grid: Path, tiny_data: Path, tin
 def test_killed_at_any_time_the_same_command_finishes(
     tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL four times, wherever it falls; what is stored then is never made again, and the results are the same."""
+    """SIGKILL twice, wherever it falls; what is stored then is never made again, and the results are the same."""
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "grid.launch", "--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
     command += ["--out", str(out), "--in-process"]
     kept: dict[Path, int] = {}
-    for artefacts in (2, 16, 30, 50):
+    for artefacts in (16, 50):
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and run.poll() is None:
