@@ -126,6 +126,8 @@ class DataSet:
 
     `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
 
+    `lacking`: channel that one might expect -> why it is not there, to end a sentence with.
+
     `also_positive`: classes that count as the positive one by default, beside `positive`.
 
     `derived`: channel -> the recorded one that it is made of (dataprep.signals.derived.with_channels), never set by a reader.
@@ -171,6 +173,7 @@ class DataSet:
     time_order: Callable[[Trial], float] | None = None
     selected: Mapping[str, str] = field(default_factory=dict)
     also_positive: tuple[int, ...] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
 
     @property

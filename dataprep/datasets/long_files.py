@@ -31,7 +31,10 @@ def read_columns(path: Place, columns: Sequence[Column], files: Files) -> Mappin
     kept = _KEPT.get(str(path))
     if kept is None or kept[0] != stamp:
         _KEPT.pop(str(path), None)
-        read = text.table(path.read_bytes(), path, files, columns)
+        content = path.read_bytes()
+        if not content:
+            raise RecordingError(f"{path}: the file is empty (0 bytes); expected a table")
+        read = text.table(content, path, files, columns)
         for values in read.values():
             values.flags.writeable = False
         kept = _KEPT[str(path)] = (stamp, read)

@@ -13,7 +13,7 @@ Trials and subjects are called LABEL:NAME. Subsets: each LABEL, `everybody`, and
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -100,6 +100,7 @@ def _together(parts: list[Part]) -> DataSet:
         holdout=tested or None,
         frames_hz=_frames_hz(parts),
         units=units,
+        lacking=_lacking(parts, channels),
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
         pain=all(part.dataset.pain for part in parts if part.tested or not tested),
         synthetic=any(part.dataset.synthetic for part in parts),
@@ -159,6 +160,20 @@ def shared_channels(datasets: list[DataSet]) -> tuple[str, ...]:
     """The channels that all have, in the order of the first, without those whose units cannot be brought to one."""
     names = [c for c in datasets[0].channels if all(c in d.channels for d in datasets)]
     return tuple(c for c in names if all(factor(a, b) is not None for a, b in pairwise(_said(datasets, c))))
+
+
+def _lacking(parts: list[Part], channels: Collection[str]) -> dict[str, str]:
+    """Why a channel of some data sets is not one of all."""
+    found = {}
+    for channel in dict.fromkeys(c for part in parts for c in part.dataset.channels if c not in channels):
+        without = [part.label for part in parts if channel not in part.dataset.channels]
+        units = ", ".join(
+            f"{part.dataset.units.get(channel)} in {part.label}" for part in parts if channel in part.dataset.units
+        )
+        found[channel] = (
+            f": {' and '.join(without)} has none" if without else f": it is in {units}, which cannot be brought to one"
+        )
+    return found
 
 
 def units_of(datasets: list[DataSet], channels: Iterable[str]) -> dict[str, str]:

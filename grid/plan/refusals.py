@@ -27,7 +27,7 @@ def refusal(
     """
     for signal in row.signals:
         if channel_of(signal, dataset.channels) not in dataset.channels:
-            return f"the data set {dataset.name} has no {signal} signal"
+            return f"the data set {dataset.name} has no {signal} signal{dataset.lacking.get(signal, '')}"
     for column in row.columns:
         if not known.get(column):
             return f"the data set {dataset.name} says nothing of the {row.control} of a trial"

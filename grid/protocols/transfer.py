@@ -22,6 +22,8 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
                 f"the protocol transfer needs several data sets (--train-on, --test-on), found the subject {name!r}"
             )
         people.setdefault(label, []).append(name)
+    if len(people) == 1 and len(set(index.subjects)) == 1:
+        raise InputError(f"{next(iter(people))} has one person, {index.subjects[0]}: it cannot be tested within itself")
     if len(people) == 1:
         within = subject.split(index, folds=min(folds, len(set(index.subjects))), seed=seed)
         return tuple(replace(fold, protocol="transfer") for fold in within)

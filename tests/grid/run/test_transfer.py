@@ -178,6 +178,25 @@ def test_signals_come_in_the_unit_of_the_first_data_set(two: tuple[Path, Path], 
     )
 
 
+def test_why_a_row_cannot_cross_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, volts = own_data(tmp_path / "a", **LIKE_A), own_data(tmp_path / "volts", **{**LIKE_A, "unit": "mV"})
+    crossing = ("--modalities", "eda:logistic", "--plan", "--train-on", a, "--test-on")
+    assert run(tmp_path / "out", *crossing, volts) == 2
+    assert "no eda signal: it is in µS in a, mV in volts, which cannot be brought to one" in capsys.readouterr().err
+    alone = own_data(tmp_path / "alone", **{**LIKE_A, "people": 1})
+    assert run(tmp_path / "out", *crossing, alone) == 0
+    assert "alone has one person, alone:p0: it cannot be tested within itself" in capsys.readouterr().out
+
+
+def test_pain_and_arousal_without_pain_are_not_trained_on_together(tmp_path: Path) -> None:
+    a = own_data(tmp_path / "a", **LIKE_A)
+    for n in (5, 7):
+        stress_predict(tmp_path / "watch", f"S{n:02d}")
+    with pytest.raises(InputError, match="stress-predict: found arousal without pain among data sets of pain to train on"):
+        opened(transfer([a, tmp_path / "watch"], []).write(tmp_path, plan=False))
+    assert opened(transfer([a], [tmp_path / "watch"]).write(tmp_path, plan=False)).pain is False
+
+
 def test_tables_that_say_one_population_have_no_person_on_both_sides(tmp_path: Path) -> None:
     a, b = (own_data(tmp_path / name, **LIKE_A, more='population = "ward"') for name in ("a", "b"))
     with pytest.raises(InputError, match="found 'p0' in both, expected data sets of different people"):
