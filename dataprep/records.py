@@ -55,9 +55,10 @@ class Trial:
     `video` and `signals` are absolute paths or URIs (dataprep/storage.py), or None where
      the data set holds no such recording for the trial. `more_signals`: further files that its signals are read from.
     `start_s` is where the trial begins in the signal file (0 where a file holds just one trial); `video_start_s` where it begins
-    in the video, in seconds after the first frame, None where the video is of this trial alone. `told`: where the data set's
-    table says so, for messages. `columns`: what else the
-    data set's table says of it, as it is written there (sex, age, session, order, temperature …).
+    in the video, in seconds after the first frame, None where the video is of this trial alone. `frames_hz`: where the video is
+    a folder of pictures, how many there are a second; 0: those of the trial last as long as it, however many there are. `told`:
+    where the data set's table says so, for messages. `columns`: what else the data set's table says of it, as it is written there
+    (sex, age, session, order, temperature …).
     """
 
     trial_id: str
@@ -70,6 +71,7 @@ class Trial:
     more_signals: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
     video_start_s: float | None = None
+    frames_hz: float | None = None
     told: str = field(default="", compare=False)
 
     @property
@@ -121,9 +123,6 @@ class DataSet:
     it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
     class is no pain, such as stress. `population`: data sets that say the same word have people in common, under the same names.
 
-    `frames_hz`: how many pictures a second there are where a trial's video is a folder of them; 0: those of a trial last as long
-    as it, however many there are. None: no video is such a folder.
-
     `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
 
     `lacking`: channel that one might expect -> why it is not there, to end a sentence with.
@@ -160,7 +159,6 @@ class DataSet:
     subsets: Mapping[str, frozenset[str] | None] = field(default_factory=lambda: {"all": None})
     holdout: frozenset[str] | None = None
     rates_hz: Mapping[str, float] = field(default_factory=dict)
-    frames_hz: float | None = None
     layout: str = ""
     version: int = 1
     units: Mapping[str, str] = field(default_factory=dict)

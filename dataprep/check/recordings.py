@@ -113,7 +113,7 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
 
     part = facts.trial.video_part
     clock: dict[str, Any] = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps, "part": part}
-    clock["frames_hz"] = dataset.frames_hz
+    clock["frames_hz"] = facts.trial.frames_hz
     track = None
     try:
         track = faces.prepare_video(file, settings, on_crops=keep, **clock)
@@ -137,10 +137,10 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
             for kind, sentence in oddities.of_track(track, dataset.clock_hz):
                 found.append(_finding(facts.trial, "video", kind, file, f"{file}: {sentence}", unusable=False))
     counted = bool(found) and part is None  # of a long video the header is believed
-    read, said = _file_facts(file, settings, dataset, count=counted)
+    read, said = _file_facts(file, settings, facts.trial, fills_s=dataset.n_steps / dataset.clock_hz, count=counted)
     about = replace(read, **seen_faces)  # type: ignore[arg-type]
     found += [_finding(facts.trial, "video", "gap", file, f"{file}: {s}", unusable=False) for s in said]
-    whole = part is None and dataset.frames_hz != 0
+    whole = part is None and facts.trial.frames_hz != 0
     if whole and about.frames > dataset.n_steps + 1 and not any(f.unusable for f in found):
         reason = f"{file}: found {about.frames} frames, expected {dataset.n_steps}; those after the trial are not used"
         found.append(_finding(facts.trial, "video", "length", file, reason, unusable=False))
@@ -152,15 +152,14 @@ def _with_video(facts: TrialFacts, file: str, dataset: DataSet, settings: faces.
 
 
 def _file_facts(
-    file: str, settings: faces.FaceSettings, dataset: DataSet, *, count: bool
+    file: str, settings: faces.FaceSettings, trial: Trial, *, fills_s: float, count: bool
 ) -> tuple[VideoFacts, tuple[str, ...]]:
     """The facts of the file's header, and what is odd of it; with `count`, or if the header lacks them, frames are counted."""
     n = width = height = 0
     rate_hz, interlaced = 0.0, False
     said: tuple[str, ...] = ()
     try:
-        fills_s = dataset.n_steps / dataset.clock_hz
-        opened = decode.open_video(file, stream=settings.stream, frames_hz=dataset.frames_hz, fills_s=fills_s)
+        opened = decode.open_video(file, stream=settings.stream, frames_hz=trial.frames_hz, fills_s=fills_s)
         rate_hz, said = opened.rate_hz, opened.said
         for frame in opened.frames:
             n, width, height, interlaced = n + 1, frame.width, frame.height, interlaced or frame.interlaced

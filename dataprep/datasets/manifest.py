@@ -75,7 +75,6 @@ def _dataset(layout: Layout, description: Mapping[str, Any], *, whole: bool = Fa
             "read_trials": lambda folder: ((), ()),
             "read_signals": partial(read_signals, whole=whole, **how),
             "rates_hz": rates(layout),
-            "frames_hz": layout.files.frames_hz,
             "units": {name: channel.unit for name, channel in layout.channels.items() if channel.unit},
             "layout": LAYOUT,
             "version": VERSION,

@@ -98,7 +98,6 @@ def _together(parts: list[Part]) -> DataSet:
         read_trials=lambda _path: (trials, defects),
         subsets={"all": None, EVERYBODY: None, **people},
         holdout=tested or None,
-        frames_hz=_frames_hz(parts),
         units=units,
         lacking=_lacking(parts, channels),
         rates_hz={c: r for c, r in parts[0].dataset.rates_hz.items() if c in channels},
@@ -109,15 +108,6 @@ def _together(parts: list[Part]) -> DataSet:
         if all(part.dataset.time_order for part in parts)
         else None,
     )
-
-
-def _frames_hz(parts: list[Part]) -> float | None:
-    """The rate of pictures in folders, which there is one of. Raises InputError where two data sets say different ones."""
-    said = {part.label: part.dataset.frames_hz for part in parts if part.dataset.frames_hz is not None}
-    if len(set(said.values())) > 1:
-        seen = ", ".join(f"{hz:g} a second in {label}" for label, hz in said.items())
-        raise InputError(f"found pictures in folders of {seen}; expected one rate for all of them")
-    return next(iter(said.values()), None)
 
 
 def _person(datasets: Mapping[str, DataSet], subject: str) -> Person | None:

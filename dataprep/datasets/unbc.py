@@ -84,7 +84,7 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
             except RecordingError as error:
                 defects.append(Defect("", subject, "index", str(folder), str(error)))
             level = int(said["opr"])
-            trials.append(Trial(trial_id, subject, level, CLASSES[level], str(folder), columns=said))
+            trials.append(Trial(trial_id, subject, level, CLASSES[level], str(folder), columns=said, frames_hz=0.0))
     return tuple(trials), tuple(defects)
 
 
@@ -150,6 +150,5 @@ DATASET = DataSet(
     recognise=recognise,
     read_trials=read_trials,
     read_signals=read_signals,
-    frames_hz=0.0,
     layout=LAYOUT,
 )

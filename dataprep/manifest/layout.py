@@ -174,8 +174,7 @@ class Layout(Table):
     @property
     def reading(self) -> dict[str, Any]:
         """All that the values of a signal depend on beside its file and its start: what is kept with what is made of them."""
-        unsaid = {"outside", "video_per_trial", *(["frames_hz"] if self.files.frames_hz is None else [])}
-        files = self.files.model_dump(mode="json", exclude=unsaid)
+        files = self.files.model_dump(mode="json", exclude={"outside", "video_per_trial", "frames_hz"})
         return {"files": files, "channels": {name: c.model_dump(mode="json") for name, c in self.channels.items()}}
 
 

@@ -190,7 +190,16 @@ def _trials_of(row: Mapping[str, str], layout: Layout, columns: Sequence[str]) -
         if row.get("video") and in_video_s is not None and in_video_s < -1 / layout.clock_hz:
             return [], [(begin, f"{at_s:g} s, which is {-in_video_s:g} s before the video begins")]
         trials.append(
-            Trial(name, row["subject"], order.index(label), label, start_s=at_s, columns=free, video_start_s=in_video_s)
+            Trial(
+                name,
+                row["subject"],
+                order.index(label),
+                label,
+                start_s=at_s,
+                columns=free,
+                video_start_s=in_video_s,
+                frames_hz=layout.files.frames_hz,
+            )
         )
     return trials, []
 

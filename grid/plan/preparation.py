@@ -96,8 +96,7 @@ _LOADED: dict[TrunkSpec, Trunk] = {}
 class VideoJob:
     """What is to be made of one trial's video, in one pass. `track`: the artefact of its face track, which is always made.
 
-    `made`: kind of recording (dataprep/recordings/) -> its artefact. `trunk`: None where none of them needs it. `frames_hz`: the
-    rate of the pictures where the video is a folder of them (DataSet.frames_hz).
+    `made`: kind of recording (dataprep/recordings/) -> its artefact. `trunk`: None where none of them needs it.
     """
 
     trial: Trial
@@ -107,7 +106,6 @@ class VideoJob:
     n_steps: int
     track: Stage
     made: Mapping[str, Stage] = field(hash=False)
-    frames_hz: float | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -161,7 +159,7 @@ def video_job(
     every = asdict(settings)
     tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
     if mark.startswith(PICTURES):
-        tracking |= {"frames_hz": dataset.frames_hz, "pictures_version": picture_folders.VERSION}
+        tracking |= {"frames_hz": trial.frames_hz, "pictures_version": picture_folders.VERSION}
     part = {} if trial.video_start_s is None else {"start_s": trial.video_start_s}
     track = Stage(name="faces", version=faces.TRACK_VERSION, params={**clock, **part, **tracking}, inputs=(mark,))
     cropping = {**{k: every[k] for k in CROP_SETTINGS}, "crop_version": faces.VERSION}
@@ -177,7 +175,6 @@ def video_job(
         n_steps=dataset.n_steps,
         track=track,
         made=made,
-        frames_hz=dataset.frames_hz,
     )
 
 

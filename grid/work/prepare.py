@@ -58,7 +58,7 @@ def _make(job: VideoJob, new: Mapping[str, Recording], known: faces.FaceTrack | 
         takers[name] = kind.of_video((lambda crops: trunk(crops, device)) if kind.trunk and trunk else None)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in new}
     clock: dict[str, Any] = {"clock_hz": job.clock_hz, "n_steps": job.n_steps, "part": job.trial.video_part}
-    followed = faces.follow(job.trial.video, job.settings, track=known, frames_hz=job.frames_hz, **clock)
+    followed = faces.follow(job.trial.video, job.settings, track=known, frames_hz=job.trial.frames_hz, **clock)
     for steps in followed.steps(frames=any(kind.frames for kind in new.values())) if new else ():
         with one_thread():  # rounding depends on the number of threads: the same bytes on every machine
             for name, take in takers.items():

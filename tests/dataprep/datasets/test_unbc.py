@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from dataprep.check.recordings import measure, of_files
-from dataprep.datasets import recognise
+from dataprep.datasets import opened, recognise
 from dataprep.datasets.unbc import DATASET
 from dataprep.faces import FaceSettings
 from dataprep.records import InputError, RecordingError
 from dataprep.video.decode import open_video, steps
 from grid.experiment import config
 from grid.plan.inventory import read_inventory, task_of
+from grid.run.transfer import transfer
 from tests.dataprep.datasets.trees import unbc
 
 PEOPLE = {"042-ll042": [0, 3, 1], "043-jh043": [0, 5]}
@@ -34,7 +35,7 @@ def test_a_sequence_is_a_trial_with_its_rating_and_its_scales(tmp_path: Path) ->
     ]
     assert trials[1].columns == {"opr": "3", "vas": "6", "sen": "3", "aff": "3", "pspi_max": "4"}
     for trial in trials:  # all frames of a sequence, whatever their number, are those of the 120 steps
-        video = open_video(trial.video, frames_hz=DATASET.frames_hz, fills_s=4.8)
+        video = open_video(trial.video, frames_hz=trial.frames_hz, fills_s=4.8)
         seen = [int(f.planes[0][0, 0, 0]) for f in steps(video, clock_hz=25.0, n_steps=120)]
         assert (seen[0], seen[-1], len(set(seen))) == (0, video.declared - 1, video.declared)
 
@@ -50,7 +51,7 @@ def test_the_default_task_tells_no_pain_from_three_and_above_and_levels_and_scal
         experiment = config.load("paper", task=task)
         found = read_inventory(tmp_path, experiment, rows=["video:rf"], scenarios=["all87"], memory=tmp_path / "memory.json")
         assert found.index.labels == pytest.approx(expected)
-        assert {job.frames_hz for job in found.videos} <= {0.0}
+        assert {job.trial.frames_hz for job in found.videos} <= {0.0}
     assert task_of(config.load("paper"), DATASET)[0].names == ("OPR0", "OPR3+OPR4+OPR5")
 
 
@@ -101,3 +102,21 @@ def test_check_reads_folders_of_pictures_as_the_grid_does(tmp_path: Path) -> Non
     assert "1 of 50 pictures are missing by their numbers, the first after ll042t0aaff004.png" in gap.reason
     assert facts.usable("video")
     assert of_files(trials, trials, []) == []  # no picture is an orphan
+
+
+def test_a_data_set_of_frames_and_one_of_another_rate_are_read_as_one(tmp_path: Path) -> None:
+    unbc(tmp_path / "a", people={"042-ll042": [0, 3, 1]}, frames=3)
+    unbc(tmp_path / "b" / "raw", people={"047-jl047": [0, 5]}, frames=3)
+    rows = (f"{n},p1,{label},raw/Images/047-jl047/jl047t{n}aaff\n" for n, label in enumerate(("none", "pain")))
+    (tmp_path / "b" / "manifest.csv").write_text("trial,subject,label,video\n" + "".join(rows))
+    settings = 'name = "b"\n[window]\nlength_s = 2.4\n[classes]\norder = ["none", "pain"]\n[files]\nframes_hz = 25\n'
+    (tmp_path / "b" / "dataset.toml").write_text(settings)
+    both = opened(transfer([tmp_path / "a"], [tmp_path / "b"]).write(tmp_path, plan=False))
+    trials, _ = both.read_trials(tmp_path)
+    assert [(t.subject, t.class_name, t.frames_hz) for t in trials] == [
+        ("unbc:042-ll042", "no pain", 0.0),
+        ("unbc:042-ll042", "pain", 0.0),
+        ("b:p1", "no pain", 25.0),
+        ("b:p1", "pain", 25.0),
+    ]
+    assert (both.n_steps, both.clock_hz) == (60, 25)

@@ -81,9 +81,9 @@ def test_a_manifest_names_a_folder_of_pictures_as_a_video(tmp_path: Path) -> Non
     (trial,) = data.read_trials(tmp_path)[0]
     assert trial.video == str(folder / "ll042t0aaff")
     with pytest.raises(RecordingError, match=r"whose rate nobody says, expected .*frames_hz under \[files\]"):
-        follow(trial.video, FaceSettings(), n_steps=30, frames_hz=data.frames_hz)
+        follow(trial.video, FaceSettings(), n_steps=30, frames_hz=trial.frames_hz)
     (tmp_path / "dataset.toml").write_text(settings + "[files]\nframes_hz = 25\n")
-    assert recognise(tmp_path).frames_hz == 25
+    assert recognise(tmp_path).read_trials(tmp_path)[0][0].frames_hz == 25
     assert len(follow(trial.video, FaceSettings(), n_steps=30, frames_hz=25.0).to_the_end()) == 30
 
 
