@@ -8,7 +8,7 @@ from pathlib import Path
 from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order
 from dataprep.manifest.formats import require_readers
 from dataprep.manifest.guess_files import FileGuess, guess_file
-from dataprep.manifest.guess_videos import VideoGuess, look
+from dataprep.manifest.guess_videos import FRAMES_HZ, VideoGuess, look
 from dataprep.manifest.layout import SETTINGS, Channel, Layout, layout_of
 from dataprep.manifest.table import Rows, manifest_of, read_rows, seconds
 from dataprep.outputs import drafted
@@ -85,7 +85,9 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
         unsure.append(f"classes.order: no label says that it is without pain; {order[0]!r} is taken for it")
     if not any(labels):
         unsure.append(f"label is empty in {rows.path.name}: fill it in, and the labels into classes.order")
-    if guess or videos.per_trial:
+    if videos.pictures:
+        unsure.append("files.frames_hz: nothing says how many pictures a second the folders hold. FILL IT IN")
+    if guess or videos.per_trial or videos.pictures:
         lines += _files(guess, videos)
     if guess:
         if not guess.files.rate_hz and guess.files.time is None and not guess.rate_hz:
@@ -164,6 +166,10 @@ def _files(guess: FileGuess | None, videos: VideoGuess) -> list[str]:
     lines = ["", "[files]"]
     if videos.per_trial:
         lines.append("video_per_trial = true  # guess: trials begin later than the videos that they name are long")
+    if videos.pictures:
+        lines.append(
+            f"frames_hz = {_number(FRAMES_HZ)}  # NOT FOUND: pictures a second; 0: those of a folder last as long as a trial"
+        )
     if guess is None:
         return lines
     written = {**guess.files.model_dump(exclude_defaults=True)}

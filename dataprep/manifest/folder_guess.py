@@ -12,7 +12,8 @@ from dataprep.file_names import is_shadow
 from dataprep.manifest.formats import NOT_TEXT
 from dataprep.manifest.layout import SETTINGS
 from dataprep.outputs import drafted
-from dataprep.records import InputError
+from dataprep.records import InputError, RecordingError
+from dataprep.video.picture_folders import pictures_of
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv")
 TEXTS = (".csv", ".tsv", ".txt", ".asc")
@@ -28,7 +29,7 @@ LEVELS = ("no", "none", "low", "mild", "light", "medium", "moderate", "high", "s
 
 
 def recordings(folder: Path) -> dict[str, dict[str, str]]:
-    """Stem -> part ('video' or 'signals') -> path from the folder on, of all files that may be recordings."""
+    """Stem -> part ('video' or 'signals') -> path from the folder on, of files and folders of pictures that may be recordings."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     endings = {**dict.fromkeys(VIDEOS, "video"), **dict.fromkeys((*TEXTS, *NOT_TEXT), "signals")}
     for path in sorted(folder.rglob("*")):
@@ -44,7 +45,19 @@ def recordings(folder: Path) -> dict[str, dict[str, str]]:
             found[TAIL.sub("", path.stem) if len(inner.parts) == 1 else TAIL.sub("", inner.with_suffix("").as_posix())][
                 part
             ] = inner.as_posix()
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.is_dir() and not any(map(is_shadow, inner.parts)) and _is_video(path):
+            found[TAIL.sub("", inner.as_posix())]["video"] = inner.as_posix()
     return _joined(found)
+
+
+def _is_video(folder: Path) -> bool:
+    """Whether a folder holds the pictures of one video."""
+    try:
+        return len(pictures_of(folder).names) > 1
+    except RecordingError:
+        return False
 
 
 def _joined(found: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:

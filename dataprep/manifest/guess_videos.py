@@ -11,15 +11,20 @@ from dataprep.manifest.table import Rows, seconds
 from dataprep.records import InputError, RecordingError
 from dataprep.video.decode import open_video
 
+FRAMES_HZ = 25.0
 LOOKED_AT = 50  # videos whose header is read
 
 
 @dataclass(frozen=True)
 class VideoGuess:
-    """`lengths_s` of the videos that were looked at, by their names in the table; `per_trial`: each is of one trial alone."""
+    """`lengths_s` of the videos that were looked at, by their names in the table; `per_trial`: each is of one trial alone.
+
+    `pictures`: some are folders of pictures, which say no rate: that of `FRAMES_HZ` is taken.
+    """
 
     lengths_s: dict[str, float]
     per_trial: bool = False
+    pictures: bool = False
 
     @property
     def shortest_s(self) -> float:
@@ -33,13 +38,14 @@ def look(folder: Path, rows: Rows, begin: str) -> VideoGuess:
     lengths_s = dict(_lengths(folder, dict.fromkeys(name for name, _ in named)))
     once = len({name for name, _ in named}) == len(named) > 1
     behind = any(name in lengths_s and start_s >= lengths_s[name] for name, start_s in named)
-    return VideoGuess(lengths_s, per_trial=once and behind)
+    pictures = any((folder / name).is_dir() for name, _ in named)
+    return VideoGuess(lengths_s, per_trial=once and behind, pictures=pictures)
 
 
 def _lengths(folder: Path, names: Iterable[str]) -> Iterable[tuple[str, float]]:
     for name in list(names)[:LOOKED_AT]:
         with suppress(RecordingError, InputError, OSError):
-            opened = open_video(folder / name)
+            opened = open_video(folder / name, frames_hz=FRAMES_HZ)
             length_s = opened.length_s or (opened.declared / opened.rate_hz if opened.rate_hz else 0.0)
             if length_s:
                 yield name, length_s

@@ -69,9 +69,9 @@ def open_video(
         raise InputError(f"no decoder is called {decoder!r}; there are: {', '.join(DECODERS)}")
     if reason := not_here(decoder, cut=part is not None):
         raise InputError(f"the decoder {decoder}: {reason}")
-    if path.is_dir():
-        return _of_pictures(path, frames_hz, fills_s, part)
     if not path.is_file():
+        if path.is_dir():
+            return _of_pictures(path, frames_hz, fills_s, part)
         if path.exists():
             raise RecordingError(f"{path}: found a device, expected a video file")
         raise FileNotFoundError(errno.ENOENT, "no such file; expected a video", str(path))

@@ -106,8 +106,10 @@ def _settled(file: str, mark: list[int]) -> bool:
 
 def hash_of(file: str) -> str | None:
     """16 hex digits of the SHA-256 of a file, or of a folder of pictures; None if it cannot be read."""
+    with suppress(OSError):
+        return digest(file)[:16]
     try:
         at = place(file)
-        return f"{PICTURES}{content_of(at)[:16]}" if at.is_dir() else digest(file)[:16]
+        return f"{PICTURES}{content_of(at)[:16]}" if at.is_dir() else None
     except OSError:
         return None

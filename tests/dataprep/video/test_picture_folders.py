@@ -10,6 +10,7 @@ import pytest
 
 from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings, follow
+from dataprep.manifest.command import main
 from dataprep.manifest.layout import Files
 from dataprep.records import Part, RecordingError
 from dataprep.video.decode import open_video, steps
@@ -85,6 +86,22 @@ def test_a_manifest_names_a_folder_of_pictures_as_a_video(tmp_path: Path) -> Non
     (tmp_path / "dataset.toml").write_text(settings + "[files]\nframes_hz = 25\n")
     assert recognise(tmp_path).read_trials(tmp_path)[0][0].frames_hz == 25
     assert len(follow(trial.video, FaceSettings(), n_steps=30, frames_hz=25.0).to_the_end()) == 30
+
+
+def test_folders_of_pictures_are_drafted_as_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for person in ("p1", "p2"):
+        for label in ("rest", "pain"):
+            pictures(tmp_path / person / label, range(1, 51))
+    assert main([str(tmp_path)]) == 0
+    assert "how many pictures a second the folders hold. FILL IT IN" in capsys.readouterr().out
+    data = recognise(tmp_path)
+    trials, defects = data.read_trials(tmp_path)
+    assert defects == ()
+    assert [(t.subject, t.class_name, t.video, t.frames_hz) for t in trials][:2] == [
+        ("p1", "pain", str(tmp_path / "p1" / "pain"), 25.0),
+        ("p1", "rest", str(tmp_path / "p1" / "rest"), 25.0),
+    ]
+    assert data.n_steps == 50
 
 
 @pytest.mark.parametrize(

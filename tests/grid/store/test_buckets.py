@@ -20,14 +20,18 @@ import pytest
 
 from dataprep import storage
 from dataprep.check.command import main as check_main
+from dataprep.datasets import recognise
 from dataprep.storage import Remote, place
+from dataprep.video.decode import open_video
 from grid.launch import main
 from grid.monitor.status import snapshot
 from grid.removal.forget import main as store_main
 from grid.store.artefacts import Store
+from grid.store.content_hashes import fingerprints
 from grid.store.identity import Stage
 from grid.store.leases import remove_stale
 from painmodels.export import from_run
+from tests.dataprep.datasets.trees import unbc
 
 BUCKET = "pain-grid-test"
 
@@ -64,6 +68,22 @@ def s3_data(s3: Remote, tiny_data: Path) -> Remote:
         if file.is_file():
             (s3 / "tiny" / file.relative_to(tiny_data)).write_bytes(file.read_bytes())
     return s3 / "tiny"
+
+
+def test_folders_of_pictures_in_a_bucket_are_the_videos_that_they_are_in_folders(s3: Remote, tmp_path: Path) -> None:
+    unbc(tmp_path / "unbc", people={"042-ll042": [0, 3]}, frames=3)
+    for file in (tmp_path / "unbc").rglob("*.*"):
+        (s3 / "unbc" / file.relative_to(tmp_path / "unbc")).write_bytes(file.read_bytes())
+    data, memory = recognise(s3 / "unbc"), tmp_path / "memory.json"
+    found = [data.read_trials(where) for where in (s3 / "unbc", tmp_path / "unbc")]
+    remote, local = ([(t.trial_id, t.columns) for t in trials] for trials, _ in found)
+    assert remote == local
+    videos = [[str(t.video) for t in trials] for trials, _ in found]
+    marks = [list(fingerprints(files, memory).values()) for files in videos]
+    assert marks[0] == marks[1]
+    assert len({*marks[0]}) == 2
+    pictures = [[f.planes[0] for f in open_video(v[1], frames_hz=25.0).frames] for v in videos]
+    np.testing.assert_array_equal(*pictures)
 
 
 def test_an_artefact_in_a_bucket_is_there_once_it_is_complete(s3: Remote) -> None:
