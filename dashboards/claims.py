@@ -6,7 +6,7 @@ interval that leaves out zero and a corrected p below 0.05; of all other pairs o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -43,6 +43,11 @@ def claims(results: Results, panel: Panel) -> dict[str, list[Record]]:
 def _rule(row: str, task: Task) -> str:
     """The trivial rule of a row: where the task is no choice of two classes, that which does every task."""
     return families.trivial_rule(row) if task.n_classes == 2 else "majority"
+
+
+def no_rule(rows: Iterable[str]) -> str:
+    """Why no row has its trivial rule beside it."""
+    return "it was not run" if any(map(families.is_baseline, rows)) else "the baselines were not run"
 
 
 def rule_text(task: Task) -> str:
@@ -83,7 +88,7 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
     if pair["same"]:
         if pair["a"] == "chance" or families.learned_rows([str(pair["a"])]) == []:
             return f"{b} decides as {a} does in every trial."
-        return f"{b} decides as {a} does in every one of {pair['n_trials']:,} trials: the added signal changed nothing."
+        return f"{b} decides as {a} does in every one of {pair['n_trials']:,} trials{_nothing_changed(a, b)}."
     if pd.isna(pair["low"]):
         return (
             f"{b} against {a}: {told(points)} {steps} over {plural(pair['n_subjects'], 'subject')}; too few, or too much "
@@ -101,9 +106,23 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
         )
     return (
         f"{b} against {a}, not sure: {told(points)} {steps}; for this comparison alone the interval is {told(low)} to "
-        f"{told(high)}; {allowed}; {people}. A difference of {scale * pair['detectable']:.{main.digits}f} {steps} "
-        "would be found with a probability of 80\u00a0%."
+        f"{told(high)}; {allowed}; {people}. {_findable(pair, main)}"
     )
+
+
+def _nothing_changed(a: str, b: str) -> str:
+    """What made no difference between two rows that decide alike, where the second sees more than the first."""
+    if a == families.FRAME_MEAN:
+        return ": reading the frames as a sequence changed nothing"
+    return ": the added signal changed nothing" if (a, b) in families.added_pairs([a, b]) else ""
+
+
+def _findable(pair: Mapping[str, Any], main: Metric) -> str:
+    """The difference that would be claimed with a probability of 80 %, where there can be one that large."""
+    if pair["detectable"] > main.high - main.low:
+        return "So few people, and so unlike, that no possible difference would be found with a probability of 80\u00a0%."
+    value = f"{main.scale * pair['detectable']:.{main.digits}f} {main.steps}"
+    return f"A difference of {value} would be found with a probability of 80\u00a0%."
 
 
 def _better(main: Metric) -> str:

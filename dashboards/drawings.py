@@ -45,7 +45,9 @@ def drawing(fig: Any, name: str, *, label: str, numbers: pd.DataFrame) -> Drawin
 def figure3(results: Results, table: pd.DataFrame) -> Any:
     """Figure 3 of these results."""
     series = [(panel.scenario, panel.protocol, panel.title) for panel in results.panels]
-    return figures.means_figure(table, series, [panel.chance for panel in results.panels], results.task.main)
+    return figures.means_figure(
+        table, series, [chance for panel in results.panels for chance in panel.chances], results.task.main
+    )
 
 
 def main(results: Results, table: pd.DataFrame) -> Drawing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards.claims import plural, signed
+from dashboards.claims import no_rule, plural, signed
 from dashboards.results import Results
 from grid.experiment.families import learned_rows
 from painmodels.tasks.task import Metric
@@ -41,21 +41,27 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     text = f"{panel['title']} ({plural(panel['n_subjects'], 'subject')}): "
     chance = families["chance"]
     above = [pair["b"] for pair in chance if pair["claim"]]
-    text += (
-        f"{len(above)} of {plural(len(chance), 'row')} {'is' if len(chance) == 1 else 'are'} above chance{_names(above)}. "
-    )
+    if above or not chance:
+        are = "is" if len(chance) == 1 else "are"
+        text += f"{len(above)} of {plural(len(chance), 'row')} {are} above chance{_names(above)}. "
+    else:
+        text += f"None of {plural(len(chance), 'row')} is shown to be above chance. "
     mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
-    best = max(
-        (row for row in panel["table2"] if row["modality"] in above and not marks.get(row["modality"])),
-        key=lambda row: main.sign * row[mean],
-        default=None,
-    )
-    if best and len(chance) > 1:
+    side = [row for row in panel["table2"] if row["modality"] in _unmarked(panel) and row[mean] == row[mean]]
+    best = max(side, key=lambda row: main.sign * row[mean], default=None)
+    if best and len(side) > 1:
+        alike = [row["modality"] for row in side if abs(row[mean] - best[mean]) < 1e-9]
         text += (
             f"The {'highest' if main.sign > 0 else 'lowest'} {main.title} is {best[mean]:.{main.digits}f}\u00a0{main.unit} "
-            f"({best['modality']}; 95\u00a0% interval {best[low]:.{main.digits}f} to {best[high]:.{main.digits}f}): the best of "
-            f"{len(chance)}, so rather too {'high' if main.sign > 0 else 'low'}. "
+            f"({', '.join(alike[:NAMED_AT_MOST])}; {_interval(best[low], best[high], main)}): the best of {len(side)}, so rather "
+            f"too {'high' if main.sign > 0 else 'low'}. "
         )
+        most = max(row["n_trials"] for row in panel["table2"])
+        if best["n_trials"] < most:
+            text += (
+                f"It was tested on {best['n_trials']:,} of the {most:,} trials of other rows: lines of Table 2 are of different "
+                "trials, and only the comparisons are of the same ones. "
+            )
     trivial = families["trivial"]
     if trivial:
         better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
@@ -63,7 +69,7 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
         text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
     else:
-        text += "Whether a row is better than a trivial rule was not tested: the baselines were not run. "
+        text += f"Whether a row is better than a trivial rule was not tested: {no_rule(panel['rows'])}. "
     named = families["named"]
     if named:
         apart = [pair for pair in named if pair["claim"]]
@@ -72,13 +78,29 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
             for pair in apart
         ]
         text += f"Of the {plural(len(named), 'pair')} that the experiment names {len(apart)} differ{_names(told)}"
-        text += f"; {len(named) - len(apart)} cannot be told apart. " if len(apart) < len(named) else ". "
+        bad = sum(bool(pair["marked"]) for pair in named)
+        unsure = len(named) - len(apart) - bad
+        text += f"; {unsure} cannot be told apart" if unsure else ""
+        text += f"; {bad} {'is' if bad == 1 else 'are'} not compared, since a row did not learn" if bad else ""
+        text += ". "
     bad = [f"{row}\u00a0{symbol}" for row, symbol in marks.items() if symbol]
     if bad:
         text += f"Did not learn, or lost what was learned: {len(bad)}{_names(bad)}; nothing is claimed of them. "
     elif learned_rows(panel["rows"]) and panel["learned"]:
         text += "Every sub-network learned its training side. "
     return text.strip()
+
+
+def _unmarked(panel: Mapping[str, Any]) -> list[str]:
+    """The rows whose values may be set side by side: they learned, and are scored per trial where any row is."""
+    rows = [row for row in learned_rows(panel["rows"]) if not panel["marks"].get(row)]
+    return [row for row in rows if row != "frame"] or rows
+
+
+def _interval(low: float, high: float, main: Metric) -> str:
+    if low != low:
+        return "how sure that is cannot be told, since people do not differ"
+    return f"95\u00a0% interval {low:.{main.digits}f} to {high:.{main.digits}f}"
 
 
 def _names(names: Sequence[str]) -> str:

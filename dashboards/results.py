@@ -67,10 +67,11 @@ class Panel:
         return list(self.by_subject.columns)
 
     @property
-    def chance(self) -> float:
-        """The main metric of the best constant guess: the accuracy of always naming the more frequent class, a fraction."""
-        y_N = self.predictions["y_true"].to_numpy()
-        return float(self.task.merit(y_N, np.tile(self.task.constant(y_N), (len(y_N), 1))).mean())
+    def chances(self) -> list[float]:
+        """The main metric of the best constant guess, lowest first: several values where rows tested different trials."""
+        found = [self.of_row(row)["y_true"].to_numpy() for row in self.rows]
+        merits = [self.task.merit(y_N, np.tile(self.task.constant(y_N), (len(y_N), 1))).mean() for y_N in found]
+        return sorted({round(float(x), 3) for x in merits})
 
     def each_metric(self) -> list[tuple[str, list[tuple[float, float, int]]]]:
         """Row -> mean and SD over people of every metric of a person's own predictions, and how many people define it."""

@@ -8,6 +8,7 @@ from typing import Any
 from dashboards.claims import plural
 from dashboards.results import Results
 from dashboards.searches import read_searches
+from grid.experiment.cells import is_further
 from grid.protocols import ONE_PARTITION
 from grid.results.inference import training_people
 
@@ -30,7 +31,7 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
         "every trial does. ECE alone pools the folds.",
         "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
         "each trains what others are tested with, and the variance is raised for that. Nothing is resampled or drawn at random.",
-        _raised(repeats, protocols),
+        _raised(repeats, protocols, folds),
         _counts(panels),
         "A claim needs a 95\u00a0% interval that leaves out zero and a corrected p below 0.05. "
         f"{results.task.main.title.capitalize()} alone is tested; "
@@ -84,7 +85,14 @@ def _partitions(results: Results, counts: tuple[int, int, int], protocols: Seque
     repeats, seeds, folds = counts
     seed = results.get("experiment", "protocol", "seed")
     drawn = f" (seed {seed})" if isinstance(seed, int) else ""
-    text = f"{plural(repeats, 'partition')}{drawn} into {plural(folds, 'fold')} by the protocol {', '.join(protocols)}, "
+    wanted = [facts.get("folds") for name, facts in results.scenarios.items() if not is_further(name)]
+    in_all = max((n for n in wanted if isinstance(n, int)), default=0)
+    into = (
+        f"{in_all} folds, of which {folds} {'was' if folds == 1 else 'were'} tested,"
+        if in_all > folds
+        else plural(folds, "fold")
+    )
+    text = f"{plural(repeats, 'partition')}{drawn} into {into} by the protocol {', '.join(protocols)}, "
     text += f"{plural(seeds, 'fit seed')} (initial weights). "
     if repeats > 1 or seeds > 1:
         made = f"{plural(repeats, 'partition')}, {plural(seeds, 'fit seed')}"
@@ -99,7 +107,7 @@ def _partitions(results: Results, counts: tuple[int, int, int], protocols: Seque
     return text
 
 
-def _raised(repeats: int, protocols: Sequence[str]) -> str:
+def _raised(repeats: int, protocols: Sequence[str], folds: int) -> str:
     if repeats > 1:
         text = (
             f"Each person was tested on {repeats} partitions; how far that moves the value says how much has to be added. "
@@ -109,6 +117,8 @@ def _raised(repeats: int, protocols: Sequence[str]) -> str:
             "One partition cannot tell how much that is: every test takes the most, and so do the intervals of rows that are not "
             "clearly above chance; the interval of a row that is takes less. "
         )
+    if folds == 1 and "holdout" not in protocols:
+        text += "One fold has one training side: what another choice of people for it would change is not measured. "
     return (text + "".join(OF_PROTOCOL.get(name, "") for name in protocols)).strip()
 
 

@@ -91,7 +91,8 @@ def _rows(r: Results) -> list[str]:
 
 
 def _outcome(r: Results) -> str:
-    labels = f"{r.task.words.capitalize()}: {', '.join(r.task.names)}, as the data set labels each trial"
+    what = "The class" if r.get("data", "pain") is False else r.task.words.capitalize()
+    labels = f"{what}: {', '.join(r.task.names)}, as the data set labels each trial"
     return f"{labels}; there is no time horizon, it is of the trial itself."
 
 
@@ -102,9 +103,15 @@ def _predictors(r: Results) -> str:
 def _missing(r: Results) -> str:
     failed = int(r.scores[r.task.main.name].isna().sum())
     return (
-        f"Nothing is imputed. {plural(len(r.quarantine), 'recording')} left out with a reason each (quarantine.csv), "
+        f"No trial is imputed{_gaps(r)}. {plural(len(r.quarantine), 'recording')} left out with a reason each (quarantine.csv), "
         f"{plural(failed, 'cell')} without a score (failures.csv); People and trials in the report has them by class and person."
     )
+
+
+def _gaps(r: Results) -> str:
+    gap = r.get("experiment", "faces", "max_gap_s")
+    seen = gap and any("video" in row or row == "frame" for row in _rows(r))
+    return f"; within a video, a face that is not seen for up to {gap} s is interpolated" if seen else ""
 
 
 def _partition(r: Results) -> str:
@@ -134,7 +141,8 @@ def _updating(r: Results) -> str:
 
 def _output(r: Results) -> str:
     threshold = "; 0.5 decides, fixed beforehand" if "roc" in r.task.sections else ""
-    return f"{r.task.gives[:1].upper()}{r.task.gives[1:]}{threshold}."
+    gives = r.task.gives.replace("of pain", "of the second class") if r.get("data", "pain") is False else r.task.gives
+    return f"{gives[:1].upper()}{gives[1:]}{threshold}."
 
 
 def _flow(r: Results) -> str:

@@ -71,7 +71,9 @@ def banners(results: Results) -> list[tuple[str, str]]:
         (
             empty > 0,
             "Incomplete grid",
-            f"{plural(empty, 'cell')} of {len(scores)} without scores. Means are over the other folds; see Failures for why.",
+            f"{plural(empty, 'cell')} of {len(scores)} without scores. "
+            + ("Means are over the other folds; see" if empty < len(scores) else "See")
+            + " Failures for why.",
         ),
         (
             results.disagreements > 0,
@@ -131,7 +133,7 @@ def summary(results: Results) -> str:
     for axis, word in (("repeat", "partition"), ("seed", "fit seed")):
         if scores[axis].nunique() > 1:
             sizes[2] += f", {plural(scores[axis].nunique(), word)}"
-    text = f"Models were trained to {_learnt(task)} on {title}"
+    text = f"Models were {'' if done else 'to be '}trained to {_learnt(task)} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
     if len(baselines) and not is_rule.all():

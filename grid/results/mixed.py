@@ -56,10 +56,10 @@ class Mixed:
 
 def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf) -> Mixed | None:
     """The model of `right_S` right ones of `trials_S` trials of each person. None for fewer than FEWEST people, and where all
-    have the same share (as of a constant guess): then there is nothing that varies between them."""
+    have the same share (as of a constant guess) or one trial: then nothing can be told of how people differ."""
     k_S, n_S = np.asarray(right_S, dtype=np.float64), np.asarray(trials_S, dtype=np.float64)
     people = len(k_S)
-    if people < FEWEST or np.ptp(k_S / n_S) < 1e-9:
+    if people < FEWEST or np.ptp(k_S / n_S) < 1e-9 or n_S.max() < 2:
         return None
     share = float(np.clip(k_S.sum() / n_S.sum(), 1e-4, 1 - 1e-4))
     plain = float(np.log(share / (1 - share)))
@@ -79,7 +79,7 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
         half = float("nan")
     wide = 1.959964 * sigma
     typical, low, high, least, most = (float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide))
-    if sigma <= LEAST_SIGMA:
+    if p == 1:
         least = most = float("nan")
     return Mixed(typical=typical, low=low, high=high, sigma=sigma, least=least, most=most, p=p, people=people)
 

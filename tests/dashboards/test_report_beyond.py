@@ -76,3 +76,21 @@ def test_the_mixed_model_says_nothing_where_it_cannot() -> None:
     assert np.isnan([alike.least, alike.most]).all()
     assert alike.p == 1
     assert np.isnan(mixed(np.arange(20), np.full(20, 20), n_train=float("nan")).low)
+
+
+def test_rows_that_tested_other_trials_are_not_called_the_best_without_a_word(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    data = {"name": "rest", "title": "rest and stress", "synthetic": False, "pain": False, "class_names": ["rest", "stress"]}
+    own = predict(rows=("eda", "ecg"), scenarios=PEOPLE, trials=10)
+    twin = own[own["modality"] == "eda"].assign(modality="eda+ecg")
+    right = (twin["p_pain"] > 0.5) == (twin["y_true"] == 1)
+    folder = make_folder(pd.concat([own, twin[right]], ignore_index=True), run=run_record(data=data))
+    (folder / "searches.json").write_text("[]")
+    text = page_of(folder).text
+    n = int(right.sum())
+    assert f"It was tested on {n} of the 200 trials of other rows" in text
+    assert f"eda+ecg decides as eda does in every one of {n} trials: the added signal changed nothing" in text
+    assert "since rows tested different trials" in text
+    assert "nobody was in pain" in text
+    assert "none was chosen on a tested fold" in text  # there was no search
