@@ -23,8 +23,7 @@ from grid.experiment.cells import CELL, is_further
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
-from grid.results.costs import COLUMNS as COSTS
-from grid.results.people_tables import FOLD_COLUMNS, TRIAL_COLUMNS
+from grid.results.columns import COSTS, FOLDS, TRIALS
 from grid.results.stats import mean_by
 from grid.results.tables import (
     SCENARIOS,
@@ -183,8 +182,8 @@ def read_results(folder: Path) -> Results:
         odd=_table(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_own(_curves(folder / "curves.parquet")),
         attention=_own(_attention(folder / "attention.parquet")),
-        folds=_numbers(_table(folder / "folds.csv", FOLD_COLUMNS, optional=True), "age", "trials"),
-        trials=_numbers(_table(folder / "trials.csv", TRIAL_COLUMNS, optional=True), "y_true", "place"),
+        folds=_numbers(_table(folder / "folds.csv", FOLDS, optional=True), "age", "trials"),
+        trials=_numbers(_table(folder / "trials.csv", TRIALS, optional=True), "y_true", "place"),
         learning=_own(_table(folder / "learning.csv", learned.COLUMNS, optional=True)).astype(dict.fromkeys(AXES, int)),
         costs=_table(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),

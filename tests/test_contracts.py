@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -51,3 +53,9 @@ def test_no_class_is_longer_than_150_lines() -> None:
                     if lines > LONGER.get(node.name, 150):
                         found[f"{file.relative_to(ROOT)}: {node.name}"] = lines
     assert not found
+
+
+def test_a_report_is_written_without_a_network_loaded() -> None:
+    """PyTorch and OpenCV take seconds to import; what reads results needs neither."""
+    loaded = "import sys, dashboards.report; print({'torch', 'cv2', 'mlflow', 'ray'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout.strip() == "set()"

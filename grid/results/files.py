@@ -20,8 +20,8 @@ from grid.experiment.cells import CELL, Cell, is_signal
 from grid.plan.specs import Fit, Plan, Search, fits_of
 from grid.results import cards, learned, tables
 from grid.results.axes import AXES
-from grid.results.costs import costs_table
 from grid.results.scaling import sees_test_side
+from grid.results.stored_fits import costs_table, learning_table
 from grid.results.table2_files import write_table2
 from grid.store.artefacts import Store
 from painmodels.methods import PAPER
@@ -115,7 +115,7 @@ def write(
     """Write every table of the result folder; returns scores.csv's table. `people`: file name -> table (people_tables.py)."""
     table = predictions(plan, store, targets, task)
     state = statuses(plan, store, failed, earlier)
-    learning = learned.learning_table(plan, store)
+    learning = learning_table(plan, store)
     scores = tables.scores_table(table, cells=[astuple(c) for c in plan.cells], task=task)
     scores = tables.with_learning(scores, learning)
     data = _data(run)

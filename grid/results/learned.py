@@ -9,15 +9,13 @@ has no verdict; fits stored before verdicts were recorded are counted as `unknow
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from grid.experiment.cells import CELL
-from grid.plan.specs import Plan, fits_of
-from grid.store.artefacts import Store
-from painmodels.training.learning import COLLAPSED, NOT_LEARNED, verdict_of
+from painmodels.training.learning import COLLAPSED, NOT_LEARNED
 
 UNKNOWN = "unknown"
 SYMBOLS = {NOT_LEARNED: "†", COLLAPSED: "‡"}
@@ -60,22 +58,6 @@ class Mark:
         told = [(self.not_learned, "did not learn"), (self.collapsed, "collapsed")]
         parts = [f"{n} of {self.fits} fits {what}" for n, what in told if n]
         return f"{', '.join(parts)} ({', '.join(self.stages)})" if parts else ""
-
-
-def learning_table(plan: Plan, store: Store) -> pd.DataFrame:
-    """A row per cell and stored fit behind it that is trained in epochs: the columns COLUMNS."""
-    stored = [fit.stage for fit in plan.fits.values() if store.has(fit.stage)]
-    facts = {stage.key: found for stage, found in zip(stored, store.facts_of(stored), strict=True) if found["curve"]}
-    rows = []
-    for cell, predict in plan.predicts.items():
-        for fit in fits_of(predict.fit):
-            if fit.stage.key in facts:
-                record = facts[fit.stage.key].get("learning") or {}
-                verdict = verdict_of(facts[fit.stage.key]) or UNKNOWN
-                stage = fit.stage.name.removeprefix("fit-")
-                place = (*astuple(cell), stage, fit.stage.key, verdict)
-                rows.append((*place, *(record.get(name) for name in RECORD)))
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def marks(table: pd.DataFrame, by: Iterable[str] = ("modality", "scenario", "protocol")) -> dict[tuple[Any, ...], Mark]:

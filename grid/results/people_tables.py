@@ -14,9 +14,7 @@ from grid.experiment.cells import is_further
 from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
 from grid.plan.inventory import Inventory
-
-FOLD_COLUMNS = ["scenario", "protocol", "repeat", "fold", "subject", "sex", "age", "trials"]
-TRIAL_COLUMNS = ["trial_id", "subject", "class_name", "y_true", "place", "previous"]
+from grid.results.columns import FOLDS, TRIALS
 
 
 def folds_table(experiment: Experiment, inventory: Inventory, scenarios: Iterable[str]) -> pd.DataFrame:
@@ -35,7 +33,7 @@ def folds_table(experiment: Experiment, inventory: Inventory, scenarios: Iterabl
                 person = inventory.dataset.person(subject)
                 told = (person.sex, person.age) if person else ("", "")
                 rows.append((name, split.protocol, split.repeat, split.fold, subject, *told, n))
-    return pd.DataFrame(rows, columns=FOLD_COLUMNS)
+    return pd.DataFrame(rows, columns=FOLDS)
 
 
 def trials_table(inventory: Inventory) -> pd.DataFrame:
@@ -48,4 +46,4 @@ def trials_table(inventory: Inventory) -> pd.DataFrame:
         (trial, subject, *told.get(label, ("", "")), *inventory.session.get(trial, ("", "")))
         for trial, subject, label in zip(index.trial_ids, index.subjects, index.labels, strict=True)
     ]
-    return pd.DataFrame(rows, columns=TRIAL_COLUMNS)
+    return pd.DataFrame(rows, columns=TRIALS)

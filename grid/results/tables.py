@@ -81,7 +81,7 @@ def subject_table(predictions: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def with_learning(scores: pd.DataFrame, learning: pd.DataFrame) -> pd.DataFrame:
-    """A score table with LEARNING_COLUMNS at its end, from a table as `learned.learning_table` makes it."""
+    """A score table with LEARNING_COLUMNS at its end, from a table as `stored_fits.learning_table` makes it."""
     scores, found = with_axes(scores), marks(with_axes(learning), CELL)
     every = [found.get(tuple(cell), Mark()) for cell in scores[CELL].itertuples(index=False)]
     return scores.assign(

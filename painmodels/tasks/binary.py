@@ -9,15 +9,17 @@ over folds is a mean over the folds that define it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from scipy.stats import rankdata
 
 from dataprep.records import InputError
 from painmodels.tasks.classes import ClassTask, ratio
 from painmodels.tasks.task import Expectation, Metric
+
+if TYPE_CHECKING:
+    import torch
 
 THRESHOLD = 0.5
 METRICS = (

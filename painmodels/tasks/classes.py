@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from dataprep.records import InputError
 from painmodels.tasks.task import Task
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class ClassTask(Task):
         return bool(np.isin(targets, range(self.n_classes)).all())
 
     def loss(self, outputs_BO: torch.Tensor, target_B: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+        from torch.nn import functional
+
         return functional.cross_entropy(outputs_BO, target_B, reduction=reduction)
 
     def right(self, outputs_BO: torch.Tensor, target_B: torch.Tensor) -> torch.Tensor:

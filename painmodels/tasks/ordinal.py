@@ -13,17 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from dataprep.records import InputError
 from painmodels.tasks.classes import ClassTask
 from painmodels.tasks.levels import agreement, agreement_metrics, quadratic_kappa
 from painmodels.tasks.multiclass import checked
 from painmodels.tasks.task import Expectation, Metric
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Ordinal(ClassTask):
         return self.n_classes - 1
 
     def loss(self, outputs_BO: torch.Tensor, target_B: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+        import torch
+        from torch.nn import functional
+
         level_O = torch.arange(self.n_outputs, device=outputs_BO.device)
         above_BO = (target_B[..., None] > level_O).to(outputs_BO.dtype)
         asked_BO = (target_B[..., None] >= level_O).to(outputs_BO.dtype)
@@ -63,6 +67,8 @@ class Ordinal(ClassTask):
         return (_above(outputs_BO) > 0.5).sum(-1) == target_B
 
     def predicted(self, outputs_BO: torch.Tensor) -> torch.Tensor:
+        import torch
+
         above_BO = _above(outputs_BO)
         ends = (torch.ones_like(above_BO[..., :1]), torch.zeros_like(above_BO[..., :1]))
         return torch.cat([ends[0], above_BO], -1) - torch.cat([above_BO, ends[1]], -1)
@@ -117,6 +123,8 @@ class Ordinal(ClassTask):
 
 def _above(outputs_BO: torch.Tensor) -> torch.Tensor:
     """The probability of a level above each but the last, (…, O)."""
+    from torch.nn import functional
+
     return functional.logsigmoid(outputs_BO).cumsum(-1).exp()
 
 

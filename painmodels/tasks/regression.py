@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from dataprep.records import InputError
 from painmodels.tasks.levels import agreement, agreement_metrics, quadratic_kappa
 from painmodels.tasks.task import Expectation, Metric, Task
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Regression(Task):
         return bool(np.isfinite(targets).all())
 
     def loss(self, outputs_BO: torch.Tensor, target_B: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+        from torch.nn import functional
+
         return functional.mse_loss(outputs_BO[..., 0], target_B, reduction=reduction)
 
     def right(self, outputs_BO: torch.Tensor, target_B: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class Task(ABC):
     @property
     def dtype(self) -> torch.dtype:
         """Of targets on the device."""
+        import torch
+
         return torch.int64 if self.n_classes else torch.float32
 
     @abstractmethod

@@ -11,7 +11,7 @@ import pandas as pd
 from dashboards.report import write_report
 from dashboards.results import QUARANTINE_COLUMNS
 from grid.experiment.cells import CELL
-from grid.results.costs import COLUMNS as COSTS
+from grid.results.columns import COSTS
 from grid.results.learned import COLUMNS
 from tests.dashboards.test_report import FEW, MakeFolder, Predict, RunRecord, page_of
 
