@@ -1,4 +1,4 @@
-"""What a task is: the target of a trial, the loss, what a network's outputs mean, what is stored, how it is scored and shown.
+"""What a task is: the target of a trial and the loss (objective.py), what the outputs mean, what is stored, scored and shown.
 
 A task is made of the names of its classes in order. One file of this folder is one kind of task; `classes.py` has what tasks of
 classes have in common. B rows of a batch, O outputs of a network, N predictions, C columns of a prediction, K classes.
@@ -8,15 +8,14 @@ Nothing of this package knows a data set, a method or a table: labels and predic
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import torch
+from painmodels.tasks.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,10 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Task(ABC):
+class Task(Objective):
     """A kind of task on the classes `names`, in order; the first is no pain.
 
     `kind`      its name in [task]
-    `words`     what is learnt, for sentences: 'pain or no pain'
     `guess`     the constant guess in words
     `hit`       what the learning curve counts as right, where that is not plain
     `softmax`   a network's outputs are logits of classes whose softmax gives their probabilities
@@ -79,85 +77,13 @@ class Task(ABC):
     `searched`  what a hyperparameter search may be told to maximise, by name and in words
     """
 
-    names: tuple[str, ...]
-
     kind: ClassVar[str]
-    words: ClassVar[str]
     guess: ClassVar[str] = "always naming the more frequent class"
     hit: ClassVar[str] = ""
     softmax: ClassVar[bool] = False
     stored: ClassVar[str]
     sections: ClassVar[tuple[str, ...]] = ()
     searched: ClassVar[Mapping[str, str]]
-
-    # the target
-
-    @property
-    @abstractmethod
-    def n_classes(self) -> int:
-        """How many classes the target has; 0: it is a number."""
-
-    @property
-    def fewest(self) -> int:
-        """How many different targets a training side needs at least."""
-        return self.n_classes or 2
-
-    @property
-    def lacking(self) -> str:
-        """What a training side with fewer is not."""
-        return "of every class" if self.n_classes else "of two different values"
-
-    @abstractmethod
-    def target(self, place: int, columns: Mapping[str, str]) -> float | None:
-        """What is learnt of a trial of the class at this place of `names`, of which the data set's table says `columns`;
-        None where it cannot be learnt from."""
-
-    @property
-    def wanting(self) -> str:
-        """What a trial lacks that cannot be learnt from."""
-        return self.words
-
-    @abstractmethod
-    def truth(self, target: float) -> float:
-        """What tables say of it, as `y_true`."""
-
-    @abstractmethod
-    def fits(self, targets: np.ndarray) -> bool:
-        """Whether these can be targets."""
-
-    # training
-
-    @property
-    @abstractmethod
-    def n_outputs(self) -> int:
-        """How many outputs a network has."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of targets on the device."""
-        import torch
-
-        return torch.int64 if self.n_classes else torch.float32
-
-    @abstractmethod
-    def loss(self, outputs_BO: torch.Tensor, target_B: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
-        """What is minimised: the mean or sum over rows, or (`none`) of each row, (B,)."""
-
-    @abstractmethod
-    def right(self, outputs_BO: torch.Tensor, target_B: torch.Tensor) -> torch.Tensor:
-        """Whether each row is called right, (B,); the learning curve has their mean as `accuracy`."""
-
-    @abstractmethod
-    def predicted(self, outputs_BO: torch.Tensor) -> torch.Tensor:
-        """What is stored of a network's outputs, (…, C), or (…) of one column."""
-
-    @abstractmethod
-    def constant_loss(self, targets: np.ndarray) -> float:
-        """The loss of the best guess that is the same for every row."""
-
-    @abstractmethod
-    def inner_scores(self, targets: np.ndarray, p: np.ndarray) -> dict[str, float]:
-        """Scores of a search's inner fold by the names of `searched`, higher is better; ties go to the last of them."""
 
     # predictions and their scores
 
