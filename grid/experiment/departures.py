@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from grid.experiment.config import Experiment
 from painmodels.trunks.backbones import BACKBONES
 
+MINMAX = ("trial", "subject", "train", "train-step")
+"""Readings of min-max normalisation."""
+NOT_A_SETTING = "not a setting of this network"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One setting. `text`: what the paper says of it, empty where it says nothing. `literal`: the values that follow the text."""
+    """One setting. `text`: what the paper says of it, empty where it says nothing. `literal`: the values that follow the text;
+    `open`: those that it leaves a choice of, where others depart from it."""
 
     key: str
     text: str
     value: Callable[[Experiment], object]
     literal: tuple[object, ...] = ()
+    open: tuple[object, ...] = ()
+
+    def departs(self, value: object) -> bool | None:
+        """True where the text says otherwise, False where the value follows it, None where the text does not decide."""
+        if self.open:
+            return None if value in self.open else True
+        return value not in self.literal if self.literal else None
 
 
 def _scaling(experiment: Experiment) -> str:
@@ -28,7 +40,14 @@ def _scaling(experiment: Experiment) -> str:
 
 
 def _setting(role: str, name: str) -> Callable[[Experiment], object]:
-    return lambda experiment: getattr(experiment.network(role)[1], name, "not a setting of this network")
+    return lambda experiment: getattr(experiment.network(role)[1], name, NOT_A_SETTING)
+
+
+def _layers(experiment: Experiment) -> str:
+    settings = experiment.network("physiological")[1]
+    filters = getattr(settings, "filters", 0)
+    before = f", after a convolution of {filters} filters in steps of {getattr(settings, 'stride', 1)}" if filters else ""
+    return f"{getattr(settings, 'layers', NOT_A_SETTING)}{before}"
 
 
 def _network(role: str) -> Callable[[Experiment], object]:
@@ -80,7 +99,12 @@ CHOICES: tuple[Choice, ...] = (
         value=lambda e: e.fit.calibrate,
         literal=("off",),
     ),
-    Choice(key="[signals] normalise", text="min-max normalisation, not over what", value=lambda e: e.signals.normalise),
+    Choice(
+        key="[signals] normalise",
+        text="min-max normalisation, not over what",
+        value=lambda e: e.signals.normalise,
+        open=MINMAX,
+    ),
     Choice(key="[protocol] name", text="10-fold cross-validation, not over what", value=lambda e: e.protocol.name),
     Choice(key="[protocol] folds", text="10", value=lambda e: e.protocol.folds, literal=(10,)),
     Choice(
@@ -114,6 +138,18 @@ CHOICES: tuple[Choice, ...] = (
         "hidden states: here the final one, of size h",
         value=_network("physiological"),
         literal=("lstm",),
+    ),
+    Choice(
+        key="[physiological] layers",
+        text="2, without a convolution",
+        value=_layers,
+        literal=("2",),
+    ),
+    Choice(
+        key="[physiological] pooling",
+        text="the final hidden state",
+        value=_setting("physiological", "pooling"),
+        literal=("last", NOT_A_SETTING),
     ),
     Choice(key="[physiological] optimiser", text="", value=lambda _: "Adam"),
     Choice(key="[physiological] epochs", text="800", value=_setting("physiological", "epochs"), literal=(800,)),
@@ -149,7 +185,7 @@ def departures(experiment: Experiment) -> list[dict[str, object]]:
             "key": choice.key,
             "value": (value := choice.value(experiment)),
             "paper": choice.text or SILENT,
-            "departs": value not in choice.literal if choice.literal else None,
+            "departs": choice.departs(value),
         }
         for choice in CHOICES
     ]

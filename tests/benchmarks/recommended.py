@@ -94,11 +94,12 @@ def main() -> None:
     p.add_argument("--subjects", type=int, default=40)
     p.add_argument("--experiments", nargs="+", default=["paper", "recommended"])
     p.add_argument("--rows", nargs="+", default=list(ROWS))
+    p.add_argument("--folds", nargs="+", type=int, default=[0, 1], help="some of the two")
     p.add_argument("--minutes", type=float, default=1e6, help="no fit begins after them")
     a = p.parse_args()
     done = [json.loads(line) for line in a.out.read_text().splitlines()] if a.out.exists() else []
     there, ends = {tuple(r[k] for k in KEYS) for r in done}, time.monotonic() + 60 * a.minutes
-    places = [(e, row, fold, seed) for seed in range(3) for row in a.rows for fold in range(2) for e in a.experiments]
+    places = [(e, row, fold, seed) for fold in a.folds for seed in range(3) for row in a.rows for e in a.experiments]
     for job in (dict(zip(KEYS, (*at, a.subjects), strict=True)) for at in places):
         if tuple(job[k] for k in KEYS) not in there and time.monotonic() < ends:
             done.append(one(job))

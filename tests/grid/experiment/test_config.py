@@ -44,6 +44,15 @@ def test_the_literal_experiment_departs_from_the_text_nowhere_and_the_paper_says
         assert literal.facts()[role] == paper.facts()[role] | changed
 
 
+def test_the_recommended_experiment_says_where_it_leaves_the_text_and_can_be_searched() -> None:
+    recommended, paper = config.load("recommended", search={"trials": 2}), config.load("paper")
+    mine, before = ({d["key"] for d in departures(e) if d["departs"]} for e in (recommended, paper))
+    added = {"normalise", "layers", "pooling", "epochs", "lr"}
+    assert {key.split("] ")[1] for key in mine - before} == added
+    for role in set(ROLES) - {"physiological"}:
+        assert recommended.facts()[role] == paper.facts()[role]
+
+
 def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(
