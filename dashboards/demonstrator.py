@@ -1,9 +1,9 @@
 """A local web page that shows the prediction of a trained row for a recording: `python -m dashboards.demonstrator MODEL`.
 
 MODEL is a folder written by `painmodels.export`. Choose a video and signals; see the face as it is cut out, the attention, the
-probability, and the reason where there is none. The page is served on 127.0.0.1 alone, loads nothing from elsewhere, and answers
-no other page: requests under another name or from another origin are refused. A recording lies in a temporary folder while it
-is read, and is deleted with it; nothing is logged. Research software, not a medical device.
+prediction (a probability, a level or a number), and the reason where there is none. The page is served on 127.0.0.1 alone, loads
+nothing from elsewhere, and answers no other page: requests under another name or from another origin are refused. A recording
+lies in a temporary folder while it is read, and is deleted with it; nothing is logged. Research software, not a medical device.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from painmodels.use.model import load
 from painmodels.use.over_time import over_time
-from painmodels.use.predictions import THRESHOLD
+from painmodels.use.predictions import Prediction
 from painmodels.use.predictor import Predictor
 
 PORT, MOST_BYTES, FACES = 8501, 500_000_000, 8
@@ -54,8 +54,8 @@ def page(model: Predictor) -> str:
         cell=model.about["cell"],
         synthetic=model.about["synthetic"],
         inputs=", ".join(inputs),
-        no_pain=model.classes[0],
-        pain=" or ".join(model.classes[1:]),
+        gives=model.learns.gives,
+        strength=model.learns.strength.title,
         reader=model.about["reader"],
         channels=" and ".join(model.inputs),
         window=f"{model.window_s:g}",
@@ -70,14 +70,15 @@ def judged(model: Predictor, files: dict[str, Path]) -> dict[str, Any]:
     video, signals = files.get("video"), files.get("signals")
     lines: list[dict[str, Any]] = []
     reasons: list[str] = []
-    found = None
+    found, strength = None, model.learns.strength
+    limit = strength.threshold if model.learns.thresholded else None
     try:
         video_TF, signals_TC = model.read(video=video, signals=signals, show=crops.extend)
         found = model.of_arrays(video_TF, signals_TC)
-        for name, values_T in (("probability of pain by frame", found.frames_T), ("attention by frame", found.attention_T)):
-            if values_T is not None:
-                top = 1.0 if name.startswith("prob") else None
-                lines.append(_line(name, found.times_s_T, values_T, 0.0, top))
+        if found.frames_T is not None:
+            lines.append(_line(f"{strength.title} by frame", found.times_s_T, found.frames_T, *strength.span, limit))
+        if found.attention_T is not None:
+            lines.append(_line("attention by frame", found.times_s_T, found.attention_T, 0.0))
         if signals_TC is not None:
             t_T = np.arange(model.n_steps) / model.clock_hz
             lines += [_line(c, t_T, signals_TC[:, k]) for k, c in enumerate(model.channels)]
@@ -88,22 +89,39 @@ def judged(model: Predictor, files: dict[str, Path]) -> dict[str, Any]:
     except (InputError, RecordingError):
         every = []  # what is wrong was said above
     if len(every) > 1:
-        name, times_s = "probability of pain over time, by the ends of windows", [e.time_s for e in every]
-        lines.insert(0, _line(name, times_s, [e.p_pain for e in every], 0.0, 1.0))
+        name, times_s = f"{strength.title} over time, by the ends of windows", [e.time_s for e in every]
+        lines.insert(0, _line(name, times_s, [e.strength for e in every], *strength.span, limit))
         reasons += [f"{e.time_s:.2f} s: {e.reason}" for e in every if e.reason]
     return {
-        "p_pain": None if found is None else found.p_pain,
-        "called": None if found is None else found.called(model.classes),
-        "threshold": THRESHOLD,
+        "value": None if found is None else found.strength,
+        "called": None if found is None else _called(model, found),
         "faces": _faces(crops, model.clock_hz),
         "lines": lines,
         "reasons": reasons,
     }
 
 
-def _line(name: str, times_s: Any, values: Any, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+def _called(model: Predictor, found: Prediction) -> str:
+    """What is called, and by what, as a sentence."""
+    learns = model.learns
+    if learns.thresholded:
+        return f"called: {found.called()} (pain is called where the probability is above {learns.strength.threshold:g})"
+    each = [] if found.p_classes_K is None else zip(learns.names, found.p_classes_K, strict=True)
+    shares = ", ".join(f"{name} {100 * p:.0f} %" for name, p in each)
+    return f"called: {found.called()}{f' ({shares})' if shares else ''}"
+
+
+def _line(
+    name: str,
+    times_s: Any,
+    values: Any,
+    low: float | None = None,
+    high: float | None = None,
+    threshold: float | None = None,
+) -> dict[str, Any]:
     numbers = [None if v is None else float(v) for v in values]
-    return {"name": name, "time_s": [float(t) for t in times_s], "values": numbers, "low": low, "high": high}
+    limits = {"low": low, "high": high, "threshold": threshold}
+    return {"name": name, "time_s": [float(t) for t in times_s], "values": numbers, **limits}
 
 
 def _faces(crops: Sequence[np.ndarray], clock_hz: float) -> list[dict[str, Any]]:

@@ -59,10 +59,7 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
             f"{run}: cell {cell}: found a row adapted to the tested people ({how}), expected one that judges a recording by "
             f"itself: {record['scenario'].removesuffix(f'-{how}')}"
         )
-    if not task_of_run(about).softmax:
-        raise InputError(
-            f"{run}: its task is {task_of_run(about).kind}; models of the tasks binary and multiclass alone are exported"
-        )
+    learns = task_of_run(about)
     name, words = of_row(record["modality"])
     chosen = {fit["role"]: fit for fit in record["fits"]}
     calibration = chosen.pop(CALIBRATION, None)
@@ -106,7 +103,8 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "reader": reader.name,
         "clock_hz": reader.clock_hz,
         "n_steps": reader.n_steps,
-        "classes": experiment["task"]["classes"] or about["data"]["class_names"],
+        "classes": list(learns.names),
+        "task": {"kind": learns.kind, **{k: v for k, v in experiment["task"].items() if v and k not in ("kind", "classes")}},
         "channels": list(signals.values()) if "signals" in takes else [],
         "faces": experiment["faces"],
         "trunk": trunk,

@@ -6,13 +6,13 @@
     python -m painmodels.predict --model FOLDER --folder RECORDINGS --out table.csv
     python -m painmodels.predict --model FOLDER --video long.mp4 --hop 1 [--out p.csv] [--events events.csv] [--plot p.png]
 
-One recording: JSON on the standard output, `p_pain`, the probability of each class, the class that is called and the threshold
-that it is called with, and per step the spatial network's own score and the attention's weight where the row has them. A folder:
-CSV, a row a recording, those that cannot be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals
-`NAME_bio.csv`, found anywhere below the folder. Of a longer recording the first `n_steps` are used, which is told; with --hop
-all of it, window after window (`painmodels.use.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows
-people of the training data: of them it says what it learned, so measure with single cells.
-Research software: no output may guide anybody's care.
+One recording: JSON on the standard output, the columns of the task's predictions (such as the probability of pain, of each
+level, or a number), what is called and the threshold that it is called with where the task has one, and per step the spatial
+network's own score and the attention's weight where the row has them. A folder: CSV, a row a recording, those that cannot be
+read with the reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals `NAME_bio.csv`, found anywhere below the
+folder. Of a longer recording the first `n_steps` are used, which is told; with --hop all of it, window after window
+(`painmodels.use.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows people of the training data:
+of them it says what it learned, so measure with single cells. Research software: no output may guide anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
 """
 
@@ -42,24 +42,33 @@ from painmodels.use.model import load
 from painmodels.use.over_time import Event, over_time
 from painmodels.use.over_time import events as events_above
 from painmodels.use.plots import OverTime, plot, plot_over_time
-from painmodels.use.predictions import THRESHOLD, Estimate, Prediction
+from painmodels.use.predictions import Estimate, Prediction
 from painmodels.use.predictor import Predictor
 from painmodels.use.run_cells import cells
 
 FEW = 20  # numbers of a list that is read by eye
-COLUMNS = ("name", "p_pain", "called", "threshold", "reason")
 
 
-def facts(model: Predictor, found: Prediction, *, threshold: float) -> dict[str, Any]:
+def named(model: Predictor, found: Prediction | None) -> dict[str, float | None]:
+    """The columns of a prediction, and its strength where that is none of them; None of each without one."""
+    strength = model.learns.strength.name
+    columns = dict.fromkeys(model.learns.columns) if found is None else {n: round(v, 6) for n, v in found.columns.items()}
+    return columns | ({} if strength in columns else {strength: None if found is None else round(found.strength, 6)})
+
+
+def facts(model: Predictor, found: Prediction, *, threshold: float | None) -> dict[str, Any]:
     """A prediction as JSON types, with what it was made by."""
-    out: dict[str, Any] = {"cell": model.about["cell"], "p_pain": round(found.p_pain, 6)}
-    out |= {"called": found.called(model.classes, threshold=threshold), "threshold": threshold}
-    out["classes"] = {n: round(float(p), 6) for n, p in zip(model.classes, found.p_classes_K, strict=True)}
-    if found.members_M is not None:
-        out["p_pain_of_each"] = [round(float(p), 6) for p in found.members_M]
+    strength = model.learns.strength
+    out: dict[str, Any] = {"cell": model.about["cell"], **named(model, found), "called": found.called(threshold=threshold)}
+    if model.learns.thresholded:
+        out["threshold"] = strength.threshold if threshold is None else threshold
+    if found.p_classes_K is not None:
+        out["classes"] = {n: round(float(p), 6) for n, p in zip(model.classes, found.p_classes_K, strict=True)}
+    for column, values_M in zip(model.learns.columns, () if found.members_MC is None else found.members_MC.T, strict=False):
+        out[f"{column}_of_each"] = [round(float(value), 6) for value in values_M]
     out["window_s"] = round(model.window_s, 3)
     out["time_s"] = [round(float(t), 3) for t in found.times_s_T]
-    for name, values_T in (("frame_p_pain", found.frames_T), ("attention", found.attention_T)):
+    for name, values_T in ((f"frame_{strength.name}", found.frames_T), ("attention", found.attention_T)):
         if values_T is not None:
             out[name] = [round(float(v), 6) for v in values_T]
     if model.about["synthetic"]:
@@ -74,38 +83,50 @@ def as_text(said: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v, allow_nan=False)}" for k, v in fields.items()) + "\n}\n"
 
 
-def write_table(model: Predictor, folder: Path, out: TextIO, *, threshold: float) -> int:
+def write_table(model: Predictor, folder: Path, out: TextIO, *, threshold: float | None) -> int:
     """A CSV row for every recording of a folder into the open file `out`; gives how many could not be used."""
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow(("name", *_header(model)))
     failed = 0
     for name, video, signals in recordings(folder, model):
         try:
             found = model.predict(video=video, signals=signals)
         except (RecordingError, InputError, OSError) as error:  # NoEstimate among them
             failed += 1
-            table.writerow([name, "", "", threshold, str(error)])
+            table.writerow([name, *_fields(model, None, threshold), str(error)])
         else:
-            table.writerow([name, f"{found.p_pain:.6f}", found.called(model.classes, threshold=threshold), threshold, ""])
+            table.writerow([name, *_fields(model, found, threshold), ""])
     return failed
 
 
-def write_over_time(model: Predictor, found: Sequence[Estimate], out: TextIO, *, threshold: float) -> None:
+def write_over_time(model: Predictor, found: Sequence[Estimate], out: TextIO, *, threshold: float | None) -> None:
     """A CSV row for every window of a long recording."""
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(("start_s", "end_s", "p_pain", "called", "threshold", "reason"))
+    table.writerow(("start_s", "end_s", *_header(model)))
     for e in found:
-        p = e.prediction
-        said = ("", "") if p is None else (f"{p.p_pain:.6f}", p.called(model.classes, threshold=threshold))
-        table.writerow([f"{e.time_s - model.window_s:.3f}", f"{e.time_s:.3f}", *said, threshold, e.reason])
+        said = _fields(model, e.prediction, threshold)
+        table.writerow([f"{e.time_s - model.window_s:.3f}", f"{e.time_s:.3f}", *said, e.reason])
 
 
-def write_events(found: Sequence[Event], out: TextIO) -> None:
+def _header(model: Predictor) -> list[str]:
+    """The columns of a prediction in a table."""
+    return [*named(model, None), "called", *(["threshold"] if model.learns.thresholded else []), "reason"]
+
+
+def _fields(model: Predictor, found: Prediction | None, threshold: float | None) -> list[str]:
+    """A prediction in these columns, but for the reason; without one all are empty but the threshold."""
+    values = ["" if value is None else f"{value:.6f}" for value in named(model, found).values()]
+    limit = model.learns.strength.threshold if threshold is None else threshold
+    told = [f"{limit:g}"] if model.learns.thresholded else []
+    return [*values, "" if found is None else found.called(threshold=threshold), *told]
+
+
+def write_events(model: Predictor, found: Sequence[Event], out: TextIO) -> None:
     """A CSV row for every event."""
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(("start_s", "end_s", "windows", "peak_p_pain", "peak_s"))
+    table.writerow(("start_s", "end_s", "windows", f"peak_{model.learns.strength.name}", "peak_s"))
     for e in found:
-        table.writerow([f"{e.start_s:.3f}", f"{e.end_s:.3f}", e.windows, f"{e.peak_p_pain:.6f}", f"{e.peak_s:.3f}"])
+        table.writerow([f"{e.start_s:.3f}", f"{e.end_s:.3f}", e.windows, f"{e.peak:.6f}", f"{e.peak_s:.3f}"])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,7 +151,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--events", type=Path, metavar="CSV", help="with --hop: write the times above the threshold")
     p.add_argument(
-        "--threshold", type=float, default=THRESHOLD, help="probability above which a window counts as pain (default 0.5)"
+        "--threshold",
+        type=float,
+        help="above which a window counts as pain: a probability (default 0.5); of levels and numbers the expected one, with "
+        "--hop (default: the middle of the scale)",
     )
     p.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the standard output")
     p.add_argument("--stream", type=int, metavar="N", help="number of the stream, for files with several videos")
@@ -153,8 +177,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         p.error("say what to predict: --video and --signals (one of them may do), or --folder without --plot and --hop")
     if options.events and options.hop is None:
         p.error("--events needs --hop: it tells when a long recording was above the threshold")
-    if not 0 <= options.threshold <= 1:
-        p.error(f"--threshold: found {options.threshold}, expected 0 to 1")
     return guarded(lambda: _command(options))
 
 
@@ -178,6 +200,7 @@ def _command(options: argparse.Namespace) -> int:
         model = load(options.model, device=options.device)
     else:
         model = any_from_run(options.run, options.cell, device=options.device)
+    _check_threshold(model, options)
     if options.stream is not None:
         model.face_settings = replace(model.face_settings, stream=options.stream)
     for name, used in (("video", model.uses_video), ("signals", model.uses_signals)):
@@ -208,20 +231,32 @@ def _command(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _check_threshold(model: Predictor, options: argparse.Namespace) -> None:
+    """Raises InputError for a threshold that no prediction can be above, or that nothing depends on."""
+    (low, high), asked = model.learns.strength.span, options.threshold
+    if asked is None:
+        return
+    if not low <= asked <= high:
+        raise InputError(f"--threshold: found {asked:g}, expected {low:g} to {high:g}: {model.learns.strength.title}")
+    if not model.learns.thresholded and options.hop is None:
+        raise InputError(f"--threshold: the task {model.learns.kind} calls without one; expected it with --hop, for events")
+
+
 def _over_time(model: Predictor, options: argparse.Namespace) -> int:
+    threshold = model.learns.strength.threshold if options.threshold is None else options.threshold
     shown: list[tuple[float, np.ndarray]] = []
     found = over_time(
         model, video=options.video, signals=options.signals, hop_s=options.hop, show=lambda t, crop: shown.append((t, crop))
     )
-    events = events_above(found, threshold=options.threshold, window_s=model.window_s)
+    events = events_above(found, threshold=threshold, window_s=model.window_s)
     text, told = io.StringIO(), io.StringIO()
     write_over_time(model, found, text, threshold=options.threshold)
-    write_events(events, told)
+    write_events(model, events, told)
     if options.plot:
         read = model.native_signals(options.signals) if options.signals else {}
         signals = [(c, np.arange(len(read[c][0])) / read[c][1], read[c][0]) for c in model.inputs]
         with drafted(options.plot) as draft:
-            shown_s = OverTime(found, events, options.threshold)
+            shown_s = OverTime(found, events, threshold)
             plot_over_time(model, shown_s, draft, names=_names(options), signals=signals, faces=shown)
         print(f"written    {options.plot}", file=sys.stderr)
     if options.events:

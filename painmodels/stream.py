@@ -57,7 +57,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--compare", action="store_true", help="for files: also print the value that the same window of the file has"
     )
-    p.add_argument("--json", action="store_true", help="print one JSON object per line: time_s, p_pain (or null), reason")
+    p.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per line: time_s, the columns of the prediction (or null), reason",
+    )
     return p
 
 
@@ -89,7 +93,7 @@ def _command(options: argparse.Namespace) -> int:
             offline = {round(e.time_s, 3): e for e in found}
         estimates = replay(model, video=files.get("video"), signals=files.get("signals"), every_s=options.every)
     if not options.json:
-        print(f"{'time':>10}  p_pain" + ("  as a file" if options.compare else ""), flush=True)
+        print(f"{'time':>10}  {model.learns.strength.name}" + ("  as a file" if options.compare else ""), flush=True)
     for estimate in estimates:
         beside = offline.get(round(estimate.time_s, 3), Estimate(0.0, None, "none")) if options.compare else None
         print(told(estimate, as_json=options.json, beside=beside), flush=True)
@@ -98,17 +102,21 @@ def _command(options: argparse.Namespace) -> int:
 
 def told(estimate: Estimate, *, as_json: bool, beside: Estimate | None = None) -> str:
     """One line about an estimate; `beside` is another one of the same window, to compare with."""
-    p = estimate.p_pain
+    p, found = estimate.strength, estimate.prediction
     if as_json:
         said: dict[str, float | str | None] = {"time_s": round(estimate.time_s, 3)}
-        said |= {"p_pain": None if p is None else round(p, 6), "reason": estimate.reason}
+        said |= {name: None if found is None else round(found.columns[name], 6) for name in estimate.columns}
+        said["reason"] = estimate.reason
         if beside is not None:
-            said["p_pain_as_file"] = None if beside.p_pain is None else round(beside.p_pain, 6)
+            there = beside.prediction
+            said |= {f"{n}_as_file": None if there is None else round(there.columns[n], 6) for n in estimate.columns}
         return json.dumps(said, allow_nan=False)
-    line = f"{estimate.time_s:8.2f} s  " + (f"no estimate: {estimate.reason}" if p is None else f"{p:.3f}")
-    if beside is not None and p is not None:
-        line += "  " + ("no estimate" if beside.p_pain is None else f"{beside.p_pain:.3f}")
-    return line
+    if p is None or found is None:
+        return f"{estimate.time_s:8.2f} s  no estimate: {estimate.reason}"
+    line = f"{estimate.time_s:8.2f} s  {p:.3f}"
+    if beside is not None:
+        line += "  " + ("no estimate" if beside.strength is None else f"{beside.strength:.3f}")
+    return line if found.learns.thresholded else f"{line}  {found.called()}"
 
 
 def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: float = 1.0) -> Iterator[Estimate]:

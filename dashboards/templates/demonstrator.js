@@ -57,8 +57,8 @@ function line(name, times, values, low, high, threshold) {
 function show(found) {
   at("result").hidden = false;
   for (const id of ["faces", "lines", "reasons", "called"]) at(id).replaceChildren();
-  at("p").textContent = found.p_pain === null ? "no estimate" : found.p_pain.toFixed(3);
-  at("called").textContent = found.p_pain === null ? "" : `called: ${found.called} (pain is called where the probability is above ${found.threshold})`;
+  at("p").textContent = found.value === null ? "no estimate" : found.value.toFixed(3);
+  at("called").textContent = found.called ?? "";
   for (const face of found.faces) {
     const figure = document.createElement("figure"), picture = document.createElement("img"), text = document.createElement("figcaption");
     picture.src = face.picture;
@@ -67,7 +67,7 @@ function show(found) {
     figure.append(picture, text);
     at("faces").append(figure);
   }
-  for (const drawn of found.lines) line(drawn.name, drawn.time_s, drawn.values, drawn.low, drawn.high, drawn.high === 1 ? found.threshold : undefined);
+  for (const drawn of found.lines) line(drawn.name, drawn.time_s, drawn.values, drawn.low, drawn.high, drawn.threshold ?? undefined);
   at("reasons").textContent = found.reasons.join("\n");
 }
 

@@ -9,7 +9,7 @@ than 3 grey levels on average (rounding and chroma filters).
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from fractions import Fraction
 from typing import IO, Any
 
@@ -88,7 +88,7 @@ def read_pyav(path: Place, _: Source, opened: Opened) -> Iterator[Frame]:
         yield of_picture(path, picture, n, view, at_s - first_s)
 
 
-def pictures(path: Place, opened: Opened, *, whole: bool = True) -> Iterator[tuple[float, av.VideoFrame]]:
+def pictures(path: Place, opened: Opened, *, whole: bool = True) -> Generator[tuple[float, av.VideoFrame], None, None]:
     """(time in the file's seconds, picture) of all that follows where the file stands. Raises RecordingError.
 
     `whole`: it stands at its beginning; else the pictures before the first key frame are left out, since they need earlier ones.

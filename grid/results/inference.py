@@ -26,6 +26,7 @@ Bengio & Grandvalet, "No Unbiased Estimator of the Variance of K-Fold Cross-Vali
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,12 +152,34 @@ def _array(values: pd.DataFrame | pd.Series) -> np.ndarray:
     return table.dropna(how="all").to_numpy(dtype=np.float64)
 
 
+class People(int):
+    """How many people a scenario has. `train`: how many of them train in a fold; NaN: all but those that the fold tests."""
+
+    train: float
+
+    def __new__(cls, n: int, train: float = float("nan")) -> People:
+        made = super().__new__(cls, n)
+        made.train = train
+        return made
+
+
+def people_of(facts: Mapping[str, Any], protocols: Iterable[str]) -> People | None:
+    """The people of a scenario by its part of run.json, for predictions of these protocols; None where it does not say them."""
+    n, train = facts.get("subjects"), facts.get("training_people") or {}
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        return None
+    known = [train[name] for name in protocols if name in train]
+    return People(n, float(np.mean(known)) if known else float("nan"))
+
+
 def training_people(predictions: pd.DataFrame, people: int | None = None) -> float:
     """How many people a training side holds on average: all but those that its fold tests; NaN where that cannot be told.
 
     `people` is how many the scenario has; without it, those that are tested in any fold. Where a person is tested in several
-    folds of a partition (the protocol `sample`), every side holds everybody.
+    folds of a partition (the protocol `sample`), every side holds everybody. What `people` says of the sides goes before.
     """
+    if isinstance(people, People) and people.train >= 1:
+        return people.train
     folds = with_axes(predictions)[["repeat", "fold", "subject_name"]].drop_duplicates()
     n = max(people or 0, folds["subject_name"].nunique())
     if folds.duplicated(["repeat", "subject_name"]).any():

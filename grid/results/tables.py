@@ -1,8 +1,8 @@
 """Result tables: predictions in, a row a cell (scores.csv) and a row a (modality, scenario) (Table 2) out.
 
 `predictions` has the columns modality, scenario, protocol, fold, repeat and seed (both 0 where they are missing), subject_name,
-sample_name, frame (null but for the rows scored per frame), y_true, and those of the task (painmodels/tasks; of pain or no pain:
-p_pain, y_true 0/1). Scores are as the task gives them, fractions are in percent in Table 2, as
+sample_name, frame (null but for the rows scored per frame), y_true, and those of the task (painmodels/tasks; of two classes
+the probability of the second, y_true 0 or 1). Scores are as the task gives them, fractions are in percent in Table 2, as
 the paper prints it (its numbers: `grid/reference/`, Farmani et al., "Multimodal automatic acute pain recognition", Tables 2, 3).
 """
 
@@ -19,6 +19,7 @@ import pandas as pd
 from grid.experiment.cells import CELL, is_further
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
+from grid.results.inference import people_of
 from grid.results.learned import Mark, marks
 from grid.results.selection import selected_by
 from grid.results.stats import intervals
@@ -192,7 +193,7 @@ def table2(
         part = tested.get(str_key(group))
         if part is not None:
             row["n_subjects"] = part["subject_name"].nunique()
-            found = intervals(part, [m.name for m in shown], people=facts.get("subjects"), task=task)
+            found = intervals(part, [m.name for m in shown], people=people_of(facts, [str(group[2])]), task=task)
             row |= {f"{m.name}_low": m.scale * max(found[m.name].low, m.low) for m in shown}
             row |= {f"{m.name}_high": m.scale * min(found[m.name].high, m.high) for m in shown}
             trials = part.drop_duplicates("sample_name")["y_true"]

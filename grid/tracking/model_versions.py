@@ -153,7 +153,7 @@ def _save(mirror: Mirror, cell: dict[str, Any], to: Path) -> dict[str, Any]:
     for name, array in example.items():
         shape = (-1, -1, *array.shape[2:]) if name == "video" else (-1, *array.shape[1:])
         inputs.append(TensorSpec(np.dtype(np.float32), shape, name))
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)))])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, model.learns.n_classes or len(model.learns.columns)))])
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / FOLDER)
         wheel = write_wheel(Path(folder))

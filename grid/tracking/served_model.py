@@ -1,9 +1,10 @@
 """The code of a registered model: MLflow runs this file when it loads one (its "models from code", so nothing is unpickled).
 
 The model itself is the artefact `model`, a folder as `painmodels.export` writes it. Inputs, float32, with a leading dimension of
-recordings: `video` (N, T, F), what the row takes of each frame (such as the frozen trunk's features), and `signals`
-(N, n_steps, C), on the clock and unscaled; those that the row uses. Output (N, K): the probability of each class, the first of
-which is no pain. Where a recording cannot be judged, an error names it and says why: leave it out and ask again.
+recordings: `video` (N, T, F), what the row takes of each frame (such as the frozen trunk's features), and `signals` (N, n_steps,
+C), on the clock and unscaled; those that the row uses. Output (N, K): the probability of each class or level, the first of which
+is no pain; or (N, 1), the number that the task gives, in its unit. Where a recording cannot be judged, an error names it and
+says why: leave it out and ask again.
 
 For files instead of arrays, `served = mlflow.pyfunc.load_model(URI)` and
 
@@ -42,7 +43,7 @@ class Served(PythonModel):
         return {name: x[None].astype(np.float32) for name, x in given.items() if x is not None}
 
     def predict(self, context, model_input, params=None):  # no types: MLflow would read them as a schema
-        """Probabilities (N, K), one recording after the other: a result does not depend on what else was asked."""
+        """Predictions (N, K) or (N, 1), one recording after the other: a result does not depend on what else was asked."""
         many = len(next(iter(model_input.values())))
         video_NTF, signals_NTC = model_input.get("video"), model_input.get("signals")
         found, reasons = [], []
@@ -56,7 +57,7 @@ class Served(PythonModel):
         if reasons:
             more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""
             raise NoEstimate(f"no estimate for {len(reasons)} of {many} recordings: {'; '.join(reasons[:5])}{more}")
-        return np.stack([f.p_classes_K for f in found]).astype(np.float32)
+        return np.stack([f.served for f in found]).astype(np.float32)
 
 
 set_model(Served())

@@ -58,11 +58,17 @@ PAIN = unnamed("", 2)
 def task_of_run(run: Mapping[str, Any]) -> Task:
     """The task of a run, from the content of its run.json; runs of older versions name its classes alone, or nothing."""
     experiment = run.get("experiment")
-    table = experiment.get("task") if isinstance(experiment, Mapping) else None
-    table = dict(table) if isinstance(table, Mapping) else {}
-    names = tuple(map(str, table.pop("classes", ())))
+    told_of = experiment.get("task") if isinstance(experiment, Mapping) else None
+    table = dict(told_of) if isinstance(told_of, Mapping) else {}
+    names = tuple(map(str, table.get("classes", ())))
     data = run.get("data")
     told = data.get("class_names") if isinstance(data, Mapping) else None
     if not names:
         names = tuple(map(str, told)) if isinstance(told, list) and len(told) >= 2 else ("no pain", "pain")
-    return task(table.pop("kind", ""), names, **{key: tuple(v) if isinstance(v, list) else v for key, v in table.items()})
+    return task_of_table(table, names)
+
+
+def task_of_table(table: Mapping[str, Any], names: tuple[str, ...]) -> Task:
+    """The task of a table [task] as JSON has it, on these classes."""
+    options = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items() if key not in ("kind", "classes")}
+    return task(str(table.get("kind", "")), names, **options)

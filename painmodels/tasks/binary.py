@@ -16,7 +16,8 @@ from scipy.stats import rankdata
 
 from dataprep.records import InputError
 from painmodels.tasks.classes import ClassTask, ratio
-from painmodels.tasks.task import Expectation, Metric
+from painmodels.tasks.task import Metric
+from painmodels.tasks.used import Expectation, Strength
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ class Binary(ClassTask):
     kind: ClassVar[str] = "binary"
     words: ClassVar[str] = "pain or no pain"
     stored: ClassVar[str] = "p_pain"
+    thresholded: ClassVar[bool] = True
     sections: ClassVar[tuple[str, ...]] = ("roc", "identity", "paper", "calibration", "confusion")
 
     def __post_init__(self) -> None:
@@ -94,6 +96,16 @@ class Binary(ClassTask):
 
     def called(self, p_NC: np.ndarray) -> np.ndarray:
         return (p_NC[:, 0] > THRESHOLD).astype(np.int64)
+
+    def columns_of(self, p_NG: np.ndarray) -> np.ndarray:
+        return p_NG[:, 1:].astype(np.float64)
+
+    @property
+    def strength(self) -> Strength:
+        return Strength("p_pain", "probability of pain", (0.0, 1.0), THRESHOLD, "p[:, 1]")
+
+    def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
+        return [self.names[int(p > (THRESHOLD if threshold is None else threshold))] for p in p_NC[:, 0]]
 
 
 def auroc(y_N: np.ndarray, p_N: np.ndarray) -> float:

@@ -67,6 +67,12 @@ class ClassTask(Task):
         likelihood = float(np.mean(np.log(np.clip(p_NK[np.arange(len(y_N)), y_N], 1e-7, 1.0))))
         return {"balanced_accuracy": accuracy, "log_loss": likelihood}
 
+    def given(self, outputs_BO: torch.Tensor) -> torch.Tensor:
+        return outputs_BO.softmax(-1) if self.softmax else self.predicted(outputs_BO)
+
+    def given_of(self, p: np.ndarray) -> np.ndarray:
+        return self.probabilities(p)
+
     def probabilities(self, p: np.ndarray) -> np.ndarray:
         """The probability of each class, float64 (N, K), from predictions as they are stored."""
         return p.astype(np.float64).reshape(-1, self.n_classes)

@@ -14,6 +14,7 @@ import numpy as np
 
 from painmodels.tasks.classes import ClassTask
 from painmodels.tasks.task import Metric
+from painmodels.tasks.used import Strength
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ class Multiclass(ClassTask):
 
     def called(self, p_NC: np.ndarray) -> np.ndarray:
         return p_NC.argmax(1)
+
+    @property
+    def strength(self) -> Strength:
+        return Strength("p_other", f"probability of any class but {self.names[0]}", (0.0, 1.0), 0.5, "1 - p[:, 0]")
+
+    def strengths(self, p_NC: np.ndarray) -> np.ndarray:
+        return 1 - p_NC[:, 0]
 
 
 def checked(y_N: np.ndarray, p_NK: np.ndarray, n_classes: int) -> None:

@@ -21,7 +21,8 @@ from dataprep.records import InputError
 from painmodels.tasks.classes import ClassTask
 from painmodels.tasks.levels import agreement, agreement_metrics, quadratic_kappa
 from painmodels.tasks.multiclass import checked
-from painmodels.tasks.task import Expectation, Metric
+from painmodels.tasks.task import Metric
+from painmodels.tasks.used import Expectation, Strength
 
 if TYPE_CHECKING:
     import torch
@@ -116,6 +117,12 @@ class Ordinal(ClassTask):
     @property
     def expects(self) -> Expectation:
         return Expectation((0.0, self.n_classes - 1.0), "expected level", "mean level that was true")
+
+    @property
+    def strength(self) -> Strength:
+        last = self.n_classes - 1.0
+        title = f"expected level, 0 ({self.names[0]}) to {last:g} ({self.names[-1]})"
+        return Strength("expected_level", title, (0.0, last), last / 2, "sum over k of k * p[:, k]")
 
     def expected(self, p_NC: np.ndarray) -> np.ndarray:
         return p_NC @ np.arange(self.n_classes)

@@ -16,7 +16,8 @@ import numpy as np
 
 from dataprep.records import InputError
 from painmodels.tasks.levels import agreement, agreement_metrics, quadratic_kappa
-from painmodels.tasks.task import Expectation, Metric, Task
+from painmodels.tasks.task import Metric, Task
+from painmodels.tasks.used import Expectation, Strength
 
 if TYPE_CHECKING:
     import torch
@@ -153,6 +154,16 @@ class Regression(Task):
 
     def name_of(self, y: float) -> str:
         return f"{y:g} {self.unit}".strip()
+
+    @property
+    def strength(self) -> Strength:
+        low, high = self.levels[0], self.levels[-1]
+        return Strength("value", self.gives, (low, high), (low + high) / 2, f"{low:g} + {high - low:g} * p[:, 0]")
+
+    def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
+        if self.column:
+            return [f"{p:.3g} {self.unit}".strip() for p in p_NC[:, 0]]
+        return super().says(p_NC)
 
     @property
     def gives(self) -> str:

@@ -1,7 +1,7 @@
-"""What a task is: the target of a trial and the loss (objective.py), what the outputs mean, what is stored, scored and shown.
+"""What a task is: what is learnt (objective.py), what a model in use says (used.py), and here how that is scored and shown.
 
 A task is made of the names of its classes in order. One file of this folder is one kind of task; `classes.py` has what tasks of
-classes have in common. B rows of a batch, O outputs of a network, N predictions, C columns of a prediction, K classes.
+classes have in common. N predictions, C columns of a prediction, K classes.
 
 Nothing of this package knows a data set, a method or a table: labels and predictions are arrays.
 """
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from painmodels.tasks.objective import Objective
+from painmodels.tasks.used import Used
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """What `Task.expected` is, for a calibration: from where to where it goes, and the words for it and for what was true."""
-
-    span: tuple[float, float]
-    predicted: str
-    observed: str
-
-
-@dataclass(frozen=True)
-class Task(Objective):
+class Task(Used):
     """A kind of task on the classes `names`, in order; the first is no pain.
 
     `kind`      its name in [task]
@@ -84,17 +75,6 @@ class Task(Objective):
     stored: ClassVar[str]
     sections: ClassVar[tuple[str, ...]] = ()
     searched: ClassVar[Mapping[str, str]]
-
-    # predictions and their scores
-
-    @property
-    @abstractmethod
-    def columns(self) -> tuple[str, ...]:
-        """The columns of predictions.parquet that hold a prediction."""
-
-    def read(self, p: np.ndarray) -> np.ndarray:
-        """These columns, (N, C) with a row a trial or frame, of an array that was `stored`."""
-        return np.asarray(p).reshape(-1, len(self.columns))
 
     @property
     @abstractmethod
@@ -121,24 +101,6 @@ class Task(Objective):
     @abstractmethod
     def constant(self, y_N: np.ndarray) -> np.ndarray:
         """The prediction (C,) that does best of those that are the same for all these: chance."""
-
-    @abstractmethod
-    def called(self, p_NC: np.ndarray) -> np.ndarray:
-        """The place in `names` of what each prediction calls, (N,)."""
-
-    @property
-    @abstractmethod
-    def gives(self) -> str:
-        """What a prediction is, for sentences."""
-
-    @property
-    def expects(self) -> Expectation:
-        """What `expected` gives. Raises TypeError for a task without the section 'calibration'."""
-        raise TypeError(f"a task of the kind {self.kind} expects no value of y_true, so it has no calibration")
-
-    def expected(self, p_NC: np.ndarray) -> np.ndarray:
-        """The mean of `y_true` that each prediction expects, (N,). Raises TypeError for a task without 'calibration'."""
-        raise TypeError(f"a task of the kind {self.kind} expects no value of y_true, so it has no calibration")
 
     def places(self, y_N: np.ndarray) -> np.ndarray:
         """The place in `names` of what was true, (N,)."""

@@ -12,16 +12,27 @@ import numpy as np
 import torch
 
 from painmodels.methods.graph import Estimator, Recordings
+from painmodels.tasks.task import Task
 from painmodels.use.graph import Columns, Node
 
 
 class EstimatorPipeline:
-    """Calls of `of_steps` give `p` (N, K), float32. What cannot be judged is found before (painmodels.use.judgeable)."""
+    """Calls of `of_steps` give `p` (N, G), float32, what the task `learns` makes of it.
+
+    What cannot be judged is found before (painmodels.use.judgeable).
+    """
 
     def __init__(
-        self, node: Node, columns: Columns, weights: Mapping[str, np.ndarray], *, clock_hz: float, max_gap: int
+        self,
+        node: Node,
+        columns: Columns,
+        learns: Task,
+        weights: Mapping[str, np.ndarray],
+        *,
+        clock_hz: float,
+        max_gap: int,
     ) -> None:
-        self.node, self.columns, self.weights = node, columns, dict(weights)
+        self.node, self.columns, self.learns, self.weights = node, columns, learns, dict(weights)
         self.clock_hz, self.max_gap, self.steps = clock_hz, max_gap, node.steps
 
     def each_step(self, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -31,12 +42,12 @@ class EstimatorPipeline:
     def of_steps(
         self, steps: Mapping[str, torch.Tensor] | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        """The probability of each class."""
+        """The probability of each class, or the number as it is learnt."""
         trained: Any = self.node.trained
         assert isinstance(trained, Estimator)
         given = self._recordings(steps, mask_NT, signals_NTC)
         p = trained.predict(self.weights, given, self.node.settings, "cpu").astype(np.float32)
-        return {"p": torch.from_numpy(p if p.ndim == 2 else np.stack([1 - p, p], axis=1))}
+        return {"p": torch.from_numpy(self.learns.given_of(p).astype(np.float32))}
 
     def _recordings(
         self, steps: Mapping[str, torch.Tensor] | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None

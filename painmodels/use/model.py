@@ -1,7 +1,7 @@
 """A trained row of the grid in one folder: `model.safetensors` (all tensors, the frozen trunk's too) and `model.json` (all else).
 
     model = painmodels.load("folder")
-    found = model.predict(video="v.mp4", signals="x_bio.csv")     # found.p_pain, found.attention_T, …
+    found = model.predict(video="v.mp4", signals="x_bio.csv")     # found.columns, found.attention_T, …
 
 Nothing else is needed: neither the run it came from, nor Ray, nor MLflow. What `model.json` says is `model_files.Description`;
 `networks` are described in `pipeline`. Files, lists of files and arrays are taken by `predictor.Predictor`.
@@ -69,10 +69,9 @@ class Model(Predictor):
         if isinstance(last.trained, Estimator) and len(graph) == 1:
             prefix = f"parts.{last.role}."
             weights = {name.removeprefix(prefix): v.numpy() for name, v in tensors.items()}
-            return EstimatorPipeline(last, self.columns, weights, clock_hz=self.clock_hz, max_gap=max_gap)
-        made = Pipeline(
-            graph, self.columns, n_channels=len(self.channels), n_steps=self.n_steps, max_gap=max_gap, rate_hz=self.clock_hz
-        )
+            return EstimatorPipeline(last, self.columns, self.learns, weights, clock_hz=self.clock_hz, max_gap=max_gap)
+        size = {"n_channels": len(self.channels), "n_steps": self.n_steps, "max_gap": max_gap}
+        made = Pipeline(graph, self.columns, self.learns, **size, rate_hz=self.clock_hz)
         wrong = made.load_state_dict(dict(tensors), strict=False)
         if wrong.missing_keys or wrong.unexpected_keys:
             raise InputError(f"model: found unknown tensors {wrong.unexpected_keys}, missing {wrong.missing_keys}")
@@ -129,15 +128,15 @@ class Model(Predictor):
         first, end = self.pipeline.steps
         frames = out.get("frames")
         return Prediction(
-            p_pain=float(1 - out["p"][0]),
-            p_classes_K=out["p"],
+            learns=self.learns,
+            given_G=out["p"],
             times_s_T=np.arange(first, end) / self.clock_hz,
-            frames_T=None if frames is None else 1 - frames[:, 0],
+            frames_T=None if frames is None else self.learns.strengths(self.learns.columns_of(frames)),
             attention_T=out.get("attention"),
         )
 
 
-SHARED = ("clock_hz", "n_steps", "classes", "channels", "faces", "trunk", "reader")
+SHARED = ("clock_hz", "n_steps", "classes", "task", "channels", "faces", "trunk", "reader")
 
 
 class Ensemble(Predictor):
@@ -146,7 +145,7 @@ class Ensemble(Predictor):
     def __init__(self, members: Sequence[Model], *, name: str) -> None:
         first = members[0]
         for key in SHARED:
-            if any(m.about[key] != first.about[key] for m in members):
+            if any(m.about.get(key) != first.about.get(key) for m in members):
                 raise InputError(f"{name}: found models that differ in {key!r}, expected those of one row of a run")
         super().__init__(
             {**first.about, "cell": name}, face_settings=first.face_settings, trunk=first.trunk, device=first.device

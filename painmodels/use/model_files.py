@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 
 from dataprep.records import InputError
 from dataprep.storage import Place, write_whole
+from painmodels.tasks import task_of_table
 from painmodels.training.normalise import How
 from painmodels.use.wheel import needs
 
@@ -58,6 +59,7 @@ class Description(_Part):
     clock_hz: float = Field(gt=0, allow_inf_nan=False)
     n_steps: int = Field(gt=0)
     classes: list[str] = Field(min_length=2)
+    task: dict[str, Any] = {}
     channels: list[str]
     faces: dict[str, Any]
     trunk: dict[str, Any]
@@ -95,8 +97,8 @@ def readme(about: Mapping[str, Any]) -> str:
 Research software, not a medical device: no output may guide the care of a person.
 
 {made_up}Takes {", ".join(inputs) or "nothing"}, {about["n_steps"] / about["clock_hz"]:g} s (longer ones window by
-window), as in the data set {about["reader"]}. Gives the probability of pain ({" or ".join(about["classes"][1:])}, against
-{about["classes"][0]}), or the reason why there is none.
+window), as in the data set {about["reader"]}. Gives {task_of_table(about.get("task") or {}, tuple(about["classes"])).gives},
+or the reason why there is none.
 
     import painmodels
     found = painmodels.load("this folder").predict({", ".join(files)})

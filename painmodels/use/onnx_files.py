@@ -4,13 +4,14 @@
 |----------------|---------------------------------------------------------------------|--------------------------------|
 | `signals.onnx` | one input a channel, (N, samples) float64 at the recorder's rate    | `signals` (N, n_steps, C)      |
 | `trunk.onnx`   | `crops` (B, 227, 227, 3) uint8 RGB, one a step                      | `features` (B, F)              |
-| `network.onnx` | `video` (N, n_steps, F), `mask` (N, n_steps), 0 where a step has no | `p` (N, K), `usable` (N,),     |
+| `network.onnx` | `video` (N, n_steps, F), `mask` (N, n_steps), 0 where a step has no | `p` (N, G), `usable` (N,),     |
 |                | frame of its own; `signals` (N, n_steps, C), unscaled, on the clock | `frames` and `attention` (N, T)|
 
 Inputs and outputs are float32 but where another type is named, those that the row has. The low-pass that brings a signal to the
-clock is linear, so it is one matrix product of `signals.onnx`; min-max scaling is part of `network.onnx`. Where `usable` is False
-there is no estimate, and `p` is NaN: a sample that is not finite, a flat signal, a face that is not seen for too long.
-Each file's metadata (`metadata`) say what it is: read them by `session.get_modelmeta().custom_metadata_map`.
+clock is linear, so it is one matrix product of `signals.onnx`; min-max scaling is part of `network.onnx`. G: the probability of
+each class, or one number; the metadata say how the number that the task gives is made of `p`. Where `usable` is False there is
+no estimate, and `p` is NaN: a sample that is not finite, a flat signal, a face that is not seen for too long. Each file's
+metadata (`metadata`) say what it is: read them by `session.get_modelmeta().custom_metadata_map`.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def metadata(model: Model, rates_hz: Mapping[str, float]) -> dict[str, str]:
         "cell": about["cell"],
         "trained_on": "synthetic data: says nothing about pain" if about["synthetic"] else about["reader"],
         "classes": json.dumps(model.classes),
-        "p_pain": "1 - p[:, 0]",
+        "gives": model.learns.gives,
+        model.learns.strength.name: model.learns.strength.formula,
         "clock_hz": f"{model.clock_hz:g}",
         "n_steps": str(model.n_steps),
         "channels": json.dumps(model.channels),

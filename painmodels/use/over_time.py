@@ -1,4 +1,4 @@
-"""A long recording, window after window: the probability of pain over time, and the events above a threshold.
+"""A long recording, window after window: the strength of pain over time, and the events above a threshold.
 
     found = over_time(model, video="v.mp4", signals="x_bio.csv", hop_s=1.0)     # an Estimate every second of the recording
     for event in events(found, threshold=0.5, window_s=model.window_s): …
@@ -25,21 +25,22 @@ from painmodels.use.arrays import signals_on_clock, window_samples
 from painmodels.use.judgeable import NoEstimate
 from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.predictions import Estimate
-from painmodels.use.predictor import File, Predictor
+from painmodels.use.predictor import Predictor
+from painmodels.use.reading import File
 
 
 @dataclass(frozen=True)
 class Event:
-    """Windows in a row whose `p_pain` is above a threshold.
+    """Windows in a row whose strength (painmodels.tasks.used) is above a threshold.
 
     It lasts from the start of the first of them, `start_s`, to the end of the last, `end_s`; the window with the highest value,
-    `peak_p_pain`, ends at `peak_s`.
+    `peak`, ends at `peak_s`.
     """
 
     start_s: float
     end_s: float
     windows: int
-    peak_p_pain: float
+    peak: float
     peak_s: float
 
 
@@ -78,7 +79,7 @@ def over_time(
             if len(ended) == len(ends_s):
                 break
             if ended:
-                out.append(Estimate(time_s, None, f"{ended[0][0]} ended at {ended[0][1]:.2f} s"))
+                out.append(Estimate(time_s, None, f"{ended[0][0]} ended at {ended[0][1]:.2f} s", model.learns.columns))
                 continue
             part = slice(end - model.n_steps, end)
             try:
@@ -94,7 +95,7 @@ def over_time(
                 found = model.of_steps(parts, None if seen_T is None else seen_T[part], signals_TC)
                 out.append(Estimate(time_s, found))
             except NoEstimate as reason:
-                out.append(Estimate(time_s, None, str(reason)))
+                out.append(Estimate(time_s, None, str(reason), model.learns.columns))
     if not out:
         ended_s = max(ends_s.values())
         raise InputError(f"the recording ended at {ended_s:.2f} s, before the first window of {model.window_s:.2f} s")
@@ -150,13 +151,11 @@ def events(estimates: Sequence[Estimate], *, threshold: float, window_s: float) 
     out: list[Event] = []
     run: list[tuple[float, float]] = []
     for estimate in [*estimates, Estimate(0.0, None)]:
-        p = estimate.p_pain
+        p = estimate.strength
         if p is not None and p > threshold:
             run.append((estimate.time_s, p))
         elif run:
             peak_s, peak = max(run, key=lambda x: x[1])
-            out.append(
-                Event(start_s=run[0][0] - window_s, end_s=run[-1][0], windows=len(run), peak_p_pain=peak, peak_s=peak_s)
-            )
+            out.append(Event(start_s=run[0][0] - window_s, end_s=run[-1][0], windows=len(run), peak=peak, peak_s=peak_s))
             run = []
     return out

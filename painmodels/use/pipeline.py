@@ -1,12 +1,13 @@
-"""A row of networks as one module: what is prepared of recordings in, probabilities out. It walks the graph of its method.
+"""A row of networks as one module: what is prepared of recordings in, predictions out. It walks the graph of its method.
 
-    pipeline = Pipeline(graph_of(about), Columns(about["video"]), n_channels=…, n_steps=…, max_gap=…, rate_hz=…)
-    pipeline(video_NTF, mask_NT, signals_NTC)
+    made = Pipeline(graph_of(about), Columns(about["video"]), learns, n_channels=…, n_steps=…, max_gap=…, rate_hz=…)
+    made(video_NTF, mask_NT, signals_NTC)
 
-N recordings, T steps, F columns of the video (painmodels.use.graph.Columns), C channels, K classes. The arithmetic is that of the
-fits: scaling in float64, features of single frames rounded to float16.
+N recordings, T steps, F columns of the video (painmodels.use.graph.Columns), C channels, G what the task `learns` gives: the
+probability of each class, or the number as it is learnt. The arithmetic is that of the fits: scaling in float64, features of
+single frames rounded to float16.
 
-What cannot be judged has no probability: `p` is NaN, and `usable` False, where a value that is used is not finite, a channel does
+What cannot be judged has no prediction: `p` is NaN, and `usable` False, where a value that is used is not finite, a channel does
 not vary in the window that is used, or no frame shows the face for longer than `max_gap` steps. The reason in words is
 `painmodels.use.judgeable.why_unusable`.
 """
@@ -21,6 +22,7 @@ from torch import nn
 
 from painmodels.methods.graph import OUT_OF_FOLD
 from painmodels.registry import SubNetwork
+from painmodels.tasks.task import Task
 from painmodels.training.normalise import FITTED, prepared
 from painmodels.use.graph import Columns, Node
 
@@ -29,7 +31,7 @@ Steps = Mapping[str, torch.Tensor]
 
 
 class Pipeline(nn.Module):
-    """Calls give a dict of `p` (N, K), `usable` (N,) bool, and `frames` (N, T, K) and `attention` (N, T) of rows with such parts.
+    """Calls give a dict of `p` (N, G), `usable` (N,) bool, and `frames` (N, T, G) and `attention` (N, T) of rows with such parts.
 
     `video_NTF` are the columns of all steps of a trial (of the last frame again where there is none: `mask_NT` 0),
     `signals_NTC` unscaled signals on the clock; None where the row does not use them. A row of single frames gives the mean
@@ -37,9 +39,18 @@ class Pipeline(nn.Module):
     """
 
     def __init__(
-        self, graph: Sequence[Node], columns: Columns, *, n_channels: int, n_steps: int, max_gap: int, rate_hz: float
+        self,
+        graph: Sequence[Node],
+        columns: Columns,
+        learns: Task,
+        *,
+        n_channels: int,
+        n_steps: int,
+        max_gap: int,
+        rate_hz: float,
     ) -> None:
         super().__init__()
+        self.learns = learns
         self.graph, self.columns, self.max_gap, self.n_channels = tuple(graph), columns, max_gap, n_channels
         self.steps = self.graph[-1].steps
         self.rate_hz = rate_hz
@@ -83,12 +94,12 @@ class Pipeline(nn.Module):
         return found
 
     def _of_frames(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What a network on single frames gives of each step: probabilities, and what other parts take of it."""
+        """What a network on single frames gives of each step: its prediction, and what other parts take of it."""
         part: Any = self.parts[node.role]
         (name,) = _of_video(node)
         x_NTF = video_NTF[..., self.columns.parts[name]]
         flat, shape = x_NTF.flatten(0, 1), x_NTF.shape[:2]
-        found = {f"{node.role}.p": part(flat).softmax(-1).unflatten(0, shape)}
+        found = {f"{node.role}.p": self.learns.given(part(flat)).unflatten(0, shape)}
         for role, output in self.wanted:
             if role == node.role:
                 found[f"{role}.{output}"] = _output(node, part, output, [flat]).unflatten(0, shape)
@@ -140,7 +151,7 @@ class Pipeline(nn.Module):
             if node.part.keeps == "attention":
                 out["attention"] = part.weights(*inputs)
             if node is self.graph[-1]:
-                out["p"] = out["frames"].mean(1) if _per_frame(node) else part(*inputs).softmax(-1)
+                out["p"] = out["frames"].mean(1) if _per_frame(node) else self.learns.given(part(*inputs))
         return out
 
     def _values(
@@ -199,7 +210,7 @@ def _scaled(x: torch.Tensor, how: str, limits: Sequence[torch.Tensor]) -> torch.
 def _output(node: Node, part: Any, output: str, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     """What another part takes of this one; features of single frames are rounded as they are stored."""
     if output == OUT_OF_FOLD:
-        return part(*inputs).softmax(-1)
+        return part(*inputs).softmax(-1) if node.settings.softmax else part(*inputs)
     found = getattr(part, output)(*inputs)
     return found.half().float() if _per_frame(node) else found
 

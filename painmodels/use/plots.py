@@ -66,23 +66,25 @@ def plot(
     signals_TC: np.ndarray | None = None,
     crops: Sequence[np.ndarray] = (),
 ) -> None:
-    """Draw one window: probability, faces, the score of each frame, the attention's weight, and signals on the clock.
+    """Draw one window: the strength of pain, faces, the score of each frame, the attention's weight, and signals on the clock.
 
     `names` are the files; `crops` one a step.
     """
+    strength = model.learns.strength
     drawn: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for name, values_T in (("p by frame", found.frames_T), ("attention", found.attention_T)):
+    for name, values_T in (("by frame", found.frames_T), ("attention", found.attention_T)):
         if values_T is not None:
             drawn.append((name, found.times_s_T, values_T))
     if signals_TC is not None:
         t_T = np.arange(len(signals_TC)) / model.clock_hz
         drawn += [(channel, t_T, signals_TC[:, c]) for c, channel in enumerate(model.channels)]
     rows = [0.45, *([1.1] if len(crops) else []), *[1.1] * len(drawn)]
-    title = f"{', '.join(names)}\n{model.about['cell']}: probability of pain {found.p_pain:.2f}"
+    called = "" if model.learns.thresholded else f", called {found.called()}"
+    title = f"{', '.join(names)}\n{model.about['cell']}: {strength.title} {found.strength:.2f}{called}"
     figure, axes = _figure(rows, title=title, note=f"seconds after the start; {_note(model)}")
-    axes[0].barh(0, found.p_pain, color=RED)
-    axes[0].set(xlim=(0, 1), yticks=[])
-    axes[0].set_ylabel("p", rotation=0, ha="right", va="center")
+    axes[0].barh(0, found.strength - strength.span[0], left=strength.span[0], color=RED)
+    axes[0].set(xlim=strength.span, yticks=[])
+    axes[0].set_ylabel("p" if model.learns.thresholded else "value", rotation=0, ha="right", va="center")
     rest, span_s = list(axes[1:]), (0.0, model.window_s)
     if len(crops):
         _faces(rest.pop(0), crops, [k / model.clock_hz for k in range(len(crops))], span_s)
@@ -90,8 +92,8 @@ def plot(
         axis.plot(t_T, values_T, color=BLUE)
         axis.set(xlim=span_s)
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
-        if name == "p by frame":
-            axis.set_ylim(0, 1)
+        if name == "by frame":
+            axis.set_ylim(*strength.span)
     figure.savefig(path, dpi=120)
     _close(figure)
 
@@ -105,27 +107,26 @@ def plot_over_time(
     signals: Sequence[tuple[str, np.ndarray, np.ndarray]] = (),
     faces: Sequence[tuple[float, np.ndarray]] = (),
 ) -> None:
-    """Draw a long recording: probability over time with its threshold and events, faces, and signals.
+    """Draw a long recording: the strength of pain over time with its threshold and events, faces, and signals.
 
     `signals`: name, times and values; `faces`: time and crop. Where there is no estimate, the line is broken and grey.
     """
-    found = over.estimates
+    found, strength = over.estimates, model.learns.strength
     end_s = found[-1].time_s
     rows = [2.2, *([1.1] if faces else []), *[1.1] * len(signals)]
-    title = (
-        f"{', '.join(names)}\n{model.about['cell']}: probability of pain in windows of {model.window_s:g} s, by their ends"
-    )
+    title = f"{', '.join(names)}\n{model.about['cell']}: {strength.title} in windows of {model.window_s:g} s, by their ends"
     figure, axes = _figure(rows, title=title, note=f"seconds after the start; {_note(model)}")
-    p_N = np.array([np.nan if e.p_pain is None else e.p_pain for e in found])
+    p_N = np.array([np.nan if e.strength is None else e.strength for e in found])
     t_N = np.array([e.time_s for e in found])
     axes[0].plot(t_N, p_N, color=RED, marker=".")
     axes[0].axhline(over.threshold, color=GREY, linestyle=":")
     for event in over.events:
         axes[0].axvspan(event.start_s, event.end_s, color=RED, alpha=0.12, linewidth=0)
+    low, high = strength.span
     gone_N = np.isnan(p_N)
-    axes[0].plot(t_N[gone_N], np.zeros(gone_N.sum()), "x", color=GREY)
-    axes[0].set(xlim=(0, end_s), ylim=(-0.02, 1))
-    axes[0].set_ylabel("p", rotation=0, ha="right", va="center")
+    axes[0].plot(t_N[gone_N], np.full(gone_N.sum(), low), "x", color=GREY)
+    axes[0].set(xlim=(0, end_s), ylim=(low - 0.02 * (high - low), high))
+    axes[0].set_ylabel("p" if model.learns.thresholded else "value", rotation=0, ha="right", va="center")
     rest = list(axes[1:])
     if faces:
         _faces(rest.pop(0), [crop for _, crop in faces], [time_s for time_s, _ in faces], (0.0, end_s))

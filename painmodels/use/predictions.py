@@ -1,6 +1,7 @@
 """Outputs of a model: for one window (`Prediction`), or with a reason if there is none (`Estimate`).
 
-T steps, K classes, M members of an ensemble.
+T steps, G what a model gives: the probability of each class, or the number as it is learnt; C columns of the task's predictions,
+M members of an ensemble. The task (painmodels/tasks) says what all that means.
 """
 
 from __future__ import annotations
@@ -10,42 +11,90 @@ from dataclasses import dataclass
 
 import numpy as np
 
-THRESHOLD = 0.5
+from painmodels.tasks import PAIN
+from painmodels.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one window. `p_pain`: probability of any class but the first; `p_classes_K` of each.
+    """What a model says of one window, by the task `learns`. Each column of the task's predictions is an attribute, too.
 
-    `frames_T` and `attention_T` are the spatial network's probability of pain and the attention's weight per step, None where
-    the row has no such part; step t is `times_s_T[t]` seconds after the window's start. `members_M`: `p_pain` by each model of
-    an ensemble, None for a single one.
+    `frames_T` and `attention_T` are the strength that the spatial network sees in each step and the attention's weight, None
+    where the row has no such part; step t is `times_s_T[t]` seconds after the window's start. `members_MC`: the columns by each
+    model of an ensemble, None for a single one.
     """
 
-    p_pain: float
-    p_classes_K: np.ndarray
+    learns: Task
+    given_G: np.ndarray
     times_s_T: np.ndarray
     frames_T: np.ndarray | None = None
     attention_T: np.ndarray | None = None
-    members_M: np.ndarray | None = None
+    members_MC: np.ndarray | None = None
 
-    def called(self, classes: Sequence[str], *, threshold: float = THRESHOLD) -> str:
-        """The class that is called: the first one unless `p_pain` is above the threshold, else the likeliest of the others."""
-        return classes[0] if not self.p_pain > threshold else classes[1 + int(self.p_classes_K[1:].argmax())]
+    @property
+    def values(self) -> np.ndarray:
+        """The task's columns, as predictions.parquet has them."""
+        return self.learns.columns_of(self.given_G[None])[0]
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """The same by name."""
+        return dict(zip(self.learns.columns, self.values.tolist(), strict=True))
+
+    @property
+    def strength(self) -> float:
+        """One number, higher where the pain is stronger: `learns.strength` says what it is."""
+        return float(self.learns.strengths(self.values[None])[0])
+
+    @property
+    def p_classes_K(self) -> np.ndarray | None:  # noqa: N802
+        """The probability of each class, where the task has them."""
+        return self.given_G if self.learns.n_classes else None
+
+    @property
+    def served(self) -> np.ndarray:
+        """What a registered model returns: the probability of each class, or the number in its unit."""
+        return self.given_G if self.learns.n_classes else self.values
+
+    def called(self, *, threshold: float | None = None) -> str:
+        """What is called, in words; `threshold`: another than the task's, where it has one."""
+        return self.learns.says(self.values[None], threshold=threshold)[0]
+
+    def __getattr__(self, name: str) -> float:
+        if name.startswith("_") or name in self.__dataclass_fields__ or name not in self.columns:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        return self.columns[name]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """About the window that ends at `time_s` since the start. `prediction` is None, with a `reason`, where there is none."""
+    """About the window that ends at `time_s` since the start. `prediction` is None, with a `reason`, where there is none.
+
+    Each of `columns`, those of the task's predictions, is an attribute: None without a prediction.
+    """
 
     time_s: float
     prediction: Prediction | None
     reason: str = ""
+    columns: tuple[str, ...] = PAIN.columns
+
+    def __post_init__(self) -> None:
+        if self.prediction is not None:
+            object.__setattr__(self, "columns", self.prediction.learns.columns)
 
     @property
-    def p_pain(self) -> float | None:
-        """The probability of pain, or None."""
-        return None if self.prediction is None else self.prediction.p_pain
+    def strength(self) -> float | None:
+        """`Prediction.strength`, or None."""
+        return None if self.prediction is None else self.prediction.strength
+
+    def __getattr__(self, name: str) -> float | None:
+        if name.startswith("_") or name in self.__dataclass_fields__:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        if self.prediction is not None:
+            return getattr(self.prediction, name)
+        if name not in self.columns:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        return None
 
 
 def average(predictions: Sequence[Prediction]) -> Prediction:
@@ -58,12 +107,11 @@ def average(predictions: Sequence[Prediction]) -> Prediction:
         there = [a for a in arrays if a is not None]
         return np.mean(there, axis=0) if there else None
 
-    members_M = np.array([p.p_pain for p in predictions])
     return Prediction(
-        p_pain=float(members_M.mean()),
-        p_classes_K=np.mean([p.p_classes_K for p in predictions], axis=0),
+        learns=first.learns,
+        given_G=np.mean([p.given_G for p in predictions], axis=0),
         times_s_T=first.times_s_T,
         frames_T=mean([p.frames_T for p in predictions]),
         attention_T=mean([p.attention_T for p in predictions]),
-        members_M=members_M,
+        members_MC=np.stack([p.values for p in predictions]),
     )

@@ -1,139 +1,31 @@
-"""What a single model and an ensemble have in common: files or arrays are prepared once, and every member judges them.
+"""What a single model and an ensemble have in common: recordings are prepared once (`reading`), and every member judges them.
 
-Everything is prepared as the grid prepares it: the face is followed and cut out, the frozen trunk makes features of it, signals
-are brought to the clock. There is a finite probability or none: what cannot be judged raises NoEstimate. T steps, F trunk
-features, C channels.
+There is a finite prediction or none: what cannot be judged raises NoEstimate. T steps, F columns of a video, C channels.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 import torch
 
-from dataprep import faces
-from dataprep.datasets import dataset
-from dataprep.faces import FaceSettings, Steps
-from dataprep.records import DataSet, InputError, RecordingError, Trial
-from dataprep.signals.derived import source, with_channels
-from dataprep.signals.files import on_clock
-from dataprep.video.decode import Video
+from dataprep.records import InputError, RecordingError
 from painmodels.training.loop import one_thread
-from painmodels.trunks.trunk import Trunk
 from painmodels.use.arrays import signals_on_clock, video_of_arrays
-from painmodels.use.judgeable import NoEstimate, why_no_samples
 from painmodels.use.predictions import Estimate, Prediction, average
+from painmodels.use.reading import File, Reader
 
-if TYPE_CHECKING:
-    from painmodels.use.model import Model
-
-File = str | os.PathLike[str]
 Files = Sequence[os.PathLike[str]] | list[str] | tuple[str, ...]
 EachStep = Mapping[str, torch.Tensor]
 """What is known of every step by itself, (T, …): outputs of networks on single frames, and recordings that others take."""
 
 
-class Predictor:
-    """Takes recordings and gives predictions. `about` says what it is, `classes` the first of which is no pain.
-
-    `clock_hz` and `n_steps` are the window, `channels` the signals in the order of the arrays, `recorded` what each is made of
-    (itself, or `ecg` for `hr`), `inputs` these recorded channels, `device` where torch computes.
-    """
-
-    def __init__(
-        self, about: Mapping[str, Any], *, face_settings: FaceSettings, trunk: Trunk | None, device: torch.device
-    ) -> None:
-        self.about, self.face_settings, self.trunk, self.device = dict(about), face_settings, trunk, device
-        self.clock_hz, self.n_steps = float(about["clock_hz"]), int(about["n_steps"])
-        self.classes: tuple[str, ...] = tuple(about["classes"])
-        self.channels: tuple[str, ...] = tuple(about["channels"])
-        self.members: tuple[Model, ...] = ()
-        self.recorded = {c: source(c, self._reader.channels) for c in self.channels} if self.channels else {}
-        self.inputs: tuple[str, ...] = tuple(dict.fromkeys(self.recorded.values()))
-
-    @property
-    def uses_video(self) -> bool:
-        return bool(self.about["video"])
-
-    @property
-    def uses_signals(self) -> bool:
-        return bool(self.channels)
-
-    @property
-    def window_s(self) -> float:
-        """How long a window is, in s."""
-        return self.n_steps / self.clock_hz
-
-    @property
-    def signal_steps(self) -> tuple[int, int]:
-        """First and one-past-last step that is used."""
-        return self.members[0].pipeline.steps
-
-    def __repr__(self) -> str:
-        inputs = [*self.inputs, *(["a video of the face"] if self.uses_video else [])]
-        data = "synthetic data: says nothing about pain" if self.about["synthetic"] else self.about["reader"]
-        many = f", {len(self.members)} models" if len(self.members) > 1 else ""
-        return (
-            f"<{type(self).__name__} {self.about['cell']}{many}: {', '.join(inputs)} -> {' or '.join(self.classes)}; "
-            f"window {self.window_s:g} s, {self.n_steps} steps at {self.clock_hz:g} Hz; trained on {data}>"
-        )
-
-    def video(self, path: File | Video, *, show: Callable[[np.ndarray], None] = lambda crops: None) -> np.ndarray:
-        """What the row takes of a recording's first window, a row a step, (n_frames, F) (painmodels.use.graph.Columns).
-
-        Raises RecordingError as `dataprep.faces.follow` does.
-
-        `show` is called with the crops, (b, 227, 227, 3) uint8 RGB, in order, one a step.
-        """
-        if not self.uses_video:
-            raise InputError(f"{self.about['cell']} uses no video")
-        take, chunks = self.columns_of(), []
-        followed = faces.follow(
-            path if isinstance(path, Video) else Path(path),
-            self.face_settings,
-            clock_hz=self.clock_hz,
-            n_steps=self.n_steps,
-        )
-        for steps in followed.steps(frames=self.members[0].columns.frames):
-            show(steps.crops_BYXC)
-            chunks.append(take(steps))
-        return np.concatenate(chunks)[: followed.track().n_frames]
-
-    def columns_of(self) -> Callable[[Steps], np.ndarray]:
-        """A function of a video's next steps that gives what the row takes of each, (B, F)."""
-        trunk = self.trunk
-        return self.members[0].columns.begin(None if trunk is None else lambda crops: trunk(crops, self.device))
-
-    @property
-    def _reader(self) -> DataSet:
-        return dataset(self.about["reader"], self.about.get("reader_description"), whole=True)
-
-    def native_signals(self, path: File) -> Mapping[str, tuple[np.ndarray, float]]:
-        """Channel -> samples of the whole recording and their rate in Hz. Raises RecordingError."""
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(2, "no such file; expected signals", str(path))
-        trial = Trial(trial_id=path.stem, subject="unknown", class_id=0, class_name="unknown", signals=str(path.absolute()))
-        return self._reader.read_signals(trial)
-
-    def signals(self, path: File) -> np.ndarray:
-        """Signals of a recording's first window on the clock, unscaled, float32 (n_steps, C). Raises RecordingError."""
-        read = self.native_signals(path)
-        trial = Trial(trial_id="x", subject="unknown", class_id=0, class_name="unknown", signals=str(Path(path).absolute()))
-        x_TC = on_clock(read, trial, with_channels(self._reader, self.channels))
-        for channel in self.recorded.values():
-            values, rate_hz = read[channel]
-            reason = why_no_samples(
-                values, rate_hz=rate_hz, channel=channel, steps=self.signal_steps, clock_hz=self.clock_hz
-            )
-            if reason:
-                raise NoEstimate(f"{path}: {reason}")
-        return x_TC
+class Predictor(Reader):
+    """Takes recordings and gives predictions."""
 
     @overload
     def predict(self, *, video: File | None = None, signals: File | None = None) -> Prediction: ...
@@ -162,28 +54,12 @@ class Predictor:
             try:
                 out.append(Estimate(self.window_s, self._one(one_video, one_signals)))
             except (RecordingError, OSError) as reason:
-                out.append(Estimate(self.window_s, None, str(reason)))
+                out.append(Estimate(self.window_s, None, str(reason), self.learns.columns))
         return out
 
     def _one(self, video: File | None, signals: File | None) -> Prediction:
         with one_thread():
             return self.of_arrays(*self.read(video=video, signals=signals))
-
-    def read(
-        self, *, video: File | None, signals: File | None, show: Callable[[np.ndarray], None] = lambda crops: None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """What `of_arrays` takes, of the files that the model uses. Raises as `predict`; `show` as in `video`."""
-        self.check_given(video=video is not None, signals=signals is not None)
-        return (
-            self.video(video, show=show) if self.uses_video and video is not None else None,
-            self.signals(signals) if self.uses_signals and signals is not None else None,
-        )
-
-    def check_given(self, *, video: bool, signals: bool) -> None:
-        """Raises InputError if what the model uses is not given."""
-        for name, used, given in (("video", self.uses_video, video), ("signals", self.uses_signals, signals)):
-            if used and not given:
-                raise InputError(f"{self.about['cell']} uses {name}: found no {name} file, expected one")
 
     def predict_arrays(
         self,
@@ -219,9 +95,6 @@ class Predictor:
             if self.uses_video and frames is not None:
                 video_TF = self.video(video_of_arrays(frames, rate_hz=rates.get("frames", self.clock_hz)))
             return self.of_arrays(video_TF, signals_TC)
-
-    def _used(self) -> list[str]:
-        return [*self.inputs, *(["frames"] if self.uses_video else [])]
 
     def of_arrays(self, video_TF: np.ndarray | None, signals_TC: np.ndarray | None) -> Prediction:
         """The prediction for prepared arrays: what the row takes of a video (n_frames, F), signals (n_steps, C) on the clock.

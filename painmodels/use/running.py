@@ -1,4 +1,4 @@
-"""Runs a trained row on live input: it takes frames and samples as they arrive and gives a probability every second.
+"""Runs a trained row on live input: it takes frames and samples as they arrive and gives a prediction every second.
 
     stream = Stream(load(folder), rates_hz={"eda": 512.0})
     for estimate in stream.frame(rgb_YXC, at_s=…): …          # frames with their times, at any rate
@@ -22,15 +22,15 @@ import torch
 from dataprep.faces import together
 from dataprep.records import InputError
 from dataprep.signals.clock import FrameClock
-from dataprep.signals.files import n_samples
 from dataprep.video.decode import Frame
 from painmodels.training.loop import one_thread
-from painmodels.use.arrays import check_rate, check_rgb, signals_on_clock, window_samples
+from painmodels.use.arrays import check_rgb
 from painmodels.use.judgeable import NoEstimate
 from painmodels.use.live_face import LiveFace, Seen
 from painmodels.use.model import Model
 from painmodels.use.predictions import Estimate
 from painmodels.use.predictor import EachStep
+from painmodels.use.recent_samples import RecentSamples
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,8 @@ class Stream:
         every_s: float = 1.0,
         wait_s: float | None = None,
     ) -> None:
-        self.model, self.rates_hz = model, dict(rates_hz or {})
-        self.channels = model.inputs
-        missing = [c for c in self.channels if c not in self.rates_hz]
-        if missing:
-            raise InputError(f"rates_hz: found {sorted(self.rates_hz)}, expected a rate for {', '.join(missing)}")
-        for channel, rate_hz in self.rates_hz.items():
-            check_rate(rate_hz, channel=channel, clock_hz=model.clock_hz)
+        self.model = model
+        self.recent = RecentSamples(model.recorded, rates_hz or {}, clock_hz=model.clock_hz, n_steps=model.n_steps)
         self.wait_s = model.n_steps / model.clock_hz if wait_s is None else wait_s
         if not (every_s > 0 and self.wait_s >= 0):
             raise InputError(f"found every_s {every_s} and wait_s {wait_s}, expected more than 0 and at least 0")
@@ -78,8 +73,6 @@ class Stream:
         self.steps: list[_Step] = []  # from step `first` on
         self.first = 0
         self.held = 0  # steps at the end that hold the last frame
-        self.values = {c: np.empty(0) for c in self.channels}
-        self.dropped = dict.fromkeys(self.channels, 0)  # samples before the first one kept
 
     def frame(self, rgb_YXC: np.ndarray, *, at_s: float | None = None) -> list[Estimate]:
         """The next frame, (height, width, 3) uint8 RGB; gives the estimates that are due now.
@@ -135,34 +128,8 @@ class Stream:
         `at_s` is the time of their first sample since the start, for a source that may lose some: what is missing before it is
         unknown, and windows that hold it have no estimate. Without it samples follow those before without a gap.
         """
-        for channel, given in values.items():
-            if channel not in self.values:
-                raise InputError(
-                    f"samples: found channel {channel!r}, expected some of {', '.join(self.channels) or 'none'}"
-                )
-            new = np.asarray(given, dtype=np.float64)
-            if new.ndim != 1:
-                raise InputError(f"samples: channel {channel}: found shape {new.shape}, expected one row of values")
-            if at_s is not None:
-                self._skip_to(channel, at_s)
-            self.values[channel] = np.concatenate([self.values[channel], new])
+        self.recent.add(values, at_s=at_s)
         return self._due()
-
-    def _skip_to(self, channel: str, at_s: float) -> None:
-        """Fill with unknown values up to the sample at this time."""
-        rate_hz, kept = self.rates_hz[channel], self.values[channel]
-        arrived = self.dropped[channel] + len(kept)
-        gap = round(at_s * rate_hz) - arrived if np.isfinite(at_s) else -2
-        if gap < -1:
-            last_s = arrived / rate_hz
-            raise InputError(
-                f"samples: channel {channel}: found at_s = {at_s}, expected {last_s:.3f} or later: time goes on"
-            )
-        most = n_samples(rate_hz=rate_hz, clock_hz=self.model.clock_hz, n_steps=self.model.n_steps)
-        if gap > most:  # no window reaches further back
-            self.dropped[channel] += len(kept) + gap - most
-            kept, gap = np.empty(0), most
-        self.values[channel] = np.concatenate([kept, np.full(max(0, gap), np.nan)])
 
     def _due(self) -> list[Estimate]:
         out: list[Estimate] = []
@@ -173,26 +140,15 @@ class Stream:
             if not behind and self.model.uses_video and self.first + len(self.steps) < self.end:
                 return out  # where the face is will be known soon
             time_s = self.end / self.model.clock_hz
-            out.append(Estimate(time_s, None, behind) if behind else self._estimate(time_s))
+            out.append(self._nothing(time_s, behind) if behind else self._estimate(time_s))
             self.end += self.every
             self._forget()
-
-    def _wanted(self, channel: str) -> tuple[int, int]:
-        """First and one-past-last sample of the window, counted from the start of the stream."""
-        model = self.model
-        return window_samples(self.end, rate_hz=self.rates_hz[channel], window=(model.clock_hz, model.n_steps))
-
-    def _arrived(self, channel: str) -> int:
-        return self.dropped[channel] + len(self.values[channel])
 
     def _behind(self) -> str:
         """The input whose part of the window is not there yet, in words; empty if all of it is."""
         if self.model.uses_video and self._taken() < self.end:
             return f"no frame came after {self._taken() / self.model.clock_hz:.2f} s"
-        for c in self.channels:
-            if self._arrived(c) < self._wanted(c)[1]:
-                return f"channel {c}: no sample came after {self._arrived(c) / self.rates_hz[c]:.2f} s"
-        return ""
+        return self.recent.lacking(self.end)
 
     def _taken(self) -> int:
         """Steps that came, those among them whose face is not known yet."""
@@ -200,7 +156,7 @@ class Stream:
 
     def ahead_s(self) -> float:
         """The latest time of any input, in s since the start."""
-        come_s = [self._arrived(c) / self.rates_hz[c] for c in self.channels]
+        come_s = self.recent.come_s
         if self.model.uses_video:
             come_s.append((self._taken() - self.held) / self.model.clock_hz)
         return max(come_s)
@@ -208,26 +164,22 @@ class Stream:
     def _estimate(self, time_s: float) -> Estimate:
         model = self.model
         known: EachStep | None = None
-        seen_T = signals_TC = None
+        seen_T = None
         window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
         if model.uses_video:
             seen_T = np.array([step.seen for step in window])
             known = {name: torch.stack([step.known[name] for step in window]) for name in window[0].known}
         try:
-            if self.channels:
-                samples, clock = {c: self._window(c) for c in self.channels}, (model.clock_hz, model.n_steps)
-                signals_TC = signals_on_clock(samples, model.recorded, window=clock, steps=model.signal_steps)
+            signals_TC = self.recent.on_clock(self.end, steps=model.signal_steps)
             with one_thread():
                 return Estimate(time_s, model.of_steps([known], seen_T, signals_TC))
         except NoEstimate as reason:
             lost = sum(not step.came for step in window)
             told = f"; no frame came for {lost / model.clock_hz:.2f} s of the window" if lost else ""
-            return Estimate(time_s, None, f"{reason}{told}")
+            return self._nothing(time_s, f"{reason}{told}")
 
-    def _window(self, channel: str) -> tuple[np.ndarray, float]:
-        """The samples of the window and their rate."""
-        first, last = (i - self.dropped[channel] for i in self._wanted(channel))
-        return self.values[channel][first:last], self.rates_hz[channel]
+    def _nothing(self, time_s: float, reason: str) -> Estimate:
+        return Estimate(time_s, None, reason, self.model.learns.columns)
 
     def _forget(self) -> None:
         """Drop data that no later window needs."""
@@ -235,7 +187,4 @@ class Stream:
         if old > 0:
             del self.steps[:old]
             self.first += old
-        for c in self.channels:
-            old = min(max(0, self._wanted(c)[0] - self.dropped[c]), len(self.values[c]))
-            self.values[c] = self.values[c][old:]
-            self.dropped[c] += old
+        self.recent.forget(self.end)

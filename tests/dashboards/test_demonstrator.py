@@ -51,7 +51,7 @@ def test_a_recording_is_judged_on_the_page(server: Page, clip: dict[str, Path], 
     async def look(tab: Tab) -> None:
         await tab.open(server.url)
         await tab.shows("not a medical device", "says nothing about pain", "Nothing leaves this machine and nothing is kept")
-        await tab.shows("the probability of pain (of PA4, against BL1)")
+        await tab.shows("the probability of pain (PA4, against BL1)")
         await choose(tab, **clip)
         await tab.click("#judge")
         await tab.wait("!document.getElementById('result').hidden")
@@ -114,7 +114,7 @@ def test_what_is_no_recording_has_a_reason(server: Page, clip: dict[str, Path]) 
     status, said = asked(server, "POST", "/judge", body=junk + signals, X_Parts=json.dumps(parts))
     found = json.loads(said)
     assert status == 200
-    assert found["p_pain"] is None
+    assert found["value"] is None
     assert found["reasons"][0].startswith("v.mp4: ")
 
 

@@ -221,7 +221,7 @@ def test_a_stream_goes_on_when_bad_samples_have_left_the_window(models: dict) ->
     found, kept = [], 0
     for n in range(0, at(30), 256):
         found += stream.samples({c: x[n : n + 256] for c, x in values.items()})
-        kept = max(kept, *(len(x) for x in stream.values.values()))
+        kept = max(kept, *(len(x) for x in stream.recent.values.values()))
     without = [e for e in found if e.prediction is None]
     assert all("ecg" in e.reason for e in without)
     assert 4 <= len(without) <= 7  # windows of 5.52 s, one a second
@@ -237,7 +237,7 @@ def test_a_channel_that_stalls_is_named_and_nothing_grows(models: dict) -> None:
         found += stream.samples({"eda": np.cumsum(rng.normal(size=at(1)))})
         if not 10 <= k < 60:
             found += stream.samples({"ecg": np.cumsum(rng.normal(size=at(1)))}, at_s=float(k))
-        kept = max(kept, *(len(x) for x in stream.values.values()))
+        kept = max(kept, *(len(x) for x in stream.recent.values.values()))
     times = [e.time_s for e in found]
     np.testing.assert_allclose(np.diff(times), 1.0)
     away = [e for e in found if e.prediction is None]

@@ -56,7 +56,7 @@ def test_an_estimate_a_second_over_a_long_stream_with_bounded_memory(models: dic
         for estimate in stream.samples({c: v[k : k + 256] for c, v in values.items()}):
             times.append(estimate.time_s)
             p.append(estimate.prediction.p_pain)
-        kept.append(len(stream.values["eda"]))
+        kept.append(len(stream.recent.values["eda"]))
     np.testing.assert_allclose(np.diff(times), 1.0)
     assert times[0] == pytest.approx(5.52)
     assert len(times) == 15
