@@ -24,6 +24,7 @@ from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
 from grid.results.columns import COSTS, FOLDS, TRIALS
+from grid.results.inference import people_of
 from grid.results.stats import mean_by
 from grid.results.tables import (
     SCENARIOS,
@@ -146,8 +147,8 @@ class Results:
 
     def people(self, panel: Panel) -> int | None:
         """How many subjects the panel's scenario has in these data, tested or not; None where that is not recorded."""
-        found = self.get("scenarios", panel.scenario, "subjects")
-        return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+        found = self.get("scenarios", panel.scenario)
+        return people_of(found, [panel.protocol]) if isinstance(found, Mapping) else None
 
 
 def read_results(folder: Path) -> Results:

@@ -44,6 +44,30 @@ def eda_features(x_T: np.ndarray, *, rate_hz: float) -> dict[str, float]:
     }
 
 
+def any_features(x_T: np.ndarray, *, rate_hz: float) -> dict[str, float]:
+    """A signal of which nothing is known, in its own unit: level, spread, course, turns, speed, when its ends are reached."""
+    x_T = np.asarray(x_T, dtype=np.float64)
+    n = len(x_T)
+    third, middle = max(1, n // 3), x_T - x_T.mean()
+    steps = np.diff(x_T) if n > 1 else np.zeros(1)
+    sd = float(x_T.std())
+    return {
+        "level": float(x_T.mean()),
+        "sd": sd,
+        "range": float(np.ptp(x_T)),
+        "lowest": float(x_T.min()),
+        "highest": float(x_T.max()),
+        "skewness": float((middle**3).mean() / sd**3) if sd > 1e-12 else 0.0,
+        "end_minus_start": float(x_T[-third:].mean() - x_T[:third].mean()),
+        "sd_change": float(x_T[-third:].std() - x_T[:third].std()),
+        "speed_per_s": float(np.abs(steps).mean() * rate_hz),
+        "turns_per_s": float((np.diff(np.signbit(steps)) != 0).sum() / n * rate_hz),
+        "crossings_per_s": float((np.diff(np.signbit(middle)) != 0).sum() / n * rate_hz),
+        "time_of_max": float(x_T.argmax()) / max(n - 1, 1),
+        "time_of_min": float(x_T.argmin()) / max(n - 1, 1),
+    }
+
+
 def _rises(x_T: np.ndarray) -> list[float]:
     """Heights from trough to peak of all responses; one that still rises at the end counts as far as it came."""
     rises, low, high = [], x_T[0], x_T[0]

@@ -200,10 +200,12 @@ def _method_row(recordings: str, name: str) -> Row:
             raise InputError(f"the method {name} sees no recording: write {name!r}, not '{recordings}:{name}'")
         return Row(name, (), clip=False, frame=False, method=name, control=entry.control)
     seen = row(recordings)
-    wrong = [word for word in recordings.split("+") if recorded(word) not in entry.on]
+    every = entry.any_signal
+    wrong = [word for word in recordings.split("+") if recorded(word) not in entry.on and not (every and is_signal(word))]
     if wrong or (len(recordings.split("+")) > 1 and not entry.several):
+        more = " and every other signal" if every else ""
         joined = " joined by +" if entry.several else ""
-        raise InputError(f"the method {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{joined}")
+        raise InputError(f"the method {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{more}{joined}")
     return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=seen.frame, method=name)
 
 

@@ -6,6 +6,7 @@ have scores and everybody was tested (`grid/results/tables.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dataprep.datasets.biovid import LOW_EXPRESSIVE, SUBJECTS
@@ -13,6 +14,7 @@ from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
 from grid.experiment.scenarios import scenario_index, window
 from grid.plan.inventory import Inventory
+from grid.protocols import FoldSplit
 
 PAPER_SCENARIOS = {"all87": (0.0, frozenset(SUBJECTS)), "expressive67": (2.0, frozenset(SUBJECTS) - LOW_EXPRESSIVE)}
 """Seconds dropped at the start of a trial, and the people, of the paper's two scenarios."""
@@ -21,7 +23,8 @@ PAPER_SCENARIOS = {"all87": (0.0, frozenset(SUBJECTS)), "expressive67": (2.0, fr
 def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> dict[str, Any]:
     """What run.json says of a scenario: its subset and window, and how much of it these data hold.
 
-    `folds`: of one partition, in all; `subset_size`: how many people the data set's makers list, None where everybody is meant.
+    `folds`: of one partition, in all; `training_people`: of the protocol `personal`, whose folds test one person each, how many
+    people train in a fold; `subset_size`: how many people the data set's makers list, None where everybody is meant.
     """
     scenario = experiment.scenario(name)
     facts: dict[str, Any] = {"subset": scenario.subset, "skip_s": scenario.skip_s, "subjects": 0, "trials": 0, "frames": 0}
@@ -31,7 +34,8 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     try:
         index = scenario_index(inventory.dataset, inventory.index, scenario)
         first, last = window(inventory.dataset, scenario)
-        folds = len({split.fold for split in splits_of(experiment, inventory.dataset, inventory.index, scenario)})
+        splits = splits_of(experiment, inventory.dataset, inventory.index, scenario)
+        folds = len({split.fold for split in splits})
     except ValueError:
         return facts
     people = set(index.subjects)
@@ -39,8 +43,18 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     if name in PAPER_SCENARIOS and inventory.dataset.name in ("biovid", "synthetic"):
         facts["subset_size"] = len(PAPER_SCENARIOS[name][1])
     if experiment.protocol.name == "personal":
+        facts["training_people"] = training_people_of(splits)
         return facts | {"not_the_papers": "trials of the tested people train, the paper's do not"}
     return facts | {"not_the_papers": _differs(inventory, name, people, scenario.skip_s)}
+
+
+def training_people_of(splits: Iterable[FoldSplit]) -> dict[str, float]:
+    """Protocol -> how many people train in a fold, on average: those outside the group of a tested person, and that person where
+    trials of hers calibrate."""
+    found: dict[str, list[int]] = {}
+    for split in splits:
+        found.setdefault(split.protocol, []).append(len({split.subject_of[t] for t in split.train}))
+    return {protocol: sum(many) / len(many) for protocol, many in found.items()}
 
 
 def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -> str:

@@ -13,6 +13,7 @@ from grid.experiment.cells import is_further
 from grid.experiment.families import FRAME_MEAN
 from grid.results import selection
 from grid.results.axes import AXES, spread
+from grid.results.inference import people_of
 from grid.results.learned import Mark
 from grid.results.stats import against_chance, over_people
 from grid.results.tables import is_the_papers, paper_table2, scores_table, with_frame_mean
@@ -54,8 +55,7 @@ class RowFacts:
         return self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
 
     def _people(self, scenario: str) -> int | None:
-        people: int | None = self.run.get("scenarios", {}).get(scenario, {}).get("subjects")
-        return people
+        return people_of(self.run.get("scenarios", {}).get(scenario, {}), self.predictions["protocol"].astype(str).unique())
 
     def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:
         """The paper's numbers of a row, in percent; nothing where they are no numbers of the same data, people and task."""

@@ -110,4 +110,6 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
     return (Part("cnn", (Input("signals"),), trained=NETWORK),)
 
 
-METHOD = Method("cnn", on=("eda", "ecg", "emg"), parts=parts, several=True, compared=("eda:cnn", "eda+ecg+emg:cnn"))
+METHOD = Method(
+    "cnn", on=("eda", "ecg", "emg"), parts=parts, several=True, any_signal=True, compared=("eda:cnn", "eda+ecg+emg:cnn")
+)

@@ -65,4 +65,4 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
     return (Part("cnn-lstm", (Input("signals"),), trained=NETWORK),)
 
 
-METHOD = Method("cnn-lstm", on=("eda", "ecg", "emg"), parts=parts, several=True, rows=("eda:cnn-lstm",))
+METHOD = Method("cnn-lstm", on=("eda", "ecg", "emg"), parts=parts, several=True, any_signal=True, rows=("eda:cnn-lstm",))

@@ -47,4 +47,11 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
     return (Part("cnn-lstm-native", (Input("signals_native"),), trained=NETWORK),)
 
 
-METHOD = Method("cnn-lstm-native", on=("eda", "ecg", "emg"), parts=parts, several=True, compared=("eda:cnn-lstm-native",))
+METHOD = Method(
+    "cnn-lstm-native",
+    on=("eda", "ecg", "emg"),
+    parts=parts,
+    several=True,
+    any_signal=True,
+    compared=("eda:cnn-lstm-native",),
+)

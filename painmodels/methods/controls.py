@@ -4,8 +4,9 @@
     control-order         the position in the session (the column `order`, or the place in a long recording)
     control-previous      the class of the previous trial in the session
 
-The probability of pain is its share among the training trials of the same value, or of the same of eight ranges where there are
-more than eight numbers; a value that no training trial has counts as the nearest number, or as an average trial.
+The probability of pain (of each class or level; of numbers the mean) is its share among the training trials of the same value, or
+of the same of eight ranges where there are more than eight numbers; a value that no training trial has counts as the nearest
+number, or as an average trial.
 """
 
 from __future__ import annotations
@@ -15,37 +16,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from painmodels.methods.graph import Estimator, Input, Method, Part, Recordings, TwoClasses
+from painmodels.methods.graph import AnyTarget, Estimator, Input, Method, Part, Recordings
 from painmodels.training.loop import Fitted
 
 RANGES = 8
 
 
 @dataclass(frozen=True)
-class Settings(TwoClasses):
+class Settings(AnyTarget):
     """`prior`: how many average trials are added to those of each value."""
 
     prior: float = 1.0
 
 
 def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: int, device: str) -> Fitted:
-    """The share of pain of each value or range."""
+    """The share of pain (of each class, or the mean number) of each value or range."""
     x_N = _numbers(recordings.controls)
-    mean = float(np.mean(labels))
+    y_NK = np.asarray(labels, dtype=np.float64)[:, None]
+    if settings.classes > 2:
+        y_NK = np.eye(settings.classes)[np.asarray(labels, dtype=np.int64)]
+    mean_K = y_NK.mean(0)
     edges = np.unique(np.quantile(x_N, np.linspace(0, 1, RANGES + 1)[1:-1])) if len(np.unique(x_N)) > RANGES else np.zeros(0)
     of_N = _ranged(x_N, edges)
     values = np.unique(of_N)
     n = np.array([(of_N == v).sum() for v in values])
-    pain = np.array([labels[of_N == v].sum() for v in values])
-    share = (pain + settings.prior * mean) / (n + settings.prior)
-    return Fitted({"edges": edges, "values": values, "share": share, "mean": np.array([mean])}, ())
+    sums_VK = np.array([y_NK[of_N == v].sum(0) for v in values])
+    share_VK = (sums_VK + settings.prior * mean_K) / (n + settings.prior)[:, None]
+    share = share_VK if settings.classes > 2 else share_VK[:, 0]
+    return Fitted({"edges": edges, "values": values, "share": share, "mean": mean_K}, ())
 
 
 def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:
-    """Probability of pain."""
+    """The probability of pain, (N,), of each of more classes, (N, K), or the number, (N,)."""
     of_N = _ranged(_numbers(recordings.controls), weights["edges"])
     nearest_N = np.abs(of_N[:, None] - weights["values"][None]).argmin(1)
     known_N = (np.abs(of_N) < _WORDS) | (weights["values"][nearest_N] == of_N)
+    if settings.classes > 2:
+        return np.where(known_N[:, None], weights["share"][nearest_N], weights["mean"])
     return np.where(known_N, weights["share"][nearest_N], weights["mean"][0])
 
 

@@ -121,4 +121,6 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
     return (Part("crossmod", (Input("signals"),), trained=NETWORK),)
 
 
-METHOD = Method("crossmod", on=("eda", "ecg", "emg"), parts=parts, several=True, compared=("eda+ecg:crossmod",))
+METHOD = Method(
+    "crossmod", on=("eda", "ecg", "emg"), parts=parts, several=True, any_signal=True, compared=("eda+ecg:crossmod",)
+)

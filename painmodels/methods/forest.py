@@ -102,6 +102,7 @@ METHOD = Method(
         Estimator(Settings, fit, predict, version=f"1.{VERSION}", features=feature_table, of_features=of_features)
     ),
     several=True,
+    any_signal=True,
     rows=("eda:rf", "ecg:rf", "video:rf"),
     compared=("emg:rf", "eda+ecg+emg:rf"),
 )

@@ -132,6 +132,7 @@ class Method:
 
     `on`        words that it can see (`eda`, `ecg`, `emg`, `video`, `frame`), none if it needs no recording
     `several`   it can see several of them together, too
+    `any_signal`  it can see every other signal, too, also one that nobody has named before
     `parts`     (words of the row, choice of networks) -> its parts, inputs first; the last one gives the predictions
     `rows`      the rows that `--baselines` adds
     `control`   the column of the data set's table that it sees instead of a recording
@@ -145,6 +146,7 @@ class Method:
     rows: tuple[str, ...] = ()
     control: str = ""
     compared: tuple[str, ...] = ()
+    any_signal: bool = False
 
 
 def needs(parts: Sequence[Part], role: str) -> tuple[str, ...]:

@@ -124,5 +124,6 @@ METHOD = Method(
         )
     ),
     several=True,
+    any_signal=True,
     rows=("eda:logistic", "ecg:logistic"),
 )

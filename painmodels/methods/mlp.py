@@ -75,5 +75,6 @@ METHOD = Method(
     on=ON,
     parts=on_features(Estimator(Settings, fit, predict, version=f"1.{VERSION}")),
     several=True,
+    any_signal=True,
     compared=("eda:mlp",),
 )

@@ -166,5 +166,6 @@ METHOD = Method(
     on=("eda", "ecg"),
     parts=estimator(Estimator(Settings, fit, predict, version=f"1.{VERSION}"), subject=True),
     several=True,
+    any_signal=True,
     compared=("eda:multitask", "ecg:multitask", "eda+ecg:multitask"),
 )

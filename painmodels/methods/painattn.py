@@ -177,5 +177,10 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
 
 
 METHOD = Method(
-    "painattn", on=("eda", "ecg", "emg"), parts=parts, several=True, compared=("eda:painattn", "eda+ecg:painattn")
+    "painattn",
+    on=("eda", "ecg", "emg"),
+    parts=parts,
+    several=True,
+    any_signal=True,
+    compared=("eda:painattn", "eda+ecg:painattn"),
 )

@@ -44,4 +44,11 @@ def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
     return (Part("painattn-native", (Input("signals_native"),), trained=NETWORK),)
 
 
-METHOD = Method("painattn-native", on=("eda", "ecg", "emg"), parts=parts, several=True, compared=("eda:painattn-native",))
+METHOD = Method(
+    "painattn-native",
+    on=("eda", "ecg", "emg"),
+    parts=parts,
+    several=True,
+    any_signal=True,
+    compared=("eda:painattn-native",),
+)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataprep.records import InputError
-from dataprep.signals.domain_features import VERSION, ecg_features, eda_features, face_features
+from dataprep.signals.domain_features import VERSION, any_features, ecg_features, eda_features, face_features
 from dataprep.signals.native_features import WIDTHS, hr, word_of
 from painmodels.methods.graph import Choice, Estimator, Input, Part, Recordings
 
@@ -20,6 +20,7 @@ _OF: dict[str, Callable[..., dict[str, float]]] = {
     "hr": hr,
     "video": face_features,
 }
+"""What is made of a signal on the clock, by the word that its name begins with; of others `any_features`."""
 ON = (*WIDTHS, "video")
 
 
@@ -28,12 +29,18 @@ def feature_table(recordings: Recordings) -> np.ndarray:
 
     Of the signals on the clock, or where the part takes `domain` those of the channels' own samples (see `on_features`).
     """
+    own_rate: Mapping[str, np.ndarray] = recordings.made.get("domain", {})
     columns: list[np.ndarray] = []
     sources: dict[str, Any] = {**recordings.signals, **({"video": recordings.faces} if recordings.faces is not None else {})}
     for word, x_N in sources.items():
-        rows = [list(_OF[word_of(word) or word](x, rate_hz=recordings.rate_hz).values()) for x in x_N]
+        if word in own_rate and word_of(word):
+            continue
+        made = _OF.get("video" if word == "video" else word_of(word), any_features)
+        rows = [list(made(x, rate_hz=recordings.rate_hz).values()) for x in x_N]
         columns.append(np.array(rows, dtype=np.float64).reshape(recordings.n, -1))
-    for word, x_NTF in recordings.made.get("domain", {}).items():
+    for word, x_NTF in own_rate.items():
+        if not word_of(word):
+            continue
         if np.isnan(x_NTF[:, 0]).all():
             raise InputError("features at the channels' own rates are of windows that begin at a whole second and last 2 s")
         columns.append(np.asarray(x_NTF[:, 0, : WIDTHS[word_of(word)]], dtype=np.float64))
@@ -42,12 +49,14 @@ def feature_table(recordings: Recordings) -> np.ndarray:
 
 def on_features(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
     """The `parts` of an estimator on features. EDA and ECG have them on the clock, where a stream and an exported row have
-    them, too; a row with a signal that needs a higher rate (EMG) takes the features of all its signals at their own rates."""
+    them, too; a row with a signal that needs a higher rate (EMG) takes the features of all its signals at their own rates. A
+    signal that is none of the known words has features that say nothing of what it is, on the clock."""
 
     def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
         signals = [word for word in words if word != "video"]
-        own_rate = any(word_of(word) not in _OF for word in signals)
-        taken = [Input("domain" if own_rate else "signals")] if signals else []
+        own_rate = any(word_of(word) and word_of(word) not in _OF for word in signals)
+        taken = [Input("domain")] if own_rate else []
+        taken += [Input("signals")] if signals and not (own_rate and all(map(word_of, signals))) else []
         taken += [Input("faces")] if "video" in words else []
         return (Part("estimator", tuple(taken), trained=trained),)
 

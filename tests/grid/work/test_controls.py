@@ -55,6 +55,23 @@ def test_what_the_design_gives_away_is_found(tmp_path: Path) -> None:
     assert right["control-order"] < 0.8  # ranges of three places hold both
 
 
+@pytest.mark.parametrize("classes", [3, 0])
+def test_levels_and_numbers_are_given_away_too(classes: int) -> None:
+    temperatures = ("38", "44", "48") * 4
+    labels = np.array([0, 1, 2] * 4) if classes else np.array([0.0, 0.6, 1.0] * 4)
+    trained = method("control-temperature").parts((), lambda role: None)[0].trained  # type: ignore[arg-type, return-value]
+    settings = trained.settings(classes=classes)  # type: ignore[union-attr]
+    seen = Recordings(n=12, rate_hz=25.0, signals={}, controls=temperatures)
+    fitted = trained.fit(seen, labels, settings, 0, "cpu")  # type: ignore[union-attr]
+    asked = Recordings(n=3, rate_hz=25.0, signals={}, controls=("38", "47,9", "?"))
+    p = trained.predict(fitted.weights, asked, settings, "cpu")  # type: ignore[union-attr]
+    if classes:
+        assert p.argmax(1)[:2].tolist() == [0, 2]
+        np.testing.assert_allclose([*p.sum(1), *p[2]], [1, 1, 1, *[1 / 3] * 3])
+    else:
+        np.testing.assert_allclose(p, [0.107, 0.907, 0.533], atol=1e-3)
+
+
 def test_a_data_set_without_the_column_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "small.toml").write_text(SMALL)
     data = personal_people.write(tmp_path / "data", people=3, alike=True)

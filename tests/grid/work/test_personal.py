@@ -12,6 +12,8 @@ from grid.monitor import status
 from grid.plan.inventory import read_inventory
 from grid.protocols import FoldSplit, protocols
 from grid.results import files
+from grid.results.inference import people_of, training_people
+from grid.run.scenario_facts import training_people_of
 from grid.run.session import Session
 from grid.run.show import outcome_text
 from tests.grid.work import personal_people
@@ -54,6 +56,16 @@ def accuracy(session: Session) -> pd.Series:
     table = files.predictions(session.plan, session.store, inventory.targets, inventory.learns)
     right = (table["p_pain"] > 0.5) == (table["y_true"] == 1)
     return right.groupby(table["protocol"].astype(str)).mean()
+
+
+def test_the_interval_counts_the_people_that_train() -> None:
+    """Of four people in two groups two train, and the tested one where trials of hers calibrate; not all but the tested one."""
+    splits = protocols()["personal"](index(), folds=2, seed=0)
+    facts = {"subjects": 4, "training_people": training_people_of(splits)}
+    assert facts["training_people"] == {"personal-0": 2.0, "personal-2": 3.0, "personal-4": 3.0, "personal-8": 3.0}
+    tested = pd.DataFrame({"fold": range(4), "subject_name": [f"s{p}" for p in range(4)]})
+    assert training_people(tested, people_of(facts, ["personal-0"])) == 2.0
+    assert training_people(tested, people_of({"subjects": 4}, ["personal-0"])) == 3.0
 
 
 def test_folds_are_people_with_k_trials_of_each_class_and_the_same_test_for_every_k() -> None:
