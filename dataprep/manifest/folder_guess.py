@@ -20,12 +20,31 @@ TEXTS = (".csv", ".tsv", ".txt", ".asc")
 PERSON = re.compile(
     r"^(s|p|sub|subj|subject|vp|id|participant|proband|person|pat|patient)[-_ ]?\d+$|^\d{2,6}_[mwf]_\d{1,3}$", re.I
 )
-CALM = re.compile(r"^(bl\d*|base.*|rest.*|no|none|no_?pain|neutral|control|calm|relax.*|ruhe|0)$", re.I)
+CALM = re.compile(
+    r"^(bl\d*|base.*|rest.*|no|none|(no|without)[ _-]?(pain|stimul\w*|stress)|kein\w*([ _-].*)?|ohne.*|nicht.*|neutral|control|"
+    r"calm|relax.*|ruhe|0)$",
+    re.I,
+)
 STRONG = re.compile(
     r"(pain|pa\d|stress|heat|cold|hot|high|low|mild|medium|moderate|severe|strong|level|stim|task|electric|schmerz)", re.I
 )
 TAIL = re.compile(r"[_\- ]?(bio|biosignals?|signals?|physio|video|face|cam(era)?|raw)$", re.I)
-LEVELS = ("no", "none", "low", "mild", "light", "medium", "moderate", "high", "strong", "severe")
+LEVELS = (
+    "no",
+    "none",
+    "low",
+    "mild",
+    "light",
+    "leicht",
+    "schwach",
+    "medium",
+    "moderate",
+    "mittel",
+    "high",
+    "stark",
+    "strong",
+    "severe",
+)
 
 
 def recordings(folder: Path) -> dict[str, dict[str, str]]:

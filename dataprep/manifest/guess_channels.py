@@ -8,14 +8,20 @@ from collections.abc import Mapping
 import numpy as np
 
 BY_NAME: Mapping[str, str] = {
-    "eda": r"eda|gsr|scl|scr|skin.?cond|elektroderm|electroderm",
+    "eda": r"eda|gsr|scl|scr|skin.?cond|elektroderm|electroderm|haut.?leit",
     "ecg": r"ecg|ekg",
     "emg": r"emg",
     "resp": r"resp|rsp|breath|atem|atmung",
     "bvp": r"bvp|ppg|pleth|blood.?vol",
     "spo2": r"spo2|sao2|oxygen|oxi",
-    "temp": r"skt|skin.?temp|^temp|temperatur",
+    "temp": r"skt|skin.?temp|^temp|temperatur|haut.?temp",
 }
+SAYS_NOTHING = re.compile(
+    r"^\W*(ch|chan|channel|kanal|col|column|spalte|sig|signal|var|variable|value|values|wert|data|daten|x|y|v|a|ai|"
+    r"adc|analog|input|in|sensor|port|raw|f|field)?[\W_]*\d*\W*$",
+    re.I,
+)
+"""Names that recorders and programs give by themselves."""
 NO_SIGNAL = re.compile(
     r"thermode|heater|stim|trigger|marker|label|class|event|covas|\bvas\b|rating|score|sample|index|count|status|^id$|subject|photosens|"
     r"^#|^n$|^unnamed|battery|hz$|rate$",
@@ -77,5 +83,5 @@ def unit_of(name: str, said: str = "") -> str:
 
 def slug(name: str) -> str:
     """A channel's name made of a column's."""
-    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:30]
+    plain = re.sub(r"[^a-z0-9]+", "_", (UNIT.sub("", name) or name).lower()).strip("_")[:30]
     return plain if plain[:1].isalpha() else f"ch_{plain or 'x'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from dataprep.manifest import guess_channels
 from dataprep.manifest.formats import HDF5, header_of, kind_of
-from dataprep.manifest.guess_text import guess_text, with_time
+from dataprep.manifest.guess_text import guess_text, time_unit, with_time
 from dataprep.manifest.layout import TIME_UNITS, Channel, Files
 from dataprep.records import RecordingError
 from dataprep.storage import Place
@@ -44,7 +45,7 @@ class FileGuess:
 def guess_file(path: Place) -> FileGuess:
     """The guess. Raises RecordingError."""
     if kind_of(path):
-        guess, columns = FileGuess(Files()), list(_columns(path))
+        guess, columns = _of_columns(list(_columns(path)))
     else:
         guess, columns = _of_text(path)
     named = [(c, *guess_channels.by_name(c.name)) for c in columns]
@@ -52,6 +53,12 @@ def guess_file(path: Place) -> FileGuess:
         named = [(columns[0], of_file, "by the name of the file")]
     for column, channel, why in named:
         rate_hz = column.rate_hz or guess.rate_hz
+        if not channel and not why and not guess_channels.SAYS_NOTHING.match(column.name):
+            fixed = np.nanmin(column.x) == np.nanmax(column.x)
+            channel, why = ("", "it is constant") if fixed else (guess_channels.slug(column.name), "it keeps its own name")
+            if not channel:
+                guess.left_out.append(f"{column.name!r}: {why}")
+                continue
         if not channel and not why:
             channel, why = guess_channels.by_values(column.x, rate_hz or 100.0)
             why = f"by its values alone: {why}" if channel else why
@@ -76,6 +83,36 @@ def guess_file(path: Place) -> FileGuess:
             f"{path}: found no column that may be a body signal: {'; '.join(guess.left_out)[:400] or 'no numbers'}"
         )
     return guess
+
+
+RATE_NAME = re.compile(
+    r"^\W*(fs|sfreq|srate|hz|rate|freq|(sampl\w*|recording)[\W_]*(rate|freq\w*|hz)?)([\W_]*hz)?\W*$", re.I
+)
+
+
+def _of_columns(columns: list[Column]) -> tuple[FileGuess, list[Column]]:
+    """The columns of a file that is no text, but for a rate that stands alone and for times, which are told in the guess."""
+    said = [c for c in columns if c.x.size == 1 and RATE_NAME.match(c.name.rpartition("/")[2]) and 0 < float(c.x[0]) <= 1e5]
+    columns = [c for c in columns if c.x.size > 1]
+    guess = FileGuess(Files(), rate_hz=float(said[0].x[0]) if said else 0.0)
+    if said:
+        guess.files = guess.files.model_copy(update={"rate_hz": guess.rate_hz})
+        guess.why["rate_hz"] = f"the file's own {said[0].name!r}"
+    for column in columns:
+        found = time_unit(column.name, "", column.x)
+        if (
+            not column.rate_hz
+            and found
+            and (column.where.column is None or isinstance(column.where.column, str) or column.name)
+        ):
+            where = column.where.key or column.where.column
+            unit, rate_hz, why = found
+            guess.files = guess.files.model_copy(update={"time": where, "time_unit": unit, "rate_hz": None})
+            guess.why |= {"time": "by its name", "time_unit": why}
+            guess.rate_hz = rate_hz
+            guess.time_s = float(column.x[0]) * TIME_UNITS[unit], float(column.x[-1]) * TIME_UNITS[unit]
+            return guess, [c for c in columns if c is not column]
+    return guess, columns
 
 
 def _free(channel: str, name: str, taken: dict[str, Channel]) -> str:
@@ -140,6 +177,8 @@ def _columns(path: Place) -> Iterator[Column]:
         with h5py.File(io.BytesIO(content), "r") as file:
             found_in: list[tuple[str, Any]] = []
             file.visititems(lambda name, item: found_in.append((name, item[()])) if isinstance(item, h5py.Dataset) else None)
+            file.visititems(lambda name, item: found_in.extend((str(k), v) for k, v in item.attrs.items()))
+            found_in += [(str(name), value) for name, value in file.attrs.items()]
         for name, value in found_in:
             yield from _series(value, name, name.rpartition("/")[2])
     else:
@@ -152,6 +191,8 @@ def _series(array: Any, key: str, name: str) -> Iterator[Column]:
     if x.dtype.names and x.size == 1:
         for part in x.dtype.names:
             yield from _series(x[part].item(), f"{key}/{part}" if key else part, part)
+    elif x.dtype.kind in "iuf" and x.size == 1 and name:
+        yield Column(Channel(key=key or name), name, x.reshape(-1).astype(np.float64))
     elif x.dtype.kind in "iuf" and x.ndim <= 2 and x.size >= 16:
         if x.ndim == 2 and min(x.shape) > 1:
             x = x if x.shape[0] >= x.shape[1] else x.T

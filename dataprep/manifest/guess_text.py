@@ -95,20 +95,33 @@ def with_time(guess: Guess) -> Guess:
         regular = steps.max() <= 2.5 * np.median(steps)
         if not (TIME_NAME.match(name) or (not name and regular)):
             continue
-        step = float((guess.x_RC[-1, n] - guess.x_RC[0, n]) / len(steps))
-        said = next(
-            (u for u, pattern in UNIT_OF if re.search(pattern, f"{name} {guess.units[n] if guess.units else ''}", re.I)), ""
-        )
-        unit = said or next((u for u in ("s", "ms", "us") if 3 <= 1 / (step * TIME_UNITS[u]) <= 20_000), "s")
-        if not name and step == 1:
+        if not name and (guess.x_RC[-1, n] - guess.x_RC[0, n]) / len(steps) == 1:
             continue  # a counter of samples
+        unit, _, told = unit_of_steps(f"{name} {guess.units[n] if guess.units else ''}", guess.x_RC[:, n])
         column = name if guess.files.header and guess.names.count(name) == 1 else n + 1
         files = guess.files.model_copy(update={"time": column, "time_unit": unit, "rate_hz": None})
-        rate_hz = 1 / (step * TIME_UNITS[unit])
-        why = {**guess.why, "time": "by its name" if name else "its values ascend in equal steps"}
-        why["time_unit"] = f"{'by its name' if said else f'steps of {step:g}'}: {rate_hz:.4g} samples a second"
+        why = {**guess.why, "time": "by its name" if name else "its values ascend in equal steps", "time_unit": told}
         return Guess(files, guess.names, guess.units, guess.x_RC, why)
     return guess
+
+
+def unit_of_steps(name: str, x_R: np.ndarray) -> tuple[str, float, str]:
+    """The unit of times, by what is said of them or by their steps, the rate in Hz, and what the unit was guessed from."""
+    step = float((x_R[-1] - x_R[0]) / (len(x_R) - 1))
+    said = next((u for u, pattern in UNIT_OF if re.search(pattern, name, re.I)), "")
+    unit = said or next((u for u in ("s", "ms", "us") if 3 <= 1 / (step * TIME_UNITS[u]) <= 20_000), "s")
+    rate_hz = 1 / (step * TIME_UNITS[unit])
+    return unit, rate_hz, f"{'by its name' if said else f'steps of {step:g}'}: {rate_hz:.4g} samples a second"
+
+
+def time_unit(name: str, said: str, x_R: np.ndarray) -> tuple[str, float, str] | None:
+    """The same of a column that is one of times by its name and its values; None of any other."""
+    if len(x_R) < 3 or not TIME_NAME.match(name):
+        return None
+    steps = np.diff(x_R.astype(np.float64))
+    if not np.isfinite(steps).all() or steps.min() < 0 or not steps.max() > 0:
+        return None
+    return unit_of_steps(f"{name} {said}", x_R.astype(np.float64))
 
 
 def _numbers(lines: Sequence[str], delimiter: str, decimal: str) -> tuple[tuple[float, int, int], int, tuple[str, str]]:

@@ -71,9 +71,10 @@ class Reader:
     def __repr__(self) -> str:
         inputs = [*self.inputs, *(["a video of the face"] if self.uses_video else [])]
         data = "synthetic data: says nothing about pain" if self.about["synthetic"] else self.about["reader"]
+        given = " or ".join(self.classes) if self.learns.n_classes else self.learns.gives
         many = f", {len(self.members)} models" if len(self.members) > 1 else ""
         return (
-            f"<{type(self).__name__} {self.about['cell']}{many}: {', '.join(inputs)} -> {self.learns.gives}; "
+            f"<{type(self).__name__} {self.about['cell']}{many}: {', '.join(inputs)} -> {given}; "
             f"window {self.window_s:g} s, {self.n_steps} steps at {self.clock_hz:g} Hz; trained on {data}>"
         )
 

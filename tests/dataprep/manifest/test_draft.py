@@ -141,6 +141,37 @@ def test_units_under_the_names_and_files_of_matlab(tmp_path, capsys):
     assert 'key = "rec/gsr"' in (tmp_path / "b" / "dataset.toml").read_text()
 
 
+def test_times_rates_and_names_of_files_that_are_no_text(tmp_path, capsys):
+    """A time column, a rate that stands beside the values, and a channel that nobody has named before, which keeps its name."""
+    import h5py
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from scipy.io import savemat
+
+    def parquet(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+        pq.write_table(pa.table({"timestamp": np.arange(500) / 50, "eda": x, "Grip [N]": y}), path)
+
+    def hdf5(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+        with h5py.File(path, "w") as file:
+            file["rec/eda"], file["rec/grip"], file["rec/time"] = x, y, np.arange(500) * 20
+            file.attrs["version"] = 3
+
+    def matlab(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+        savemat(path, {"eda": x, "grip": y, "fs": 50, "version": 3})
+
+    for ending, write in ((".parquet", parquet), (".h5", hdf5), (".mat", matlab)):
+        root = tmp_path / ending[1:]
+        for p, n in itertools.product(("p1", "p2"), (1, 2)):
+            (root / p).mkdir(parents=True, exist_ok=True)
+            write(root / p / f"{n}{ending}", eda(500, 50, n), np.random.default_rng(n).normal(size=500))
+        rows = [f"{p}{n},{p},{c},{p}/{n}{ending}" for p in ("p1", "p2") for n, c in ((1, "kein Schmerz"), (2, "Schmerz"))]
+        manifest(root, "trial,subject,label,signals", rows)
+        data, _, x_NTC, said = read(root, capsys)
+        assert (data.channels, x_NTC.shape) == (("eda", "grip"), (4, 250, 2)), ending
+        assert data.classes == {0: "kein Schmerz", 1: "Schmerz"}
+        assert "FILL" not in said
+
+
 def test_the_example_is_as_drafted_and_nothing_is_overwritten(tmp_path, capsys):
     assert draft(["--example", str(tmp_path / "x")]) == 0
     shipped = recognise(tmp_path / "x")
