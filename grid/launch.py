@@ -142,6 +142,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     asked = options.transfer.write(out, plan=options.plan) if options.transfer else options.data and options.data.resolve()
     reader = open_data(asked, options.dataset) if asked else dataset("biovid")  # synthetic data have its layout
     experiment = with_onsets(named_for(experiment, reader))
+    if everything and not options.modalities and reader.description:  # a table may name channels that no experiment knows
+        rows = cells.with_unseen(rows, reader.channels)
     cells.refuse_unknown(rows, reader.channels)
     scenarios = experiment.axes.scenarios
     if options.scenarios:

@@ -152,7 +152,9 @@ def _length(
         positive = [g for g in gaps if g > 0]
         if positive:
             shortest = min(positive)
-            return min(shortest, LONGEST_S), f"the shortest time between two of {begin}_s is {shortest:g} s" + (
+            return min(
+                shortest, LONGEST_S
+            ), f"the shortest time from one {begin}_s to the next, or to the recording's end, is {shortest:g} s" + (
                 f", of which {LONGEST_S:g} s are taken" if shortest > LONGEST_S else ""
             )
     lengths = [x for x in (guess.length_s if guess else 0.0, videos.shortest_s) if x]

@@ -131,6 +131,15 @@ def recorded(word: str) -> str:
     return DERIVED[of].sources[0] if of in DERIVED else of
 
 
+def with_unseen(rows: Iterable[str], channels: Iterable[str]) -> tuple[str, ...]:
+    """These rows, and for each channel that none of them sees a row that sees it alone."""
+    rows = tuple(rows)
+    seen = {channel_of(word, channels) for name in rows for word in row(name).signals}
+    alone = tuple(row(channel).name for channel in channels if channel not in seen)
+    baselines = [name for name in rows if row(name).method != Row.method]
+    return (*(name for name in rows if name not in baselines), *alone, *baselines)
+
+
 def refuse_unknown(rows: Iterable[str], channels: Iterable[str]) -> None:
     """Raises InputError with a suggestion for a row with a word that is neither one of the paper's nor a channel of the data."""
     known = list(dict.fromkeys([*SIGNALS, *(c for c in channels if c not in SIGNALS.values())]))

@@ -28,7 +28,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_argument_group("what to compute (a selection, or --all)")
-    what.add_argument("--all", action="store_true", help="every row, scenario and fold of the experiment")
+    what.add_argument(
+        "--all",
+        action="store_true",
+        help="every row, scenario and fold of the experiment; of a data set by a table also a row for each other channel",
+    )
     what.add_argument(
         "--modalities", metavar="ROWS", help="rows, comma-separated: frame,video,ecg,eda,eda+video,eda:argmax,…"
     )

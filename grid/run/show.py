@@ -199,9 +199,9 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
     others = {sd: word for sd, word in others.items() if scores[sd[3:-1]].nunique() > 1}
     wide = max(19 + 7 * len(others), *(len(name) + 2 for name in names))
     told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
-    main = task.main
-    lines = [f"{main.title} in {main.unit} ({told})", f"{'':<16}" + "".join(f"{n:>{wide}}" for n in names)]
-    for modality in dict.fromkeys(scores.modality):
+    main, first = task.main, max(16, *(len(name) + 1 for name in scores.modality))
+    lines = [f"{main.title} in {main.unit} ({told})", f"{'':<{first}}" + "".join(f"{n:>{wide}}" for n in names)]
+    for modality in sorted(dict.fromkeys(scores.modality), key=is_baseline):
         cells = []
         for name in names:
             values = spread(scores[(scores.modality == modality) & (scores.scenario == name)], main.name)
@@ -217,7 +217,7 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
             cells.append("-" if values["mean"] != values["mean"] else text)
         if is_baseline(modality) and "baselines" not in lines:
             lines.append("baselines")
-        lines.append(f"{modality:<16}" + "".join(f"{c:>{wide}}" for c in cells))
+        lines.append(f"{modality:<{first}}" + "".join(f"{c:>{wide}}" for c in cells))
     sentences = learned.sentences(found)
     if sentences:
         lines += ["", learned.KEY, *(f"  {line}" for line in sentences[:MARKS_SHOWN])]

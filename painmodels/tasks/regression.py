@@ -79,7 +79,7 @@ class Regression(Task):
         if not text:
             return None
         try:
-            value = float(text)
+            value = float(text.replace(",", "."))  # a table may have either decimal sign
         except ValueError:
             raise InputError(f"task.column: found {text!r} in {self.column!r}, expected a number") from None
         if not low <= value <= high:

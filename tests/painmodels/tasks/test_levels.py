@@ -91,6 +91,7 @@ def test_what_cannot_be_a_task_is_said(kind: str, options: dict, message: str) -
 def test_a_column_must_hold_numbers_and_keep_its_range() -> None:
     rating = task("regression", LEVELS, column="vas", range=(0.0, 10.0))
     assert rating.target(0, {"age": "1"}) is None
+    assert rating.target(0, {"vas": "2,5"}) == 0.25
     for columns, message in (({"vas": "x"}, "a number"), ({"vas": "11"}, "0 to 10")):
         with pytest.raises(InputError, match=f"expected {message}"):
             rating.target(0, columns)
