@@ -200,7 +200,8 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
     wide = max(19 + 7 * len(others), *(len(name) + 2 for name in names))
     told = " ± ".join(["mean", "SD over folds", *(f"over {word}" for word in others.values())])
     main, first = task.main, max(16, *(len(name) + 1 for name in scores.modality))
-    lines = [f"{main.title} in {main.unit} ({told})", f"{'':<{first}}" + "".join(f"{n:>{wide}}" for n in names)]
+    unit = f" in {main.unit}" if main.unit else ""
+    lines = [f"{main.title}{unit} ({told})", f"{'':<{first}}" + "".join(f"{n:>{wide}}" for n in names)]
     for modality in sorted(dict.fromkeys(scores.modality), key=is_baseline):
         cells = []
         for name in names:
