@@ -74,7 +74,7 @@ class Pipeline(nn.Module):
             if _per_frame(node):
                 inputs = [video_NTF[..., self.columns.parts[_of_video(node)[0]]]]
             else:
-                steps |= self._taken(node, video_NTF)
+                steps |= _taken(node, self.columns, video_NTF)
                 inputs = self._inputs(node, values, steps, mask_NT, signals_NTC)
             self.parts[node.role] = entry.build(node.settings, [x.shape[-1] for x in inputs]).eval()
             if _per_frame(node):
@@ -90,7 +90,7 @@ class Pipeline(nn.Module):
         """What can be known of each step by itself."""
         found: dict[str, torch.Tensor] = {}
         for node in self.graph:
-            found |= self._of_frames(node, video_NTF) if _per_frame(node) else self._taken(node, video_NTF)
+            found |= self._of_frames(node, video_NTF) if _per_frame(node) else _taken(node, self.columns, video_NTF)
         return found
 
     def _of_frames(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -105,35 +105,14 @@ class Pipeline(nn.Module):
                 found[f"{role}.{output}"] = _output(node, part, output, [flat]).unflatten(0, shape)
         return found
 
-    def _taken(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The recordings of a video that a part takes as they are."""
-        found = {}
-        for name in _of_video(node):
-            x_NTF, shape = video_NTF[..., self.columns.parts[name]], self.columns.shapes[name]
-            found[name] = x_NTF.unflatten(-1, shape) if shape else x_NTF[..., 0]
-        return found
-
     def of_steps(
         self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
         """The same from what `each_step` gave, as a stream has it step by step."""
         out = self._run(steps, mask_NT, signals_NTC)
-        usable_N = self._usable(steps, mask_NT, signals_NTC)
+        used = None if signals_NTC is None or not self.n_channels else signals_NTC[:, slice(*self.steps)]
+        usable_N = _usable(steps, mask_NT, used, max_gap=self.max_gap)
         return {**out, "p": torch.where(usable_N[:, None], out["p"], torch.nan), "usable": usable_N}
-
-    def _usable(self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None) -> torch.Tensor:
-        """Whether each recording can be judged, (N,) bool."""
-        checks_N = []
-        if self.n_channels and signals_NTC is not None:
-            first, end = self.steps
-            x_NTC = signals_NTC[:, first:end]
-            checks_N += [torch.isfinite(x_NTC).all(2).all(1), (x_NTC.amax(1) > x_NTC.amin(1)).all(1)]
-        if steps is not None and mask_NT is not None:
-            checks_N += [torch.isfinite(x.flatten(2)).all(2).all(1) for x in steps.values()]
-            # a face is unseen for longer than the gap where all of so many steps in a row are 0
-            kernel = min(self.max_gap + 1, mask_NT.shape[1])
-            checks_N.append(nn.functional.max_pool1d(mask_NT[:, None], kernel, stride=1).amin(2)[:, 0] > 0)
-        return torch.stack(checks_N).all(0)
 
     def _run(
         self, steps: Steps | None, mask_NT: torch.Tensor | None, signals_NTC: torch.Tensor | None
@@ -189,6 +168,28 @@ class Pipeline(nn.Module):
             else:
                 inputs.append(steps[taken.recording][:, first:end])
         return inputs
+
+
+def _taken(node: Node, columns: Columns, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The recordings of a video that a part takes as they are."""
+    found = {}
+    for name in _of_video(node):
+        x_NTF, shape = video_NTF[..., columns.parts[name]], columns.shapes[name]
+        found[name] = x_NTF.unflatten(-1, shape) if shape else x_NTF[..., 0]
+    return found
+
+
+def _usable(steps: Steps | None, mask_NT: torch.Tensor | None, x_NTC: torch.Tensor | None, *, max_gap: int) -> torch.Tensor:
+    """Whether each recording can be judged, (N,) bool; `x_NTC`: the signals in the steps that are used."""
+    checks_N = []
+    if x_NTC is not None:
+        checks_N += [torch.isfinite(x_NTC).all(2).all(1), (x_NTC.amax(1) > x_NTC.amin(1)).all(1)]
+    if steps is not None and mask_NT is not None:
+        checks_N += [torch.isfinite(x.flatten(2)).all(2).all(1) for x in steps.values()]
+        # a face is unseen for longer than the gap where all of so many steps in a row are 0
+        kernel = min(max_gap + 1, mask_NT.shape[1])
+        checks_N.append(nn.functional.max_pool1d(mask_NT[:, None], kernel, stride=1).amin(2)[:, 0] > 0)
+    return torch.stack(checks_N).all(0)
 
 
 def _of_signals(node: Node, signals_NTC: torch.Tensor, limits: Sequence[torch.Tensor], rate_hz: float) -> torch.Tensor:
