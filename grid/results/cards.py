@@ -14,6 +14,7 @@ import pandas as pd
 
 from grid.experiment.cells import is_further
 from grid.results.axes import AXES, spread, with_axes
+from grid.results.inference import people_of
 from grid.results.learned import Mark
 from grid.results.selection import selected_by, sentence
 from grid.results.stats import against_chance, calibration_line, intervals
@@ -47,7 +48,7 @@ def card_facts(run: Mapping[str, Any], task: Task, scores: pd.DataFrame, part: p
     first, scores = scores.iloc[0], with_axes(scores)
     row, scenario = str(first["modality"]), str(first["scenario"])
     facts = run.get("scenarios", {}).get(scenario, {})
-    people = facts.get("subjects")
+    people = people_of(facts, [str(first["protocol"])])
     found = intervals(
         part,
         [*(m.name for m in task.metrics), *(["ece"] if "calibration" in task.sections else [])],

@@ -55,7 +55,8 @@ class RowFacts:
         return self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
 
     def _people(self, scenario: str) -> int | None:
-        return people_of(self.run.get("scenarios", {}).get(scenario, {}), self.predictions["protocol"].astype(str).unique())
+        protocols = [] if self.predictions is None else self.predictions["protocol"].astype(str).unique()
+        return people_of(self.run.get("scenarios", {}).get(scenario, {}), protocols)
 
     def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:
         """The paper's numbers of a row, in percent; nothing where they are no numbers of the same data, people and task."""
