@@ -161,9 +161,7 @@ class Regression(Task):
         return Strength("value", self.gives, (low, high), (low + high) / 2, f"{low:g} + {high - low:g} * p[:, 0]")
 
     def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
-        if self.column:
-            return [f"{p:.3g} {self.unit}".strip() for p in p_NC[:, 0]]
-        return super().says(p_NC)
+        return [f"{p:.3g} {self.unit}".strip() for p in p_NC[:, 0]] if self.column else super().says(p_NC)
 
     @property
     def gives(self) -> str:
