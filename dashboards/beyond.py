@@ -13,7 +13,7 @@ from dashboards.figures import INK, RULE, SERIES, STYLE, panel_axes
 from dashboards.results import Panel, Results
 from grid.results import mixed
 from grid.results.calibration import net_benefit
-from grid.results.inference import training_people
+from grid.results.inference import Estimate, training_people
 from grid.results.stats import calibration_line, intervals
 from grid.results.tables import in_order
 
@@ -64,8 +64,17 @@ def recalibration(results: Results) -> list[dict[str, Any]]:
 
 def _calibration(part: pd.DataFrame, people: int | None, panel: Panel) -> list[dict[str, Any]]:
     """What is shown of a row's calibration: an estimate each, with its scale and digits."""
-    values = intervals(part, ["ece", "accuracy"], people=people, task=panel.task) | calibration_line(part, people=people)
-    return [{"name": title, "estimate": values[name], "scale": scale, "digits": n} for name, title, scale, n in CALIBRATED]
+    line = calibration_line(part, people=people)
+    values = intervals(part, ["ece", "accuracy"], people=people, task=panel.task) | line
+    return [
+        _shown(values[name], title, scale, digits, least=-np.inf if name in line else 0.0)
+        for name, title, scale, digits in CALIBRATED
+    ]
+
+
+def _shown(estimate: Estimate, title: str, scale: int, digits: int, *, least: float) -> dict[str, Any]:
+    ends = [max(scale * value, least) for value in (estimate.mean, estimate.low, estimate.high)]
+    return {"name": title, "digits": digits, **dict(zip(("mean", "low", "high"), ends, strict=True))}
 
 
 def curves(results: Results) -> list[tuple[str, Drawing]]:

@@ -41,7 +41,9 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     text = f"{panel['title']} ({plural(panel['n_subjects'], 'subject')}): "
     chance = families["chance"]
     above = [pair["b"] for pair in chance if pair["claim"]]
-    if above or not chance:
+    if not chance:
+        text += "there are baselines alone, and these are not tested. "
+    elif above:
         are = "is" if len(chance) == 1 else "are"
         text += f"{len(above)} of {plural(len(chance), 'row')} {are} above chance{_names(above)}. "
     else:
@@ -68,7 +70,7 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
         text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
         text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
-    else:
+    elif chance:
         text += f"Whether a row is better than a trivial rule was not tested: {no_rule(panel['rows'])}. "
     named = families["named"]
     if named:

@@ -9,7 +9,6 @@ import pandas as pd
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
 from grid.experiment.cells import base_of
-from grid.experiment.families import learned_rows
 from grid.results.stats import compare, over_people
 
 
@@ -53,9 +52,9 @@ def _value(results: Results, panel: Panel, row: str) -> Any:
 
 
 def _against(results: Results, panel: Panel, row: str, other: pd.DataFrame) -> dict[str, Any] | None:
-    """The row with the other window minus the row; None where it has no prediction there, or learns nothing."""
+    """The row with the other window minus the row; None where it has no prediction there."""
     part = other[other["modality"].astype(str) == row]
-    if part.empty or not learned_rows([row]):
+    if part.empty:
         return None
     named = (("own", panel.of_row(row)), ("other", part))
     both = pd.concat([table.astype({"modality": str}).assign(modality=name) for name, table in named], ignore_index=True)

@@ -100,7 +100,12 @@ def _calibration(task: Task, part: pd.DataFrame, found: Mapping[str, Any], peopl
         means = [_number(x[inside].mean()) if inside.any() else None for x in (said_N, y_N)]
         bins.append([float(low), float(high), int(inside.sum()), *means])
     words = {"predicted": task.expects.predicted, "observed": task.expects.observed}
-    return {**{name: [_number(x) for x in (e.mean, e.low, e.high)] for name, e in estimates.items()}, "bins": bins, **words}
+    least = {"ece": 0.0}  # taking away what chance adds can leave less
+    told = {
+        name: [None if (x := _number(end)) is None else max(x, least.get(name, x)) for end in (e.mean, e.low, e.high)]
+        for name, e in estimates.items()
+    }
+    return {**told, "bins": bins, **words}
 
 
 def _learned(mark: Mark) -> str:

@@ -135,7 +135,7 @@ class Session:
                 shown.append(display)
                 self.failed = executor.work(work, prepared, head)
             self.kinds |= work.kinds
-            self.made.update(fit.stage.name for fit in work.made)
+            self.made.update(name for fit in work.made for name in (fit.stage.name, fit.stage.key))
             self.made["search-trial"] = work.made_trials
             self._say_what_is_wanted()
         finally:

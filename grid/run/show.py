@@ -135,7 +135,7 @@ def made_text(plan: Plan, made: Mapping[str, int], failed: Collection[str]) -> s
     parts = []
     for what, mine in _apart(plan.cells).items():
         fits = _fits_apart(plan)[what]
-        new, lost = sum(made[name] for name in {f.stage.name for f in fits.values()}), len(fits.keys() & set(failed))
+        new, lost = sum(made.get(key, 0) for key in fits), len(fits.keys() & set(failed))
         told = f"{len(mine)} cells{OF_KIND[what]}"
         parts.append(f"{told}; {new} fits computed, {len(fits) - new - lost} reused, {lost} failed")
     return "; ".join(parts)

@@ -68,7 +68,8 @@ def fit_isotonic(recordings: Recordings, labels: np.ndarray, settings: Settings,
     """The corners of the steps: predicted probability, recalibrated one."""
     from sklearn.isotonic import IsotonicRegression
 
-    steps = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+    least = 1 / (len(labels) + 2)  # nothing is ever certain
+    steps = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
     steps.fit(np.asarray(recordings.made[PREDICTION], dtype=np.float64), np.asarray(labels, dtype=np.float64))
     return Fitted({"predicted": steps.X_thresholds_, "recalibrated": steps.y_thresholds_}, ())
 

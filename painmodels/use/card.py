@@ -25,6 +25,8 @@ def card(about: Facts, run: Facts, cell: Facts, facts: Facts | None, *, gives: s
     `chosen`: a sentence on how the model was chosen among others, if it was.
     """
     facts = facts or {}
+    if run["data"].get("pain") is False:
+        gives = gives.replace("of pain", "of the second class")
     sections = {
         "Intended use": _use(about, run, gives),
         "Data and people": _data(about, run, cell, facts),
@@ -54,7 +56,8 @@ def _use(about: Facts, run: Facts, gives: str) -> list[str]:
     ]
     if len(about["classes"]) == 2:
         lines.append(
-            "- The metrics below call pain above 0.5. This threshold was fixed beforehand; it weighs both errors alike."
+            f"- The metrics below call {about['classes'][1]} above 0.5. This threshold was fixed beforehand; it weighs both "
+            "errors alike."
         )
     if how := about.get("calibration"):
         lines.append(f"- Its probabilities are recalibrated ({how}).")
@@ -80,7 +83,7 @@ def _data(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
 def _made(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
     axes = facts.get("axes", {})
     sizes = ", ".join(
-        f"{n} {word}"
+        f"{n} {word if n != 1 else word[:-1]}"
         for word, n in (("folds", axes.get("fold")), ("partitions", axes.get("repeat")), ("fit seeds", axes.get("seed")))
         if n
     )

@@ -54,7 +54,7 @@ def test_a_card_has_the_numbers_of_the_run_and_the_limits_of_its_people() -> Non
     assert f"| {own:.3f} |" in text
     for part in (
         "Intended use",
-        "above 0.5. This threshold was fixed beforehand",
+        "call PA4 above 0.5. This threshold was fixed beforehand",
         "recalibrated (platt)",
         "Tested in this row: 12 people; trials: 24 of 0, 24 of 1.",
         "trained on 30 trials; 8 were held out",
