@@ -15,9 +15,10 @@ from painmodels.stream import replay
 
 OPTIONS = 'filters = 4\nstride = 3\npooling = "mean"\nforget_bias = 1.0\n'
 """Of the network, beside the paper's."""
-ROWS = "eda+hr,ecg@128,eda_phasic:argmax,hr:logistic,ecg@64:rf,eda"
+ROWS = "eda+hr,ecg@128,eda_phasic:argmax,hr:logistic"
 
 
+@pytest.mark.slow
 def test_they_are_rows_like_any_other(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     other = tiny_experiment.read_text().replace(
         "[physiological]", '[signals]\nnormalise = "start"\n[physiological]\n' + OPTIONS
