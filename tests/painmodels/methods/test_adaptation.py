@@ -9,6 +9,7 @@ import pytest
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from grid.experiment.config import load
+from grid.run.options import ADAPTATIONS as OPTION
 from painmodels.methods import method, methods
 from painmodels.methods.adaptation import ADAPTATIONS, aligned, cannot
 from painmodels.methods.cnn import NETWORK
@@ -55,6 +56,7 @@ def test_every_method_says_whether_it_can_be_adapted(name: str) -> None:
     experiment = load("paper")
     parts = method(name).parts(method(name).on[:1], lambda role: experiment.network(role)[0])
     trained = [experiment.trained(name, part) for part in parts]
+    assert OPTION == ADAPTATIONS
     assert {how for how in ADAPTATIONS if not cannot(name, [t for t, _ in trained], how)} == CAN.get(name, set())
     for network, settings in trained:
         if isinstance(network, SubNetwork) and name != "hybrid":  # its networks have a test of their own
