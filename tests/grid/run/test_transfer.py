@@ -19,6 +19,8 @@ from grid.experiment.config import Experiment
 from grid.plan.inventory import read_inventory
 from grid.plan.planner import Planner
 from grid.protocols import protocols
+from grid.run.result_folder import write
+from grid.run.session import Session
 from grid.run.transfer import transfer
 from tests.dataprep.datasets.test_stress_predict import subject as stress_predict
 from tests.dataprep.datasets.trees import ai4pain
@@ -133,6 +135,22 @@ def test_a_row_with_the_shared_cue_crosses_and_one_without_it_does_not(two: tupl
     page = (out / "report.html").read_text()
     assert "From one data set to another" in page
     assert "arousal" not in page  # these two data sets are of pain
+
+
+def test_each_data_set_is_left_out_in_turn_and_has_its_own_table(tmp_path: Path) -> None:
+    crossing = transfer([own_data(tmp_path / name, **LIKE_A) for name in ("a", "b", "c")], [])
+    experiment = config.load("paper", **crossing.changes())
+    what: dict[str, Any] = {"rows": ["eda:argmax"], "scenarios": list(experiment.axes.scenarios)}
+    found = read_inventory(crossing.write(tmp_path, plan=False), experiment, **what, memory=tmp_path / "memory.json")
+    session = Session(experiment, found, tmp_path / "out", **what)
+    session.run(in_process=True)
+    scores = write(session)
+    tables = transfers.section(read_results(tmp_path / "out"))
+    assert [(t["title"], t["columns"], t["tested"]) for t in tables] == [
+        (f"others to {name}", [f"within {name}", f"others to {name}"], 2) for name in "abc"
+    ]
+    across = [dict(t["rows"])["eda:argmax"][1]["mean"] for t in tables]
+    assert across == pytest.approx((100 * scores[scores.scenario == "one-left-out"].accuracy).tolist())
 
 
 def test_a_model_of_pain_that_answers_to_stress_is_told_so(two: tuple[Path, Path], tmp_path: Path) -> None:
