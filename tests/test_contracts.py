@@ -33,9 +33,6 @@ def test_contributing_and_the_contracts_agree() -> None:
 
 LONGER = {
     "Follower": 204,
-    "Mirror": 206,
-    "Runner": 174,
-    "Store": 163,
 }
 """Classes of more lines than allowed, and how many they have: to be divided. None may grow, none may join them."""
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -85,27 +85,14 @@ class Store:
             draft = self.root / DRAFTS / f"{self.owner}.{stage.name}-{stage.key}-{uuid.uuid4().hex[:8]}"
             try:
                 _draft(draft, arrays, manifest)
-                self._publish(draft, final)
+                _publish(draft, final, self._put_away)
                 return
             except (OSError, SafetensorError) as error:
                 if once_more and not draft.exists():  # somebody took this process for dead, and cleaned up behind it
                     continue
-                raise OSError(f"{self.root}: cannot write {stage.name}/{stage.key}: {error} ({self._left()})") from error
+                raise OSError(f"{self.root}: cannot write {stage.name}/{stage.key}: {error} ({_left(self.root)})") from error
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-
-    def _publish(self, draft: Path, final: Path) -> None:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(draft, final)
-        except OSError:
-            if (final / "manifest.json").exists():  # another writer was first
-                return
-            if not final.exists():
-                raise
-            self._put_away(final)  # it lacks its manifest: a removal was cut short there
-            os.rename(draft, final)
-        sync_folder(final.parent)
 
     def _put_away(self, folder: Path) -> None:
         """Rename a folder in one step, then remove it."""
@@ -194,12 +181,6 @@ class Store:
         with tempfile.TemporaryDirectory(prefix=f"{TUNE}{self.owner}.", dir=beside) as folder:
             yield folder
 
-    def _left(self) -> str:
-        try:
-            return f"{shutil.disk_usage(str(self.root)).free / 1e6:.1f} MB free there"
-        except OSError:
-            return "free space unknown"
-
 
 def point(at: Path, root: Place) -> None:
     """Let the place `at` of a result folder say that its artefacts are at `root`. Raises ValueError if they are elsewhere."""
@@ -233,3 +214,25 @@ def _draft(draft: Path, arrays: Mapping[str, np.ndarray], manifest: Mapping[str,
         file.flush()
         os.fsync(file.fileno())
     sync_folder(draft)
+
+
+def _publish(draft: Path, final: Path, put_away: Callable[[Path], None]) -> None:
+    """Rename a draft to where it is looked for."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(draft, final)
+    except OSError:
+        if (final / "manifest.json").exists():  # another writer was first
+            return
+        if not final.exists():
+            raise
+        put_away(final)  # it lacks its manifest: a removal was cut short there
+        os.rename(draft, final)
+    sync_folder(final.parent)
+
+
+def _left(root: Place) -> str:
+    try:
+        return f"{shutil.disk_usage(str(root)).free / 1e6:.1f} MB free there"
+    except OSError:
+        return "free space unknown"

@@ -1,7 +1,7 @@
 """The rows and folds of a result folder as MLflow runs, with the stages and searches that they came from.
 
-A fold's run has its scores, and its learning curves with at most `CHILD_POINTS` epochs each, so that folds can be set side by
-side where they are; every epoch is in the run of the stage, once, however many cells it serves.
+A fold's run has its scores, and its learning curves with at most CHILD_POINTS epochs each (cell_facts.py), so that folds can be
+set side by side where they are; every epoch is in the run of the stage, once, however many cells it serves.
 """
 
 from __future__ import annotations
@@ -20,21 +20,18 @@ from mlflow.tracking import MlflowClient
 from dataprep.records import SYNTHETIC
 from grid.experiment.cells import CELL, row
 from grid.results.axes import AXES, with_axes
-from grid.results.learned import UNKNOWN, Mark, by_verdict
+from grid.results.learned import Mark
 from grid.store.artefacts import Store
 from grid.store.identity import digest
+from grid.tracking.cell_facts import CellFacts
 from grid.tracking.overview import PAGE, mirror_report, page
 from grid.tracking.pictures import row_picture
 from grid.tracking.row_facts import RowFacts, found_out, warnings_of
 from grid.tracking.runs import PLAIN, VIEWED, Entry, Runs
 from grid.tracking.search_runs import mirror_search
-from grid.tracking.stage_runs import CURVES, VERSIONS, manifests, mirror_stage, points, thinned
+from grid.tracking.stage_runs import VERSIONS, manifests, mirror_stage
 from grid.tracking.work_times import around, of_stage
 from painmodels.tasks import task_of_run
-from painmodels.training.learning import verdict_of
-
-CHILD_POINTS = 100
-"""Of a learning curve in a fold's run; the charts of MLflow draw at most 320."""
 
 
 class Mirror:
@@ -59,8 +56,7 @@ class Mirror:
         """Of each row and scenario: values, the claim against chance, and whether it is marked."""
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
         self.runs = Runs(self.client, self.name, self.place)
-        self.stages: dict[str, dict[str, Any]] = {}
-        self.stage_ids: dict[str, str] = {}
+        self.known = CellFacts(self.run)
         self.row_ids: list[str] = []
         self.fold_ids: dict[tuple[str, int, int], str] = {}
         """Run of a cell, by the key of its predictions, its repeat and its fold."""
@@ -68,24 +64,24 @@ class Mirror:
     def sync(self) -> dict[str, int]:
         """Mirror everything; how many runs were made, updated and found as they should be."""
         every = [self.runs]
-        self.stages = manifests(self.cells, Store(self.out / "store"))
+        self.known.stages = manifests(self.cells, Store(self.out / "store"))
         with ThreadPoolExecutor(self.writers) as pool:  # a server answers while another request is on its way
-            if self.stages:
+            if self.known.stages:
                 every.append(stage_runs := Runs(self.client, f"{self.name} stages", self.place))
-                keys = list(self.stages)
-                ids = _all(pool, lambda key: mirror_stage(stage_runs, self.stages[key], self._common()), keys)
-                self.stage_ids = dict(zip(keys, ids, strict=True))
-                self.stage_experiment = stage_runs.experiment
+                keys = list(self.known.stages)
+                ids = _all(pool, lambda key: mirror_stage(stage_runs, self.known.stages[key], self.known.common()), keys)
+                self.known.stage_ids = dict(zip(keys, ids, strict=True))
+                self.known.stage_experiment = stage_runs.experiment
             rows: dict[tuple[str, str], list[dict]] = defaultdict(list)
             for cell in self.cells:
                 if cell["status"] != "impossible":
                     rows[cell["modality"], cell["scenario"]].append(cell)
-            self.marks = {name: self.mark(cells) for name, cells in rows.items()}
+            self.marks = {name: self.known.mark(cells) for name, cells in rows.items()}
             self.row_ids = _all(pool, lambda found: self._row(*found), [(*key, cells) for key, cells in rows.items()])
             if searches := _read_searches(self.out):
                 every.append(search_runs := Runs(self.client, f"{self.name} searches", self.place))
                 ended_s = (self.out / "searches.json").stat().st_mtime
-                _all(pool, lambda search: mirror_search(search_runs, search, self._common(), ended_s), searches)
+                _all(pool, lambda search: mirror_search(search_runs, search, self.known.common(), ended_s), searches)
         report = self._report()
         for runs in every:
             runs.settle()
@@ -104,9 +100,9 @@ class Mirror:
     def _report(self) -> str:
         """The run with all rows on one page, and the report where the files stay in the result folder; its id."""
         rows = {name: self.found[name] for name in self.marks}
-        span = around(of_stage(stage) for stage in self.stages.values())
+        span = around(of_stage(stage) for stage in self.known.stages.values())
         report = self.out / "report.html" if self.place else None
-        return mirror_report(self.runs, page(self.name, self.task.main, rows), self._common(), span, report)
+        return mirror_report(self.runs, page(self.name, self.task.main, rows), self.known.common(), span, report)
 
     def _row(self, modality: str, scenario: str, cells: list[dict]) -> str:
         parent = self._parent(modality, scenario, cells)
@@ -114,41 +110,16 @@ class Mirror:
             self._child(cell, parent)
         return parent
 
-    def _common(self) -> dict[str, str]:
-        """Tags and parameters alike: the UI groups by either, but compares and plots parameters only."""
-        run = self.run
-        return {
-            "protocol": run["protocol"],
-            "experiment": run["experiment"]["name"],
-            "trunk": run["trunk"]["name"] + (" (random)" if run["trunk"]["random"] else ""),
-            "data": SYNTHETIC if run["data"].get("synthetic") else str(run["data"].get("name", "")),
-            "data_fingerprint": run["data"]["fingerprint"],
-            "code_version": run["commit"],
-        }
-
-    def _settings(self, cells: list[dict]) -> dict[str, str]:
-        """Hyperparameters of the sub-networks in use, as `role.name`; those that differ between the cells are left out."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for fit in (f for cell in cells for f in cell["fits"]):
-            for name, value in fit["settings"].items():
-                found[f"{fit['role']}.{name}"].add(str(value))
-        out = {name: values.pop() for name, values in sorted(found.items()) if len(values) == 1}
-        if any("video" in row(cell["modality"]).parts for cell in cells):
-            out |= {f"faces.{name}": str(value) for name, value in sorted(self.run["experiment"].get("faces", {}).items())}
-            out["trunk.fingerprint"] = self.run["trunk"].get("fingerprint", "")
-        scaled = {fit["normalise"] for cell in cells for fit in cell["fits"] if fit.get("normalise")}
-        return {**out, "signals.normalise": " or ".join(sorted(scaled)) or self.run["experiment"]["signals"]["normalise"]}
-
     def _parent(self, modality: str, scenario: str, cells: list[dict]) -> str:
-        facts = {"modality": modality, "method": row(modality).method, "scenario": scenario, **self._common()}
-        settings = self._settings(cells)
+        facts = {"modality": modality, "method": row(modality).method, "scenario": scenario, **self.known.common()}
+        settings = self.known.settings(cells)
         apart = ("code_version", "data", "method")
         key = digest(["row", {k: v for k, v in facts.items() if k not in apart}, settings])
         values = self.facts.values(modality, scenario)
         if self.apart:
             facts |= {name: str(value) for name, value in self.apart.items()}
             key = digest([key, self.apart])
-        tags_of_learning, counts = self._learned(cells)
+        tags_of_learning, counts = self.known.learned(cells)
         marked = {m for (m, s), mark in self.marks.items() if s == scenario and mark.marked}
         mark = self.marks[modality, scenario]
         found, p_value = found_out(self.facts, modality, scenario, values=values, mark=mark, marked=marked)
@@ -170,15 +141,18 @@ class Mirror:
                 _params(facts, settings),
                 [(m, v, 0) for m, v in values.items()],
                 failed=bool(failed),
-                span=around(of_stage(self.stages.get(fit["key"])) for cell in cells for fit in cell["fits"]),
+                span=around(of_stage(self.known.stages.get(fit["key"])) for cell in cells for fit in cell["fits"]),
                 files=(lambda: {"row.png": row_picture(predictions, folds, self.task)}) if picture else {},
             )
         )
 
     def _child(self, cell: dict, parent: str) -> None:
-        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self._common()}
+        facts = {**{k: str(cell[k]) for k in ("modality", "scenario", *AXES)}, **self.known.common()}
         facts["method"] = row(cell["modality"]).method
-        params = _params(facts, self._settings([cell])) | {"n_train": str(cell["n_train"]), "n_test": str(cell["n_test"])}
+        params = _params(facts, self.known.settings([cell])) | {
+            "n_train": str(cell["n_train"]),
+            "n_test": str(cell["n_test"]),
+        }
         tags = {
             **facts,
             "kind": "fold",
@@ -186,7 +160,7 @@ class Mirror:
             "mlflow.runName": " · ".join([cell["modality"], cell["scenario"], *_place(cell)]),
         }
         tags["stages"] = " ".join(f"{f['stage']}/{f['key']}" for f in cell["fits"])
-        tags |= self._links(cell) | warnings_of(self.run, [cell])
+        tags |= self.known.links(cell) | warnings_of(self.run, [cell])
         searches = dict.fromkeys(f["search"] for f in cell["fits"] if f.get("search"))
         if searches:
             tags["searches"] = " ".join(searches)
@@ -198,8 +172,8 @@ class Mirror:
                 score = score[score[name] == cell[name]]
             metrics += [(m.name, float(score[m.name].iloc[0]), 0) for m in self.task.metrics]
             for fit in cell["fits"]:
-                metrics += self._curve(fit)
-            tags_of_learning, counts = self._learned([cell])
+                metrics += self.known.curve(fit)
+            tags_of_learning, counts = self.known.learned([cell])
             tags |= tags_of_learning
             metrics += [(name, value, 0) for name, value in counts.items()]
         else:
@@ -207,42 +181,9 @@ class Mirror:
         # folds of two partitions that are the same trials share their predictions, and are runs of their own all the same
         others = [cell["repeat"], cell["fold"], self.apart] if cell["repeat"] or self.apart else []
         key = digest(["fold", cell["predict"], *others])
-        span = around(of_stage(self.stages.get(fit["key"])) for fit in cell["fits"])
+        span = around(of_stage(self.known.stages.get(fit["key"])) for fit in cell["fits"])
         run = self.runs.write(Entry(key, tags, params, metrics, failed=cell["status"] != "done", span=span))
         self.fold_ids[cell["predict"], cell["repeat"], cell["fold"]] = run
-
-    def mark(self, cells: Iterable[dict]) -> Mark:
-        """What the fits behind these cells learned, each counted once."""
-        fits = {fit["key"]: fit["stage"].removeprefix("fit-") for cell in cells for fit in cell["fits"]}
-        stored = [(stage, self.stages[key]["facts"]) for key, stage in fits.items() if key in self.stages]
-        return by_verdict((stage, verdict_of(facts) or UNKNOWN) for stage, facts in stored if facts.get("curve"))
-
-    def _learned(self, cells: list[dict]) -> tuple[dict[str, str], dict[str, float]]:
-        """Tags and metrics that say whether the fits behind these cells learned."""
-        mark = self.mark(cells)
-        if not mark.fits:
-            return {}, {}
-        tags = {"learned": mark.learned or UNKNOWN}
-        if mark.marked:
-            tags["not_learned"] = mark.text
-        return tags, {"fits_not_learned": float(mark.not_learned), "fits_collapsed": float(mark.collapsed)}
-
-    def _links(self, cell: dict) -> dict[str, str]:
-        """Tags that lead to the runs of a cell's stages, for programs and, as links in its description, for readers."""
-        known = [(f, self.stage_ids[f["key"]]) for f in cell["fits"] if f["key"] in self.stage_ids]
-        if not known:
-            return {}
-        page = f"#/experiments/{self.stage_experiment}/runs"
-        links = [f"[{f['stage'].removeprefix('fit-')}]({page}/{run}?{PLAIN})" for f, run in known]
-        return {
-            "stage_runs": " ".join(run for _, run in known),
-            "mlflow.note.content": "Stages, with every epoch: " + ", ".join(links),
-        }
-
-    def _curve(self, fit: dict) -> list[tuple[str, float, int]]:
-        stage = self.stages.get(fit["key"])
-        curve = thinned(stage["facts"]["curve"], CHILD_POINTS) if stage else []
-        return [p for column, name in CURVES.items() for p in points(curve, column, f"{name}/{fit['role']}")]
 
 
 def compare_page(mirror: Mirror) -> str:

@@ -22,6 +22,10 @@ def card(mirror: Mirror, cell: dict[str, Any], about: dict[str, Any]) -> str:
             (table[list(row)].astype(str) == list(row.values())).all(axis=1) for table in (mirror.scores, mirror.predictions)
         ]
         part = mirror.predictions[of_row[1]]
-        facts = card_facts(mirror.run, mirror.task, mirror.scores[of_row[0]], part, mirror.mark(mine)) if len(part) else None
+        facts = (
+            card_facts(mirror.run, mirror.task, mirror.scores[of_row[0]], part, mirror.known.mark(mine))
+            if len(part)
+            else None
+        )
     rows = list(dict.fromkeys(c["modality"] for c in mirror.cells if c["scenario"] == cell["scenario"]))
     return cards.card(about, mirror.run, cell, facts, gives=mirror.task.gives, chosen=cards.chosen_among(rows))

@@ -45,7 +45,9 @@ def register(mirror: Mirror) -> int:
         cells = [c for c in mirror.cells if c["scenario"] == scenario]
         if any(c.get("adapt") for c in cells):  # a model that sees one recording at a time cannot do what these rows did
             continue
-        marked = {row for row in dict.fromkeys(c["modality"] for c in cells) if mirror.mark(_of_row(cells, row)).marked}
+        marked = {
+            row for row in dict.fromkeys(c["modality"] for c in cells) if mirror.known.mark(_of_row(cells, row)).marked
+        }
         best = best_cell([c for c in cells if c["modality"] not in marked], mirror.scores, mirror.task.main)
         if best is None:
             if marked and _withdraw(mirror, scenario, marked):

@@ -44,7 +44,7 @@ def _of_one(
         of_training = (job, job.train.trial_ids, job.train.subjects)
         to_MF = trained.features(runner.windows.recordings(*of_training)) if how == "coral" else x_NF
         return judged(trained, how, weights, x_NF, to_MF, job.settings, runner.device)
-    inputs = runner.known_inputs(job, ids, subjects)
+    inputs = runner.networks.known_inputs(job, ids, subjects)
     if len(ids) > 1:  # one recording has no spread between recordings
         weights = with_statistics_of(trained, job.settings, weights, inputs, runner.device)
     return outputs(trained, job.settings, weights, inputs, what="prediction", device=runner.device)

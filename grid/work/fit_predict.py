@@ -9,18 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from dataprep.recordings import recording
 from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
 from grid.work.adapted import adapted
 from grid.work.blocks import Blocks
 from grid.work.calibration import held_out, recalibrated
+from grid.work.stored_networks import StoredNetworks, weights_of
 from grid.work.windows import Windows
 from painmodels.devices import peak_gpu_mb
 from painmodels.methods.calibrate import ROLE as CALIBRATION
@@ -29,9 +29,9 @@ from painmodels.methods.graph import Estimator
 from painmodels.registry import SubNetwork
 from painmodels.training.augment import augmented
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
-from painmodels.training.loop import Fitted, outputs
+from painmodels.training.loop import Fitted
 from painmodels.training.loop import fit as train
-from painmodels.training.normalise import FITTED, Limits
+from painmodels.training.normalise import Limits
 from painmodels.training.packed_loop import Job, fit_packed
 
 CHECKPOINT_EPOCHS = 50
@@ -48,12 +48,6 @@ def with_made(
     return [x_NTC], labels
 
 
-def weights_of(store: Store, job: Fit) -> dict[str, np.ndarray]:
-    """The stored weights of a fit, by the names that it gave them."""
-    stored = store.arrays(job.stage)
-    return {name.removeprefix("network."): a for name, a in stored.items() if name.startswith("network.")}
-
-
 def checkpoint_of(store: Store, job: Fit) -> Place:
     """Where a fit that is not done keeps what it has."""
     return store.root / ".checkpoints" / f"{job.stage.name}-{job.stage.key}.safetensors"
@@ -63,6 +57,27 @@ def resumable(store: Store, job: Fit) -> Checkpoint:
     """The checkpoint of a fit."""
     checkpoint_of(store, job).parent.mkdir(parents=True, exist_ok=True)
     return file_checkpoint(checkpoint_of(store, job), every=CHECKPOINT_EPOCHS)
+
+
+def facts_of(job: Fit, fitted: Fitted, device: str, seconds: float, packed: int) -> dict[str, Any]:
+    """What the store says of a fit beside its weights. `packed`: how many fits the computation trained."""
+    return {
+        "label": job.label,
+        "subjects": sorted(set(job.train.subjects)),
+        "trials": len(job.train.trial_ids),
+        "curve": list(fitted.curve),
+        "learning": asdict(fitted.learning) if fitted.learning else None,
+        "seconds": round(seconds, 3),
+        "device": device,
+        "packed": packed,
+        "peak_gpu_mb": peak_gpu_mb(device),
+        "parameters": sum(int(value.size) for value in fitted.weights.values()),
+        "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
+        "scenario": job.scenario,
+        "fold": job.fold,
+        "repeat": job.repeat,
+        "seed": job.seed,
+    }
 
 
 class Runner:
@@ -75,6 +90,7 @@ class Runner:
         self.store, self.blocks, self.device, self.packs = store, blocks, device, packs
         self.kept: dict[tuple[str, str, str], tuple[list[Any], list[Any]]] = {}
         self.windows = Windows(blocks)
+        self.networks = StoredNetworks(store, self.windows, device)
 
     def fit(self, job: Fit) -> None:
         """Train a sub-network and store its weights, scaling and learning curve; nothing to do if it is stored."""
@@ -87,7 +103,7 @@ class Runner:
         limits, trained = None, job.part.trained
         if isinstance(trained, Estimator):
             if job.role == CALIBRATION:
-                seen, labels = held_out(job, self._outputs)
+                seen, labels = held_out(job, self.networks.outputs)
             else:
                 seen = self.windows.recordings(job, job.train.trial_ids, job.train.subjects)
                 labels = np.asarray(job.train.labels)
@@ -105,7 +121,7 @@ class Runner:
         with ExitStack() as marks:
             for job in jobs:
                 marks.enter_context(self.store.marked(job.stage))
-            inputs = [self.training_inputs(job) for job in jobs]
+            inputs = [self.networks.training_inputs(job) for job in jobs]
             packed = []
             for job, (x, _) in zip(jobs, inputs, strict=True):
                 (x_NTC,), labels = with_made(job, x, np.asarray(job.train.labels), job.stage.seed, job.normalise)
@@ -120,29 +136,12 @@ class Runner:
         arrays = {f"network.{name}": value for name, value in fitted.weights.items()}
         if limits:
             arrays.update({"scale.low": limits.low, "scale.high": limits.high})
-        facts = {
-            "label": job.label,
-            "subjects": sorted(set(job.train.subjects)),
-            "trials": len(job.train.trial_ids),
-            "curve": list(fitted.curve),
-            "learning": asdict(fitted.learning) if fitted.learning else None,
-            "seconds": round(seconds, 3),
-            "device": self.device,
-            "packed": packed,
-            "peak_gpu_mb": peak_gpu_mb(self.device),
-            "parameters": sum(int(value.size) for value in fitted.weights.values()),
-            "upstream": [f"{u.stage.name}/{u.stage.key}" for u in job.upstream],
-            "scenario": job.scenario,
-            "fold": job.fold,
-            "repeat": job.repeat,
-            "seed": job.seed,
-        }
-        self.store.write(job.stage, arrays, facts)
+        self.store.write(job.stage, arrays, facts_of(job, fitted, self.device, seconds, packed))
         checkpoint_of(self.store, job).unlink(missing_ok=True)
 
     def _trained(self, job: Fit, network: SubNetwork) -> tuple[Fitted, Limits | None]:
         """A network, trained, and the scaling of its inputs."""
-        inputs, limits = self.training_inputs(job)
+        inputs, limits = self.networks.training_inputs(job)
         inputs, labels = with_made(job, inputs, np.asarray(job.train.labels), job.stage.seed, job.normalise)
         fitted = train(
             network,
@@ -168,13 +167,13 @@ class Runner:
         arrays: dict[str, np.ndarray] = {}
         last = job.fit.upstream[0] if job.fit.role == CALIBRATION else job.fit
         if kept := last.part.keeps:
-            inputs = self.known_inputs(last, job.test.trial_ids, job.test.subjects)
-            p = self._apply(last, inputs, "prediction")
-            arrays[kept] = self._apply(last, inputs, kept).astype(np.float32)
+            inputs = self.networks.known_inputs(last, job.test.trial_ids, job.test.subjects)
+            p = self.networks.apply(last, inputs, "prediction")
+            arrays[kept] = self.networks.apply(last, inputs, kept).astype(np.float32)
         elif job.adapt:
             p = adapted(self, last, weights_of(self.store, last), job.adapt, job.test.trial_ids, job.test.subjects)
         else:
-            p = self._outputs(last, job.test.trial_ids, job.test.subjects, "prediction")
+            p = self.networks.outputs(last, job.test.trial_ids, job.test.subjects, "prediction")
         if last is not job.fit:
             arrays[UNCALIBRATED] = p.astype(np.float32)
             p = recalibrated(job.fit, weights_of(self.store, job.fit), p, self.device)
@@ -186,53 +185,3 @@ class Runner:
         }
         arrays[job.stored] = p.astype(np.float32)
         self.store.write(job.stage, arrays, facts)
-
-    def _outputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], what: Any) -> np.ndarray:
-        trained = job.part.trained
-        if isinstance(trained, Estimator):
-            return trained.predict(
-                weights_of(self.store, job), self.windows.recordings(job, ids, subjects), job.settings, self.device
-            )
-        return self._apply(job, self.known_inputs(job, ids, subjects), what)
-
-    def known_inputs(self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...]) -> list[np.ndarray]:
-        """Inputs scaled as they were when the sub-network was fitted."""
-        limits = None
-        if job.normalise in FITTED:
-            stored = self.store.arrays(job.stage)
-            limits = Limits(stored["scale.low"], stored["scale.high"])
-        return self.inputs(job, ids, subjects, limits)[0]
-
-    def _apply(self, job: Fit, inputs: list[np.ndarray], what: str) -> np.ndarray:
-        network = job.part.trained
-        assert isinstance(network, SubNetwork)
-        return outputs(network, job.settings, weights_of(self.store, job), inputs, what=what, device=self.device)
-
-    def training_inputs(self, job: Fit) -> tuple[list[np.ndarray], Limits | None]:
-        """What a network is trained on: outputs for people that the fits which gave them have not seen, if it has refits."""
-        if not job.refits:
-            return self.inputs(job, job.train.trial_ids, job.train.subjects)
-        ids: list[str] = []
-        found: list[list[np.ndarray]] = []
-        for refit in job.refits:
-            inner = replace(job, upstream=refit.upstream, refits=())
-            found.append(self.inputs(inner, refit.held_out.trial_ids, refit.held_out.subjects)[0])
-            ids += refit.held_out.trial_ids
-        row_of = {t: n for n, t in enumerate(ids)}
-        order = [row_of[t] for t in job.train.trial_ids]  # one that a person was calibrated with may be there several times
-        return [np.concatenate(parts)[order] for parts in zip(*found, strict=True)], None
-
-    def inputs(
-        self, job: Fit, ids: tuple[str, ...], subjects: tuple[str, ...], limits: Limits | None = None
-    ) -> tuple[list[np.ndarray], Limits | None]:
-        """What a network is fed with, one array per input, and the limits signals are scaled with (where these are fitted)."""
-        upstream, inputs = {u.role: u for u in job.upstream}, []
-        for taken in job.part.inputs:
-            if taken.part:
-                inputs.append(self._outputs(upstream[taken.part], ids, subjects, taken.output))
-            elif taken.recording == "signals" or recording(taken.recording).of_channel:
-                x_NTC, limits = self.windows.of_network(taken.recording, job, ids, subjects, limits)
-                inputs.append(x_NTC)
-            else:
-                inputs.append(self.windows.of_video(taken.recording, job, ids))
-        return inputs, limits

@@ -149,8 +149,8 @@ def _inputs(runner: Runner, job: Search, inner: InnerFold, normalise: str) -> tu
                 [runner.windows.recordings(place, validation_ids, validation.subjects)],
             )
         else:
-            x_train, limits = runner.inputs(place, train_ids, inner.train.subjects)
-            x_validation, _ = runner.inputs(place, validation_ids, inner.validation.subjects, limits)
+            x_train, limits = runner.networks.inputs(place, train_ids, inner.train.subjects)
+            x_validation, _ = runner.networks.inputs(place, validation_ids, inner.validation.subjects, limits)
             runner.kept[ident] = (x_train, x_validation)
     return runner.kept[ident]
 

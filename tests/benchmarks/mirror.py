@@ -35,7 +35,7 @@ from grid.experiment.cells import PAPER_ROWS
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.tracking import sync
-from grid.tracking.mirror import CHILD_POINTS
+from grid.tracking.cell_facts import CHILD_POINTS
 from painmodels.tasks import PAIN
 from tests.mlflow_servers import content, differences, server
 

@@ -83,7 +83,7 @@ def test_runs_last_as_long_as_the_work_and_say_what_was_found(tiny_grid: Path) -
         assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["row.png"]
         assert parent.data.tags["claim"] in ("above chance", "none", "not tested")
     (report,) = [r for r in runs if r.data.tags["kind"] == "report"]
-    assert {file.path for file in client.list_artifacts(report.info.run_id)} == {"report.html", "rows.html"}
+    assert {file.path for file in client.list_artifacts(report.info.run_id)} == {"report.html", "rows.html", "tripod-ai.md"}
     experiment = client.get_experiment_by_name("tiny")
     assert report.info.run_id in experiment.tags["mlflow.note.content"]
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"

@@ -97,9 +97,9 @@ def averaged(runner: Runner, plan: Plan, labels: Mapping[str, int]) -> float:
         inputs = tuple(replace(taken, output="features") for taken in of.part.inputs)
         for n, refit in enumerate(of.refits):
             job: Fit = replace(of, upstream=refit.upstream, refits=(), part=replace(of.part, inputs=inputs))
-            x, _ = runner.inputs(job, refit.held_out.trial_ids, refit.held_out.subjects)
+            x, _ = runner.networks.inputs(job, refit.held_out.trial_ids, refit.held_out.subjects)
             fitted = fit(network, of.settings, x, np.asarray(refit.held_out.labels), seed=n)
-            x, _ = runner.inputs(job, predict.test.trial_ids, predict.test.subjects)
+            x, _ = runner.networks.inputs(job, predict.test.trial_ids, predict.test.subjects)
             p.append(outputs(network, of.settings, fitted.weights, x, what="prediction"))
         called = np.mean(p, axis=0) > 0.5
         found.append(np.mean([c == labels[t] for c, t in zip(called, predict.test.trial_ids, strict=True)]))
