@@ -62,7 +62,7 @@ def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, al
         reason = f"{path}: found {seen}, and no recording of any trial there; looked for {dataset.layout}"
         findings.append(Finding("", "", "index", "missing", True, str(path), reason))
     findings += [f for m in measured for f in m.findings]
-    findings += recordings.of_files(trials, wanted, defects)
+    findings += recordings.of_files(trials, wanted, defects, within=path)
     verdict = _verdict(measured, findings, dataset)
     return {
         "path": str(path),

@@ -221,8 +221,13 @@ def of_defects(defects: Iterable[Defect]) -> list[Finding]:
     ]
 
 
-def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect]) -> list[Finding]:
-    """Duplicates among the files of the trials `used`, and unreferenced files beside those of all `trials`. Raises OSError."""
+def of_files(
+    trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[Defect], *, within: storage.Place
+) -> list[Finding]:
+    """Duplicates among the files of the trials `used`, and unreferenced files beside those of all `trials`. Raises OSError.
+
+    `within`: the data set's folder; what lies above it is nobody's business.
+    """
     named = {d.file for d in defects} | {file for t in trials for file in t.more_signals}
     named |= {t.video for t in trials if t.video}  # a folder of pictures names all of them
     duplicates: list[Finding] = []
@@ -232,7 +237,7 @@ def of_files(trials: Sequence[Trial], used: Sequence[Trial], defects: Iterable[D
         if not files:
             continue
         root = storage.common(files)
-        if len({place(f).parent for f in files}) == 1:
+        if len({place(f).parent for f in files}) == 1 and f"{root.parent}/".startswith(f"{within.absolute()}/"):
             root = root.parent  # a single subject: look beside it too
         present = {
             f: size

@@ -93,7 +93,7 @@ def test_shadows_of_macos_are_no_recordings(tmp_path: Path) -> None:
         packed.write_bytes(b"\0")
     trials, defects = DATASET.read_trials(root)
     assert defects == ()
-    assert [f for f in of_files(trials, trials, defects) if f.kind == "orphan"] == []
+    assert [f for f in of_files(trials, trials, defects, within=root) if f.kind == "orphan"] == []
 
 
 def model(*, video: bool = True, signals: bool = True) -> Any:

@@ -101,7 +101,7 @@ def test_check_reads_folders_of_pictures_as_the_grid_does(tmp_path: Path) -> Non
     (gap,) = (f for f in facts.findings if f.kind == "gap")
     assert "1 of 50 pictures are missing by their numbers, the first after ll042t0aaff004.png" in gap.reason
     assert facts.usable("video")
-    assert of_files(trials, trials, []) == []  # no picture is an orphan
+    assert of_files(trials, trials, [], within=tmp_path) == []  # no picture is an orphan
 
 
 def test_a_data_set_of_frames_and_one_of_another_rate_are_read_as_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dataprep.check.command import main as check
+from dataprep.check.recordings import of_files
 from dataprep.datasets import opened, recognise
 from dataprep.records import InputError, RecordingError
 from dataprep.signals.files import prepare_signals
@@ -159,6 +160,16 @@ def test_the_check_reads_a_manifest_and_says_what_a_wrong_file_holds(tmp_path, c
     said = capsys.readouterr().out
     assert "p3.csv: channel 'eda': " in said
     assert "row 3, column 'eda': found 'x'" in said
+
+
+def test_the_check_looks_into_no_folder_beside_the_data_set(tmp_path):
+    root = folder(tmp_path / "lab")
+    (tmp_path / "lab-2").mkdir()
+    (tmp_path / "lab-2" / "c.csv").write_text("eda\n1\n")
+    trials, defects = recognise(root).read_trials(root)
+    assert of_files(trials, trials, defects, within=root) == []
+    (root / "c.csv").write_text("eda\n1\n")
+    assert [Path(f.file).name for f in of_files(trials, trials, defects, within=root)] == ["c.csv"]
 
 
 def test_a_file_that_needs_an_absent_reader_is_said_before_anything_is_read(tmp_path, monkeypatch):
