@@ -35,4 +35,4 @@ def refusal(
         this = f"{learns.kind} ({', '.join(learns.names)})"
         return f"the method {row.method} tells two classes apart and does no other task; this one is {this}"
     reasons = (reason for n in nodes if (reason := n.why_not(dataset, steps)))
-    return next(reasons, cannot(row.method, [n.trained for n in nodes], adapt) if adapt else "")
+    return next(reasons, cannot(row.name, [n.trained for n in nodes], adapt) if adapt else "")

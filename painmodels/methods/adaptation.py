@@ -23,15 +23,15 @@ ADAPTATIONS = ("batch-statistics", "coral")
 VERSION = 1  # raise when the same recordings come to be judged otherwise
 
 
-def cannot(method: str, trained: Collection[SubNetwork | Estimator], how: str) -> str:
-    """Why a method cannot be adapted; empty if it can."""
+def cannot(row: str, trained: Collection[SubNetwork | Estimator], how: str) -> str:
+    """Why a row whose parts are `trained` cannot be adapted; empty if it can."""
     (part, *more) = trained
     on_features = isinstance(part, Estimator) and part.features is not None
     if how == "coral" and (more or not on_features):
-        return f"the method {method} has no table of features, which adaptation by coral aligns"
+        return f"the row {row} has no table of features, which adaptation by coral aligns"
     keeps = part.keeps_statistics if isinstance(part, SubNetwork) else on_features and part.standardised
     if how == "batch-statistics" and (more or not keeps):
-        return f"the method {method} standardises nothing by its training side, which adaptation by batch-statistics needs"
+        return f"the row {row} standardises nothing by its training side, which adaptation by batch-statistics needs"
     return ""
 
 

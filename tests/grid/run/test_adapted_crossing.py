@@ -70,7 +70,7 @@ def test_accuracy_rises_where_the_sensors_differ_and_nothing_is_fitted_again(run
         assert scores[row, CROSSING] <= 0.7, row
         assert scores[row, f"{CROSSING}-{how}"] >= 0.9, row
     reasons = {(c.modality, c.scenario.removeprefix(CROSSING)): r for c, r in run.plan.impossible.items()}
-    assert reasons["eda:argmax", "-coral"] == "the method argmax has no table of features, which adaptation by coral aligns"
+    assert reasons["eda:argmax", "-coral"] == "the row eda:argmax has no table of features, which adaptation by coral aligns"
     assert "standardises nothing by its training side" in reasons["eda:rf", "-batch-statistics"]
     assert ("eda:argmax", "") not in reasons
     plain = crossed(run.out, *two, adapt=())
