@@ -58,13 +58,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast trial-z wide": ("trial-z", {**FAST, "filters": 32, "hidden": 64}),
     "fast trial-z rate 0.01": ("trial-z", {**FAST, "lr": 1e-2}),
     "long trial": ("trial", FAST),
-    "long trial attention": ("trial", {**FAST, "pooling": "attention"}),
-    "long trial batch 16": ("trial", {**FAST, "batch": 16}),
-    "long trial two layers": ("trial", {**FAST, "hidden": 64, "layers": 2}),
     "paper trial": ("trial", PAPER),
     "paper trial-z mean": ("trial-z", {"pooling": "mean"}),
-    "paper start": ("start", PAPER),
-    "paper start mean forget": ("start", {"pooling": "mean", "forget_bias": 1.0}),
 }
 LOOKS = (20, 40, 60, 120)
 LONG = (120, 240, 400)
