@@ -14,13 +14,14 @@ A state is a vector of 15: box x0, y0, x1, y1; five landmarks x, y; score. Pixel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from dataprep.records import RecordingError
-from dataprep.video.decode import Box, Frame
+from dataprep.video.decode import Frame
+from dataprep.video.face_search import FaceSearch
 from dataprep.video.face_settings import FaceSettings
 from dataprep.video.retinaface import Detector, Face, overlap
 
@@ -74,16 +75,19 @@ class Follower:
     def __init__(
         self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str, forgets: bool = False
     ) -> None:
-        self._detect, self._settings, self._rate_hz, self._name = detect, settings, rate_hz, name
+        self._settings, self._rate_hz, self._name = settings, rate_hz, name
+        self.found = FaceSearch(detect, settings)
         self._forgets = forgets
-        self._frames: dict[int, Frame] = {}
-        self._faces: dict[int, Face | None] = {}  # key frames: what was found there
-        self._counts: dict[int, int] = {}  # frames of which the whole picture was searched: faces seen
         self._states: list[np.ndarray] = []
         self._size = (0, 0)
         self._n_frames, self._time_s = 0, -1.0
         self._taken = self._given = 0
         self._last_key: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many frames, faces and states are in memory."""
+        return len(self.found.frames) + len(self.found.faces) + len(self._states)
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
         """Every frame with the face's state (15,), in order, a little late. FaceLostError if the face is lost for too long."""
@@ -94,7 +98,7 @@ class Follower:
     def push(self, frame: Frame) -> Iterator[tuple[Frame, np.ndarray]]:
         """Add a frame; returns the frames whose faces are now known."""
         t, self._taken = self._taken, self._taken + 1
-        self._frames[t] = frame
+        self.found.frames[t] = frame
         if frame.time_s > self._time_s:
             self._n_frames, self._time_s = t + 1, frame.time_s
         if self._last_key is None or t - self._last_key == self._in_frames(self._settings.key_s):
@@ -107,7 +111,7 @@ class Follower:
         if not self._taken:
             return
         t = self._taken - 1
-        self._size = (self._frames[t].width, self._frames[t].height)
+        self._size = (self.found.frames[t].width, self.found.frames[t].height)
         if t != self._last_key:
             self._key(self._last_key, t)
         yield from self._release(last_key=t, at_end=True)
@@ -115,14 +119,14 @@ class Follower:
     def track(self) -> FaceTrack:
         states_TK = np.stack(self._states)
         n = len(states_TK)
-        counted = np.array(sorted(self._counts))
+        counted = np.array(sorted(self.found.counts))
         latest = np.maximum(np.searchsorted(counted, np.arange(n), side="right") - 1, 0)
         return FaceTrack(
             boxes_T4=states_TK[:, :4],
             landmarks_T52=states_TK[:, 4:14].reshape(n, 5, 2),
             scores_T=states_TK[:, 14],
-            detected_T=np.array([self._faces.get(t) is not None for t in range(n)]),
-            n_faces_T=np.array([self._counts[int(c)] for c in counted])[latest],
+            detected_T=np.array([self.found.faces.get(t) is not None for t in range(n)]),
+            n_faces_T=np.array([self.found.counts[int(c)] for c in counted])[latest],
             width=self._size[0],
             height=self._size[1],
             fps=self._rate_hz,
@@ -134,25 +138,25 @@ class Follower:
 
     def _key(self, start: int | None, end: int) -> None:
         """Make `end` a key frame, and as many frames between it and the key frame `start` as are needed."""
-        self._find([end])
+        self.found.find([end])
         if start is not None:
             self._divide(start, end)
-            if self._faces[end] is None and self._faces.get(end - 1) is not None:
-                self._find([end])  # its neighbour was found meanwhile: the place to look is better known
-        if end - max(self._counts, default=end) >= self._in_frames(self._settings.full_scan_s):
-            self._look([end])
+            if self.found.faces[end] is None and self.found.faces.get(end - 1) is not None:
+                self.found.find([end])  # its neighbour was found meanwhile: the place to look is better known
+        if end - max(self.found.counts, default=end) >= self._in_frames(self._settings.full_scan_s):
+            self.found.look([end])
 
     def _divide(self, start: int, end: int) -> None:
         """Halve the uncertain stretches between two key frames, level by level."""
         spans = [(start, end)]
         while spans := [(a, b) for a, b in spans if b - a > 1 and self._uncertain(a, b)]:
             middles = [(a + b) // 2 for a, b in spans]
-            self._find(middles)
+            self.found.find(middles)
             spans = [half for (a, b), m in zip(spans, middles, strict=True) for half in ((a, m), (m, b))]
 
     def _uncertain(self, a: int, b: int) -> bool:
         """Whether the face may not have moved in a straight line from key frame `a` to `b`."""
-        first, last = self._faces[a], self._faces[b]
+        first, last = self.found.faces[a], self.found.faces[b]
         if first is None or last is None or overlap(first.box_4, last.box_4) < self._settings.min_overlap:
             return True
         # If the line is right, what is inside the box looks alike all the way.
@@ -160,74 +164,12 @@ class Follower:
         for t in (a, *range(a + 1, b, 2), b):  # every other frame: nobody moves and comes back in 80 ms
             box_4 = first.box_4 + (last.box_4 - first.box_4) * ((t - a) / (b - a))
             x0, y0, x1, y1 = (float(v) for v in box_4)
-            patches_BHW.append(self._frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
+            patches_BHW.append(self.found.frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
         return _shift(np.stack(patches_BHW)) > self._settings.max_shift
-
-    def _find(self, frames: Sequence[int]) -> None:
-        """The face in each of the frames: near where it was last seen, else anywhere in the picture."""
-        before = {t: self._last_seen(t) for t in frames}
-        found = self._search_near({t: face for t, face in before.items() if face is not None})
-        lost = [t for t in frames if found.get(t) is None]
-        if lost:
-            somewhere = {t: self._choose(faces, before[t]) for t, faces in self._look(lost).items()}
-            finer = self._search_near({t: face for t, face in somewhere.items() if face is not None})
-            found |= {t: finer.get(t) or face for t, face in somewhere.items()}
-        self._faces |= found
-
-    def _last_seen(self, before: int) -> Face | None:
-        seen = max((t for t, face in self._faces.items() if face is not None and t < before), default=None)
-        return None if seen is None else self._faces[seen]
-
-    def _choose(self, faces: list[Face], before: Face | None) -> Face | None:
-        if before is None:
-            return max(faces, key=lambda face: face.score * face.area, default=None)
-        best = max(faces, key=lambda face: float(overlap(before.box_4, face.box_4)), default=None)
-        if best is not None and overlap(before.box_4, best.box_4) > 0.1:
-            return best
-        # Somewhere else altogether: the same person only if nobody else was ever in the picture.
-        return best if max(self._counts.values(), default=0) == 1 else None
-
-    def _search_near(self, around: Mapping[int, Face]) -> dict[int, Face | None]:
-        """In each of the frames, the face nearest to the one given."""
-        windows = {}
-        for t, face in around.items():
-            centre, sides = (face.box_4[:2] + face.box_4[2:]) / 2, face.box_4[2:] - face.box_4[:2]
-            side = float(sides.max()) * self._settings.near
-            x0, y0 = (float(v) for v in centre - side / 2)
-            windows[t] = (x0, y0, x0 + side, y0 + side), max(1, min(self._settings.near_px, round(side)))
-        found: dict[int, Face | None] = {}
-        for t, faces in self._faces_in(windows).items():
-            box_4 = around[t].box_4
-            best = max(faces, key=lambda face, box_4=box_4: float(overlap(box_4, face.box_4)), default=None)  # type: ignore[misc]
-            found[t] = best if best is not None and overlap(box_4, best.box_4) > 0.3 else None
-        return found
-
-    def _look(self, frames: Sequence[int]) -> dict[int, list[Face]]:
-        """All faces of the whole picture, of each of the frames; once more at twice the size where there is none."""
-        whole: dict[int, Box] = {t: (0, 0, self._frames[t].width, self._frames[t].height) for t in frames}
-        found = self._faces_in({t: (box, self._settings.work_px) for t, box in whole.items()})
-        larger = [t for t, box in whole.items() if not found[t] and min(box[2:]) > self._settings.work_px]
-        found |= self._faces_in({t: (whole[t], 2 * self._settings.work_px) for t in larger})
-        self._counts |= {t: len(faces) for t, faces in found.items()}
-        return found
-
-    def _faces_in(self, windows: Mapping[int, tuple[Box, int]]) -> dict[int, list[Face]]:
-        """The faces in a part of each of the frames, which is shrunk until its short side has so many pixels."""
-        pictures, scales = [], []
-        for t, (box, short) in windows.items():
-            sides = np.array([box[2] - box[0], box[3] - box[1]])
-            width, height = (max(32, round(side)) for side in sides / max(1.0, sides.min() / short))
-            pictures.append(self._frames[t].window(box, width=width, height=height))
-            scales.append(sides / (width, height))
-        found = self._detect(pictures)
-        return {
-            t: [face.moved(scale, np.array(box[:2])) for face in faces]
-            for (t, (box, _)), scale, faces in zip(windows.items(), scales, found, strict=True)
-        }
 
     def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
         """Hand out the frames whose box no later frame can change any more."""
-        seen = sorted(t for t, face in self._faces.items() if face is not None)
+        seen = sorted(t for t, face in self.found.faces.items() if face is not None)
         self._check_gaps(first=self._given, last=last_key, at_end=at_end)
         if not seen:
             return
@@ -236,7 +178,7 @@ class Follower:
         if end <= first:
             return
         recent = seen[max(0, int(np.searchsorted(seen, first - half)) - 1) :]
-        found_NK = np.stack([_state(face) for t in recent if (face := self._faces[t]) is not None])
+        found_NK = np.stack([_state(face) for t in recent if (face := self.found.faces[t]) is not None])
         wanted = np.clip(np.arange(first - half, end + half), 0, last_key)
         raw_TK = np.stack([np.interp(wanted, recent, column) for column in found_NK.T], axis=1)
         weights = np.bartlett(2 * half + 3)[1:-1]
@@ -244,25 +186,28 @@ class Follower:
             [np.convolve(column, weights / weights.sum(), mode="valid") for column in raw_TK.T], axis=1
         ).astype(np.float32)
         for t, state in zip(range(first, end), smooth_TK, strict=True):
-            if t in self._faces and self._faces[t] is None:
+            if t in self.found.faces and self.found.faces[t] is None:
                 state[14] = 0.0
             self._given = t + 1
             if not self._forgets:
                 self._states.append(state)
-            yield self._frames[t], state
+            yield self.found.frames[t], state
         if self._forgets:
-            self._faces = {t: face for t, face in self._faces.items() if t >= recent[0]}
-            self._counts = {t: self._counts[t] for t in (max(self._counts, key=self._counts.__getitem__), max(self._counts))}
-        self._frames = {t: frame for t, frame in self._frames.items() if t >= min(end, last_key)}
+            self.found.faces = {t: face for t, face in self.found.faces.items() if t >= recent[0]}
+            self.found.counts = {
+                t: self.found.counts[t]
+                for t in (max(self.found.counts, key=self.found.counts.__getitem__), max(self.found.counts))
+            }
+        self.found.frames = {t: frame for t, frame in self.found.frames.items() if t >= min(end, last_key)}
 
     def _check_gaps(self, *, first: int, last: int, at_end: bool) -> None:
         allowed = int(self._settings.max_gap_s * self._rate_hz + 1e-6)
         longest = start = lost = 0
         for t in range(first, last + 1):
-            lost = lost + 1 if t in self._faces and self._faces[t] is None else 0
+            lost = lost + 1 if t in self.found.faces and self.found.faces[t] is None else 0
             if lost > longest:
                 longest, start = lost, t - lost + 1
-        if longest > allowed or (at_end and not any(self._faces.values())):
+        if longest > allowed or (at_end and not any(self.found.faces.values())):
             raise FaceLostError(
                 f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
                 f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"

@@ -91,7 +91,7 @@ def test_a_stream_with_video_is_late_by_less_than_a_second_and_keeps_little(
     for n, frame in enumerate(frames, start=1):
         late_s += [n / 25 - e.time_s for e in stream.picture(frame)]
         follower = stream.face.follower
-        kept.append(len(follower._frames) + len(follower._faces) + len(follower._states) + len(stream.steps))
+        kept.append(follower.kept + len(stream.steps))
     assert min(late_s) >= 0
     assert max(late_s) <= 0.84 + 1e-9
     assert max(kept[300:]) <= max(kept[:300])
