@@ -44,7 +44,7 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     if not chance:
         text += "there are baselines alone, and these are not tested. "
     elif above:
-        are = "is" if len(chance) == 1 else "are"
+        are = "is" if len(above) == 1 else "are"
         text += f"{len(above)} of {plural(len(chance), 'row')} {are} above chance{_names(above)}. "
     else:
         text += f"None of {plural(len(chance), 'row')} is shown to be above chance. "
@@ -68,7 +68,10 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     if trivial:
         better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
         worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
-        text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
+        if better:
+            text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
+        else:
+            text += f"None of {len(trivial)} is shown to be better than the trivial rule for its recordings. "
         text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
     elif chance:
         text += f"Whether a row is better than a trivial rule was not tested: {no_rule(panel['rows'])}. "

@@ -33,8 +33,8 @@ class Settings(TwoClasses):
 
 
 def given(p: np.ndarray) -> Recordings:
-    """Probabilities of any shape as a calibration takes them."""
-    return Recordings(n=len(p), rate_hz=0.0, signals={}, made={PREDICTION: p})
+    """Probabilities of any shape as a calibration takes them: rounded as they are stored, so that every use gives the same."""
+    return Recordings(n=len(p), rate_hz=0.0, signals={}, made={PREDICTION: np.asarray(p, dtype=np.float32)})
 
 
 def _log_odds(recordings: Recordings) -> np.ndarray:

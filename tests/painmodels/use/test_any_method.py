@@ -138,6 +138,20 @@ def test_another_graph_is_refused(grid: Path, monkeypatch: pytest.MonkeyPatch) -
         from_run(grid, cell)
 
 
+def test_a_recalibrated_row(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(tiny_experiment.read_text() + '[fit]\ncalibrate = "platt"\ncalibration_folds = 2\n')
+    shutil.copytree(tiny_grid / "store" / "signals", tmp_path / "out" / "store" / "signals")
+    asked = ["--modalities", "eda:logistic", "--scenarios", "all87", "--data", str(tiny_data), "--in-process"]
+    assert launch([*asked, "--experiment", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]) == 0
+    cell = ["--run", str(tmp_path / "out"), "--cell", "eda:logistic/all87/fold0", "--to", str(tmp_path / "model")]
+    assert main(cell) == 0
+    for name, p_pain in held_out(tmp_path / "out", "eda:logistic").items():
+        found = load(tmp_path / "model").predict(signals=files(tiny_data, name)["signals"])
+        assert found.p_pain == pytest.approx(p_pain, abs=1e-6)  # type: ignore[union-attr]
+    assert "recalibrated (platt)" in (tmp_path / "model" / "model_card.md").read_text()
+    assert main([*cell, "--onnx"]) == 2
+
+
 def test_a_baseline_is_registered_and_served(grid: Path, tiny_data: Path, tmp_path: Path) -> None:
     import mlflow
 
