@@ -83,10 +83,11 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
             for pair in apart
         ]
         text += f"Of the {plural(len(named), 'pair')} that the experiment names {len(apart)} differ{_names(told)}"
-        bad = sum(bool(pair["marked"]) for pair in named)
-        unsure = len(named) - len(apart) - bad
+        untaught = sum(bool(pair["marked"]) for pair in named)
+        unsure = len(named) - len(apart) - untaught
         text += f"; {unsure} cannot be told apart" if unsure else ""
-        text += f"; {bad} {'is' if bad == 1 else 'are'} not compared, since a row did not learn" if bad else ""
+        are = "is" if untaught == 1 else "are"
+        text += f"; {untaught} {are} not compared, since a row did not learn" if untaught else ""
         text += ". "
     bad = [f"{row}\u00a0{symbol}" for row, symbol in marks.items() if symbol]
     if bad:

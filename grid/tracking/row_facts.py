@@ -55,7 +55,7 @@ class RowFacts:
         return self.predictions[(self.predictions.modality == modality) & (self.predictions.scenario == scenario)]
 
     def _people(self, scenario: str) -> int | None:
-        protocols = [] if self.predictions is None else self.predictions["protocol"].astype(str).unique()
+        protocols: Any = [] if self.predictions is None else self.predictions["protocol"].astype(str).unique()
         return people_of(self.run.get("scenarios", {}).get(scenario, {}), protocols)
 
     def _paper(self, modality: str, scenario: str, cells: pd.DataFrame) -> dict[Any, float]:

@@ -24,7 +24,7 @@ def cell(people: int, trials: int, beta: float, sigma: float, *, runs: int) -> t
         p_S = expit(beta + sigma * rng.normal(size=people))
         found = mixed(rng.binomial(trials, p_S), np.full(people, trials))
         if found:
-            rows.append((found.typical, found.sigma, found.low <= expit(beta) <= found.high, found.p < 0.05))
+            rows.append((found.typical, found.sigma, float(found.low <= expit(beta) <= found.high), float(found.p < 0.05)))
     typical, found_sigma, covered, differ = np.mean(rows, axis=0)
     return float(typical), float(found_sigma), float(covered), float(differ)
 
