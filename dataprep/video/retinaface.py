@@ -145,13 +145,11 @@ def _anchors(height: int, width: int) -> np.ndarray:
 
 def _distinct(boxes_N4: np.ndarray, landmarks_N52: np.ndarray, scores_N: np.ndarray) -> list[Face]:
     """Non-maximum suppression: the best box of every group that overlaps."""
-    faces: list[Face] = []
-    left = np.argsort(-scores_N, kind="stable")
-    while left.size:
-        best, left = left[0], left[1:]
-        faces.append(Face(boxes_N4[best].astype(np.float32), landmarks_N52[best].astype(np.float32), float(scores_N[best])))
-        left = left[overlap(boxes_N4[best], boxes_N4[left]) < _NMS_OVERLAP]
-    return faces
+    corners_and_sides_N4 = np.concatenate([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corners_and_sides_N4.tolist(), scores_N.tolist(), 0.0, _NMS_OVERLAP)  # best score first
+    return [
+        Face(boxes_N4[n].astype(np.float32), landmarks_N52[n].astype(np.float32), float(scores_N[n])) for n in np.ravel(kept)
+    ]
 
 
 _ADOPTED: list[bytes] = []
