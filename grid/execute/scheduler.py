@@ -7,6 +7,7 @@ takes an item, reports rungs of a search trial, and finishes it. The start of th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ class Item:
 
     job: Fit | Search
     trial: dict[str, Any] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.monotonic)
 
 
 class Scheduler:
@@ -129,6 +131,7 @@ class Scheduler:
         reason = said.reason if said else ""
         item = self.running.pop(worker)
         key = item.job.stage.key
+        self.planned.took(key, time.monotonic() - item.started_s)
         if isinstance(item.job, Fit):
             if reason and crowded and self.postponed is not None:
                 self.postponed.append(key)

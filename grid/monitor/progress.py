@@ -7,7 +7,7 @@ from collections import deque
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 QUIET_SECONDS = 15.0
 RECENT = 64
@@ -24,14 +24,14 @@ class Display:
         self.live = self.console.is_terminal
         self.started = self.last_line = time.monotonic()
         self.ended: deque[float] = deque(maxlen=RECENT)
+        self.left_s: float | None = None
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[eta]}"),
             console=self.console,
         )
         self.task: TaskID | None = None
@@ -39,7 +39,7 @@ class Display:
     def __enter__(self) -> Display:
         if self.live:
             self.bars.start()
-            self.task = self.bars.add_task(self.title, total=self.total, state="")
+            self.task = self.bars.add_task(self.title, total=self.total, state="", eta="")
         else:
             self.console.print(f"{self.title}: {self.total} {self.unit} to do")
         return self
@@ -50,15 +50,18 @@ class Display:
         elif kind is None:
             self._line()
 
-    def advance(self, *, failed: bool = False, running: int = 0, total: int = 0) -> None:
-        """One piece of work is over; `running` are still being worked on; `total` is the new total, if it has grown."""
-        self.total = total or self.total
+    def advance(self, *, failed: bool = False, running: int = 0, total: int = 0, left_s: float | None = None) -> None:
+        """One piece of work is over; `running` are still being worked on; `total` is the new total, if it has grown.
+
+        `left_s`: how long the rest takes, where the caller knows better than by counting pieces.
+        """
+        self.total, self.left_s = total or self.total, left_s
         self.done += 1
         self.ended.append(time.monotonic())
         self.failed += failed
         self.running = running
         if self.live and self.task is not None:
-            self.bars.update(self.task, completed=self.done, total=self.total, state=self._state())
+            self.bars.update(self.task, completed=self.done, total=self.total, state=self._state(), eta=self._eta())
         elif time.monotonic() - self.last_line > QUIET_SECONDS:
             self._line()
 
@@ -74,6 +77,8 @@ class Display:
 
     def seconds_left(self) -> float | None:
         """The estimated time left; None before the first piece is done, since that time includes the start of workers."""
+        if self.left_s is not None:
+            return self.left_s
         if len(self.ended) < 2 or self.done >= self.total:
             return None
         return (self.ended[-1] - self.ended[0]) / (len(self.ended) - 1) * (self.total - self.done)
@@ -82,9 +87,12 @@ class Display:
         self.last_line = time.monotonic()
         spent = self.last_line - self.started
         state = f" ({self._state()})" if self._state() else ""
-        left = self.seconds_left()
-        eta = f", ETA {left:.0f} s" if left is not None else ""
+        eta = f", {self._eta()}" if self._eta() else ""
         self.console.print(f"  {self.title}: {self.done}/{self.total} {self.unit}{state}, {spent:.0f} s{eta}")
+
+    def _eta(self) -> str:
+        left = self.seconds_left()
+        return "" if left is None else f"ETA {left:.0f} s" if left < 600 else f"ETA {left / 60:.0f} min"
 
 
 class Hashing:

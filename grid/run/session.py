@@ -126,6 +126,8 @@ class Session:
             rows = FinishedRows(self.planner, self.store, self.inventory.targets, self.inventory.learns)
 
             def tick(**state: Any) -> None:
+                running = [item.job.stage.key for item in work.running.values()]
+                state["left_s"] = work.planned.seconds_left(work.queue, running)
                 for display in shown:
                     rows.tell(display, work.made, state)
 

@@ -18,7 +18,7 @@ from grid.store.identity import digest
 ROWS = ("frame", "eda", "eda+video", "ecg+video", "majority", "eda:argmax")
 
 
-def planned(experiment: Path, winner: Any = lambda stage: None, without_signals: str = "", **changes: Any) -> Planner:
+def planned(experiment: Path | str, winner: Any = lambda stage: None, without_signals: str = "", **changes: Any) -> Planner:
     """A plan of 7 subjects with 3 trials a class, one of them named in Greek; some recordings cannot be used."""
     names = [f"{n:02d}_{'δ' if n == 3 else 'm'}" for n in range(7)]
     ids = [f"{s}-{c}-{i}" for i in range(3) for s in names for c in ("BL1", "PA4")]  # a subject's trials do not lie together

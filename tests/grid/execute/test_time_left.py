@@ -1,0 +1,46 @@
+"""The time left follows what each kind of fit takes: cheap fits come last, and dear ones say little of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grid.execute import scheduler as module
+from grid.execute.scheduler import FINISHED, Item, Scheduler
+from grid.store.artefacts import Store
+from tests.grid.plan.test_plan_keys import planned
+
+SECONDS = {"spatial": 3.2, "temporal": 2.2, "attention": 1.3, "fusion": 1.2, "physiological": 28.0}
+"""Medians of a run of the demo on two busy cores; all others took less than a second or two."""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_after_a_tenth_of_the_work_the_estimate_is_within_a_factor_of_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    planner = planned("demo", protocol={"name": "subject", "folds": 4})
+    work = Scheduler(planner, Store(tmp_path / "store"), lambda **_: None)
+    told = []
+    while (item := work.take("one")) != FINISHED:
+        assert isinstance(item, Item)
+        running = [i.job.stage.key for i in work.running.values()]
+        told.append((clock.now, work.planned.seconds_left(work.queue, running)))
+        item.started_s = clock.now
+        clock.now += SECONDS.get(item.job.part.role, 0.5)
+        work.finish("one")
+    assert told[0][1] is None
+    late = [(clock.now - now, left) for now, left in told if 0.1 * clock.now < now < 0.95 * clock.now]
+    assert len(late) > 10
+    for true_s, left_s in late:
+        assert left_s is not None
+        assert true_s / 2 <= left_s <= 2 * true_s
