@@ -221,7 +221,8 @@ def _panels(predictions: pd.DataFrame, scores: pd.DataFrame, task: Task) -> tupl
             if len(mine):
                 title = scenario if len(protocols) == 1 else f"{scenario}, protocol {protocol}"
                 cells = scores[(scores["scenario"] == scenario) & (scores["protocol"] == protocol)]
-                panels.append(Panel(scenario, protocol, title, mine, cells, task))
+                of = {"scenario": scenario, "protocol": protocol, "title": title}
+                panels.append(Panel(**of, predictions=mine, scores=cells, task=task))
     return tuple(panels)
 
 

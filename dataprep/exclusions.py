@@ -70,6 +70,8 @@ def excluded(entries: Sequence[Exclusion], trials: Iterable[Trial], parts: Itera
                 f"{next(iter(by_trial), 'none')}"
             )
         out += [
-            Defect(t.trial_id, t.subject, p, f, f"left out by hand ({entry.source})") for t, p, f in named if p in wanted
+            Defect(trial_id=t.trial_id, subject=t.subject, part=p, file=f, reason=f"left out by hand ({entry.source})")
+            for t, p, f in named
+            if p in wanted
         ]
     return list(dict.fromkeys(out))

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("dataprep", "painmodels", "grid", "dashboards", "pain_grid")
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
@@ -33,7 +34,7 @@ def test_contributing_and_the_contracts_agree() -> None:
 
 def test_no_class_is_longer_than_150_lines() -> None:
     found = {}
-    for package in ("dataprep", "painmodels", "grid", "dashboards", "tests"):
+    for package in (*PACKAGES, "tests"):
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ClassDef) and node.end_lineno:
@@ -47,3 +48,20 @@ def test_a_report_is_written_without_a_network_loaded() -> None:
     """PyTorch and OpenCV take seconds to import; what reads results needs neither."""
     loaded = "import sys, dashboards.report; print({'torch', 'cv2', 'mlflow', 'ray'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_no_record_of_five_fields_or_more_is_filled_by_position() -> None:
+    """But `Command`, whose calls are the rows of a table."""
+    trees = {
+        file: ast.parse(file.read_text(encoding="utf-8")) for package in PACKAGES for file in (ROOT / package).rglob("*.py")
+    }
+    nodes = [(file, node) for file, tree in trees.items() for node in ast.walk(tree)]
+    made = {
+        n.name for _, n in nodes if isinstance(n, ast.ClassDef) and any("dataclass" in ast.dump(d) for d in n.decorator_list)
+    }
+    calls = [
+        (file, n) for file, n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in made
+    ]
+    assert not [
+        f"{file.relative_to(ROOT)}: line {n.lineno}" for file, n in calls if len(n.args) > 4 and n.func.id != "Command"
+    ]

@@ -60,7 +60,9 @@ def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, al
         there = sorted(file_names.listed(path) or ())
         seen = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
         reason = f"{path}: found {seen}, and no recording of any trial there; looked for {dataset.layout}"
-        findings.append(Finding("", "", "index", "missing", True, str(path), reason))
+        findings.append(
+            Finding(trial_id="", subject="", part="index", kind="missing", unusable=True, file=str(path), reason=reason)
+        )
     findings += [f for m in measured for f in m.findings]
     findings += recordings.of_files(trials, wanted, defects, within=path)
     verdict = _verdict(measured, findings, dataset)
@@ -87,13 +89,13 @@ def _measure(trials: Sequence[Any], dataset: DataSet, settings: FaceSettings, *,
                 files = {part: str(getattr(trials[place], part)) for part in PARTS if getattr(trials[place], part)}
                 died = [
                     Finding(
-                        trials[place].trial_id,
-                        trials[place].subject,
-                        part,
-                        "unreadable",
-                        True,
-                        f,
-                        f"{f}: the process that read it died",
+                        trial_id=trials[place].trial_id,
+                        subject=trials[place].subject,
+                        part=part,
+                        kind="unreadable",
+                        unusable=True,
+                        file=f,
+                        reason=f"{f}: the process that read it died",
                     )
                     for part, f in files.items()
                 ]

@@ -164,10 +164,12 @@ def _file_facts(
         for frame in opened.frames:
             n, width, height, interlaced = n + 1, frame.width, frame.height, interlaced or frame.interlaced
             if not count and opened.declared:
-                return VideoFacts(opened.declared, rate_hz, width, height, interlaced), said
+                return VideoFacts(
+                    frames=opened.declared, rate_hz=rate_hz, width=width, height=height, interlaced=interlaced
+                ), said
     except (RecordingError, OSError):
         pass  # the finding says why already
-    return VideoFacts(n, rate_hz, width, height, interlaced), said
+    return VideoFacts(frames=n, rate_hz=rate_hz, width=width, height=height, interlaced=interlaced), said
 
 
 def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
@@ -206,19 +208,20 @@ def channel_facts(values: np.ndarray, rate_hz: float) -> ChannelFacts:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], stuck, [0]])))
         runs = edges[1::2] - edges[::2] + 1  # samples, one more than the differences
         clipped = float(runs[runs >= CLIPPED_RUN].sum() / len(x))
-    return ChannelFacts(len(x), rate_hz, int(np.isnan(x).sum()), int(np.isinf(x).sum()), flat, clipped)
+    return ChannelFacts(
+        rows=len(x), rate_hz=rate_hz, nan=int(np.isnan(x).sum()), infinite=int(np.isinf(x).sum()), flat=flat, clipped=clipped
+    )
 
 
-def _finding(trial: Trial, part: str, kind: str, file: str, reason: str, *, unusable: bool = True) -> Finding:
-    return Finding(trial.trial_id, trial.subject, part, kind, unusable, file, reason)
+def _finding(trial: Trial | Defect, part: str, kind: str, file: str, reason: str, *, unusable: bool = True) -> Finding:
+    return Finding(
+        trial_id=trial.trial_id, subject=trial.subject, part=part, kind=kind, unusable=unusable, file=file, reason=reason
+    )
 
 
 def of_defects(defects: Iterable[Defect]) -> list[Finding]:
     """The defects that the data set's reader reported, as findings."""
-    return [
-        Finding(d.trial_id, d.subject, d.part, "index" if d.part == "index" else "missing", True, d.file, d.reason)
-        for d in defects
-    ]
+    return [_finding(d, d.part, "index" if d.part == "index" else "missing", d.file, d.reason) for d in defects]
 
 
 def of_files(
@@ -279,7 +282,9 @@ def _unreferenced(files: Mapping[str, Trial], present: Iterable[str], named: Set
             continue
         if file not in files and file not in named and str(folder) not in named:
             reason = f"{file}: no usable row of the index names this file"
-            found.append(Finding("", folder.name, part, "orphan", False, file, reason))
+            found.append(
+                Finding(trial_id="", subject=folder.name, part=part, kind="orphan", unusable=False, file=file, reason=reason)
+            )
     return found
 
 

@@ -57,15 +57,32 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
             try:
                 found, unknown = _windows(file)
             except RecordingError as error:
-                defects.append(Defect("", subject, "index", str(file), str(error)))
+                defects.append(Defect(trial_id="", subject=subject, part="index", file=str(file), reason=str(error)))
                 continue
             if unknown:
                 seen = f"{len(unknown)} columns without a label, such as {unknown[0][:40]!r}"
-                defects.append(Defect("", subject, "index", str(file), f"{file}: found {seen}; expected {', '.join(KINDS)}"))
+                defects.append(
+                    Defect(
+                        trial_id="",
+                        subject=subject,
+                        part="index",
+                        file=str(file),
+                        reason=f"{file}: found {seen}; expected {', '.join(KINDS)}",
+                    )
+                )
             others = [file_names.inside(path, side, other, name) for other in CHANNELS.values() if other != "Eda"]
             more = tuple(str(other) for other in others if other is not None)
             trials += [
-                Trial(f"{subject}-{segment}-{i}", subject, label, CLASSES[label], None, str(file), at_s, more)
+                Trial(
+                    trial_id=f"{subject}-{segment}-{i}",
+                    subject=subject,
+                    class_id=label,
+                    class_name=CLASSES[label],
+                    video=None,
+                    signals=str(file),
+                    start_s=at_s,
+                    more_signals=more,
+                )
                 for segment, label, i, at_s in found
             ]
     return tuple(trials), tuple(defects)

@@ -127,10 +127,21 @@ def read_layout(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
         trial_id, subject = row["sample_name"], row["subject_name"]
         reason = "repeats a trial that an earlier row lists" if trial_id in trials else _wrong(row)
         if reason:
-            defects.append(Defect(trial_id, subject, "index", str(index), f"{index}: row {n}: {reason}"))
+            defects.append(
+                Defect(
+                    trial_id=trial_id, subject=subject, part="index", file=str(index), reason=f"{index}: row {n}: {reason}"
+                )
+            )
             continue
         video, bio = videos.find(trial_id, subject), signals.find(trial_id, subject)
-        trials[trial_id] = Trial(trial_id, subject, int(row["class_id"]), row["class_name"], video, bio)
+        trials[trial_id] = Trial(
+            trial_id=trial_id,
+            subject=subject,
+            class_id=int(row["class_id"]),
+            class_name=row["class_name"],
+            video=video,
+            signals=bio,
+        )
     return tuple(trials.values()), tuple(defects)
 
 
@@ -192,7 +203,9 @@ class _Files:
         return None
 
     def _defect(self, trial_id: str, subject: str, file: Place, reason: str) -> None:
-        self.defects.append(Defect(trial_id, subject, self.part, str(file), f"{file}: {reason}"))
+        self.defects.append(
+            Defect(trial_id=trial_id, subject=subject, part=self.part, file=str(file), reason=f"{file}: {reason}")
+        )
 
 
 def read_signals(

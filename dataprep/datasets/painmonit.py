@@ -65,7 +65,17 @@ def read_people(
         trials = []
         for i, (window, class_id) in enumerate(zip(found, label(columns, found), strict=True)):
             name, at_s = classes[class_id], window.first / RATE_HZ
-            trials.append(Trial(f"{subject}-{i:02d}-{name}", subject, class_id, name, None, str(file), at_s))
+            trials.append(
+                Trial(
+                    trial_id=f"{subject}-{i:02d}-{name}",
+                    subject=subject,
+                    class_id=class_id,
+                    class_name=name,
+                    video=None,
+                    signals=str(file),
+                    start_s=at_s,
+                )
+            )
         return trials, broken
 
     return of_people(path, LAYOUT, _files(path.absolute()), of_person)

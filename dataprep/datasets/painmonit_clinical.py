@@ -72,7 +72,15 @@ def _windows(subject: str, file: Place) -> Found:
         found.append((first, int(rated.max())))
     stem = file.name.rpartition(".")[0]
     trials = [
-        Trial(f"{stem}-{i:03d}", subject, label, CLASSES[label], None, str(file), first / RATE_HZ)
+        Trial(
+            trial_id=f"{stem}-{i:03d}",
+            subject=subject,
+            class_id=label,
+            class_name=CLASSES[label],
+            video=None,
+            signals=str(file),
+            start_s=first / RATE_HZ,
+        )
         for i, (first, label) in enumerate(found)
     ]
     return trials, []

@@ -76,7 +76,15 @@ def _subject_trials(folder: Place) -> list[Trial]:
         windows[class_id].append([(begin_s + i * WINDOW_S, f"{phase}-{i:02d}") for i in range(n)])
     n_each = min(MAX_WINDOWS, *(sum(map(len, phases)) for phases in windows.values()))
     return [
-        Trial(f"{folder.name}-{name}", folder.name, class_id, CLASSES[class_id], None, str(eda), at_s)
+        Trial(
+            trial_id=f"{folder.name}-{name}",
+            subject=folder.name,
+            class_id=class_id,
+            class_name=CLASSES[class_id],
+            video=None,
+            signals=str(eda),
+            start_s=at_s,
+        )
         for at_s, name, class_id in sorted((*w, c) for c, phases in windows.items() for w in _in_turn(phases)[:n_each])
     ]
 

@@ -69,22 +69,34 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
             trial_id = f"{subject}-{sequence}"
             if not any(name.lower().endswith(ENDINGS) for name in names):
                 reason = f"{folder}: found no picture, expected the frames of the sequence"
-                defects.append(Defect(trial_id, subject, "video", str(folder), reason))
+                defects.append(Defect(trial_id=trial_id, subject=subject, part="video", file=str(folder), reason=reason))
                 continue
             said: dict[str, str] = {}
             for scale, highest in HIGHEST.items():
                 try:
                     said[scale.lower()] = _rating(labels[scale], subject, sequence, scale, highest)
                 except RecordingError as error:
-                    defects.append(Defect(trial_id, subject, "index", str(folder), str(error)))
+                    defects.append(
+                        Defect(trial_id=trial_id, subject=subject, part="index", file=str(folder), reason=str(error))
+                    )
             if "opr" not in said:
                 continue
             try:
                 said |= _pspi(file_names.inside(frames, subject, sequence) if frames else None, names)
             except RecordingError as error:
-                defects.append(Defect("", subject, "index", str(folder), str(error)))
+                defects.append(Defect(trial_id="", subject=subject, part="index", file=str(folder), reason=str(error)))
             level = int(said["opr"])
-            trials.append(Trial(trial_id, subject, level, CLASSES[level], str(folder), columns=said, frames_hz=0.0))
+            trials.append(
+                Trial(
+                    trial_id=trial_id,
+                    subject=subject,
+                    class_id=level,
+                    class_name=CLASSES[level],
+                    video=str(folder),
+                    columns=said,
+                    frames_hz=0.0,
+                )
+            )
     return tuple(trials), tuple(defects)
 
 

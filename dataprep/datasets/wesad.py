@@ -121,7 +121,17 @@ def _windows(subject: str, found: Iterable[tuple[str, float, float]], chest: str
         n = int(min(PER_PHASE, (last_s - first_s) // WINDOW_S + 1))
         for i, at_s in enumerate(np.linspace(first_s, last_s, n)):
             trial_id = f"{subject}-{name.casefold().replace(' ', '')}-{i:02d}"
-            trials.append(Trial(trial_id, subject, label, CLASSES[label], None, chest, float(np.floor(at_s))))
+            trials.append(
+                Trial(
+                    trial_id=trial_id,
+                    subject=subject,
+                    class_id=label,
+                    class_name=CLASSES[label],
+                    video=None,
+                    signals=chest,
+                    start_s=float(np.floor(at_s)),
+                )
+            )
     return sorted(trials, key=lambda trial: trial.start_s)
 
 

@@ -27,13 +27,18 @@ def of_people(
         try:
             own, broken = read(subject, file)
         except FileNotFoundError:
-            defects.append(Defect("", subject, "signals", str(file), f"{file}: the file is missing"))
+            defects.append(
+                Defect(trial_id="", subject=subject, part="signals", file=str(file), reason=f"{file}: the file is missing")
+            )
             continue
         except RecordingError as error:
-            defects.append(Defect("", subject, "index", str(file), str(error)))
+            defects.append(Defect(trial_id="", subject=subject, part="index", file=str(file), reason=str(error)))
             continue
         trials += own
-        defects += [Defect("", subject, "index", str(file), f"{file}: {reason}") for reason in broken]
+        defects += [
+            Defect(trial_id="", subject=subject, part="index", file=str(file), reason=f"{file}: {reason}")
+            for reason in broken
+        ]
     if not people:
         raise InputError(f"{path}: found nobody's recordings, expected {layout}")
     return tuple(trials), tuple(defects)

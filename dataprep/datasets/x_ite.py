@@ -84,7 +84,18 @@ def read_trials(path: Place) -> tuple[tuple[Trial, ...], tuple[Defect, ...]]:
 def _of_person(subject: str, file: Place) -> Found:
     found, broken = windows(file, _stimuli(file))
     named = [(f"{subject}-{i:03d}-{name}", name, at_s) for i, (at_s, name) in enumerate(found)]
-    return [Trial(trial_id, subject, IDS[name], name, None, str(file), at_s) for trial_id, name, at_s in named], broken
+    return [
+        Trial(
+            trial_id=trial_id,
+            subject=subject,
+            class_id=IDS[name],
+            class_name=name,
+            video=None,
+            signals=str(file),
+            start_s=at_s,
+        )
+        for trial_id, name, at_s in named
+    ], broken
 
 
 def _stimuli(file: Place) -> np.ndarray:

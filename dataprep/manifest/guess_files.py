@@ -144,7 +144,9 @@ def _of_text(path: Place) -> tuple[FileGuess, list[Column]]:
         name = names[n] if names else ""
         by_name = files.header and names.count(name) == 1 and name
         unit = guess_channels.unit_of(name, text.units[n] if text.units else "")
-        columns.append(Column(Channel(column=name if by_name else n + 1), name, text.x_RC[:, n], 0.0, unit))
+        columns.append(
+            Column(where=Channel(column=name if by_name else n + 1), name=name, x=text.x_RC[:, n], rate_hz=0.0, unit=unit)
+        )
     return guess, columns
 
 
@@ -158,7 +160,7 @@ def _columns(path: Place) -> Iterator[Column]:
         for name in table.column_names:
             values = table.column(name).to_numpy()
             if values.dtype.kind in "iuf":
-                yield Column(Channel(column=name), name, values, 0.0, guess_channels.unit_of(name))
+                yield Column(where=Channel(column=name), name=name, x=values, rate_hz=0.0, unit=guess_channels.unit_of(name))
     elif kind == ".npy":
         yield from _series(np.load(io.BytesIO(content), allow_pickle=False), "", "")
     elif kind == ".npz":
@@ -210,16 +212,26 @@ def _labelled(content: bytes, path: Place, kind: str) -> Iterator[Column]:
 
         for s in (edfio.read_bdf if kind == ".bdf" else edfio.read_edf)(io.BytesIO(content)).signals:
             yield Column(
-                Channel(column=s.label.strip()), s.label, s.data, s.sampling_frequency, s.physical_dimension.strip()
+                where=Channel(column=s.label.strip()),
+                name=s.label,
+                x=s.data,
+                rate_hz=s.sampling_frequency,
+                unit=s.physical_dimension.strip(),
             )
     elif kind == ".acq":
         import bioread
 
         for c in bioread.read(io.BytesIO(content)).channels:
-            yield Column(Channel(column=c.name.strip()), c.name, c.data, float(c.samples_per_second), str(c.units).strip())
+            yield Column(
+                where=Channel(column=c.name.strip()),
+                name=c.name,
+                x=c.data,
+                rate_hz=float(c.samples_per_second),
+                unit=str(c.units).strip(),
+            )
     else:
         import wfdb
 
         r = wfdb.rdrecord(str(header_of(path))[:-4], smooth_frames=False)
         for name, values, n, unit in zip(r.sig_name, r.e_p_signal, r.samps_per_frame, r.units, strict=True):
-            yield Column(Channel(column=name), name, values, r.fs * n, unit)
+            yield Column(where=Channel(column=name), name=name, x=values, rate_hz=r.fs * n, unit=unit)

@@ -82,7 +82,7 @@ def guess_text(path: Place) -> Guess:
     if columns == 1 and not names and len(x_RC) > 3 and x_RC[0, 0] > 1e8 and 0 < x_RC[1, 0] <= 10_000:
         files = files.model_copy(update={"skip_rows": files.skip_rows + 2, "rate_hz": float(x_RC[1, 0])})
         why["rate_hz"], x_RC = "the second line; the first is the start as unix time", x_RC[2:]
-    return Guess(files, names, units, x_RC, why)
+    return Guess(files=files, names=names, units=units, x_RC=x_RC, why=why)
 
 
 def with_time(guess: Guess) -> Guess:
@@ -101,7 +101,7 @@ def with_time(guess: Guess) -> Guess:
         column = name if guess.files.header and guess.names.count(name) == 1 else n + 1
         files = guess.files.model_copy(update={"time": column, "time_unit": unit, "rate_hz": None})
         why = {**guess.why, "time": "by its name" if name else "its values ascend in equal steps", "time_unit": told}
-        return Guess(files, guess.names, guess.units, guess.x_RC, why)
+        return Guess(files=files, names=guess.names, units=guess.units, x_RC=guess.x_RC, why=why)
     return guess
 
 

@@ -136,7 +136,15 @@ def read_trials(folder: Place, rows: Rows, layout: Layout) -> tuple[tuple[Trial,
         wrong = wrong or [("trial", f"{t.trial_id!r}, which an earlier row names") for t in made if t.trial_id in trials][:1]
         if wrong:
             reason = f"{rows.path}: row {n}, column {wrong[0][0]!r}: found {wrong[0][1]}"
-            defects.append(Defect(row["trial"][:120], row["subject"][:120], "index", str(rows.path), reason))
+            defects.append(
+                Defect(
+                    trial_id=row["trial"][:120],
+                    subject=row["subject"][:120],
+                    part="index",
+                    file=str(rows.path),
+                    reason=reason,
+                )
+            )
             continue
         at: dict[str, str | None] = {"video": None, "signals": None}
         for part in at:
@@ -145,7 +153,9 @@ def read_trials(folder: Place, rows: Rows, layout: Layout) -> tuple[tuple[Trial,
                 if problem:
                     reason = f"{rows.path}: row {n}, column {part!r}: {problem}"
                     file = str(folder / row[part].replace("\0", ""))
-                    defects.append(Defect(made[0].trial_id, made[0].subject, part, file, reason))
+                    defects.append(
+                        Defect(trial_id=made[0].trial_id, subject=made[0].subject, part=part, file=file, reason=reason)
+                    )
         told = f"{rows.path}: row {n}, column '{layout.window.begin}_s'"
         for k, trial in enumerate(made):  # a baseline window lies in a long recording, not in a video of the trial alone
             video = None if k and trial.video_start_s is None else at["video"]

@@ -107,7 +107,9 @@ def prepare_signals(
             x_TC, used, wrong = _usable(dataset.read_signals(trial), trial, dataset)
             on_read(trial, used)
         except RecordingError as e:
-            defects.append(Defect(trial.trial_id, trial.subject, "signals", trial.signals, str(e)))
+            defects.append(
+                Defect(trial_id=trial.trial_id, subject=trial.subject, part="signals", file=trial.signals, reason=str(e))
+            )
             continue
         rows.append(x_TC)
         ids.append(trial.trial_id)

@@ -174,7 +174,16 @@ def draw_recordings(
     rng = np.random.default_rng([seed, len(SUBJECTS)])
     non_responders = set(rng.permutation(len(names))[: int(NON_RESPONDERS * len(names))].tolist())
     return [
-        Recording(name, i not in non_responders, number, str(class_name), classes, signal, seed, size)
+        Recording(
+            subject=name,
+            responds=i not in non_responders,
+            number=number,
+            class_name=str(class_name),
+            classes=classes,
+            signal=signal,
+            seed=seed,
+            size=size,
+        )
         for i, name in enumerate(names)
         for number, class_name in enumerate(rng.permutation(list(classes) * trials), start=1)
     ]

@@ -92,9 +92,15 @@ def open_video(
 
     file = open_once()
     if part is None:
-        return Video(path, file.rate_hz, file.declared, DECODERS[decoder](path, source, file), file.length_s)
+        return Video(
+            path=path,
+            rate_hz=file.rate_hz,
+            declared=file.declared,
+            frames=DECODERS[decoder](path, source, file),
+            length_s=file.length_s,
+        )
     frames = cut(path, file, open_once, part)
-    return Video(path, file.rate_hz, file.declared, frames, file.length_s, part)
+    return Video(path=path, rate_hz=file.rate_hz, declared=file.declared, frames=frames, length_s=file.length_s, part=part)
 
 
 def _of_pictures(folder: Place, frames_hz: float | None, fills_s: float | None, part: Part | None) -> Video:
@@ -115,7 +121,9 @@ def _of_pictures(folder: Place, frames_hz: float | None, fills_s: float | None, 
         )
         raise RecordingError(f"{folder}: found {seen}, expected a trial at {start_s:g} s{part.where}")
     frames = read_pictures(found, rate_hz, start_s=start_s)
-    return Video(folder, rate_hz, found.length, frames, length_s, part, found.said)
+    return Video(
+        path=folder, rate_hz=rate_hz, declared=found.length, frames=frames, length_s=length_s, part=part, said=found.said
+    )
 
 
 def steps(video: Video, *, clock_hz: float = 25.0, n_steps: int | None = None) -> Iterator[Frame]:

@@ -141,7 +141,7 @@ def of_picture(path: Place, picture: av.VideoFrame, n: int, view: View, time_s: 
     if view.aperture:
         planes = tuple(view.aperture.of(plane, (picture.width, picture.height)) for plane in planes)
     shown = tuple(orientation.of(plane) for plane in planes)
-    return Frame(time_s, shown, to_rgb, size, picture.interlaced_frame)
+    return Frame(time_s=time_s, planes=shown, to_rgb=to_rgb, shown=size, interlaced=picture.interlaced_frame)
 
 
 def read_decord(path: Place, source: Source, opened: Opened) -> Iterator[Frame]:

@@ -111,7 +111,7 @@ def _described(path: Place, container: InputContainer, stream: av.VideoStream) -
         if declared is None:
             seen = f"a bare {stream.codec_context.codec.canonical_name} stream that declares no frame rate"
             raise RecordingError(f"{path}: found {seen}, expected one that does, or a container with times (MP4, MKV, …)")
-        return Opened(container, stream, float(declared), 0, 0.0)
+        return Opened(container=container, stream=stream, rate_hz=float(declared), declared=0, length_s=0.0)
     rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
     length_s = (container.duration or 0) / av.time_base
     if container.format.name == "matroska,webm":  # there the end is what is stored
@@ -121,7 +121,7 @@ def _described(path: Place, container: InputContainer, stream: av.VideoStream) -
     ):  # of a file that was cut off FFmpeg guesses the length by its size
         length_s = float(stream.frames * stream.time_base)
     pictures = _indexed(stream) or stream.frames or round(length_s * rate_hz)
-    return Opened(container, stream, rate_hz, pictures, max(0.0, length_s))
+    return Opened(container=container, stream=stream, rate_hz=rate_hz, declared=pictures, length_s=max(0.0, length_s))
 
 
 def _indexed(stream: av.VideoStream) -> int:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -84,15 +85,16 @@ class Pool:
                     self._join(ref, queued)
                     continue
                 job, block, actor = running.pop(ref)
+                done = partial(Outcome, job=job, block=block)
                 try:
-                    outcome = Outcome(job, ray.get(ref), block, None, min(len(running), len(self.idle_slots)))
+                    outcome = done(status=ray.get(ref), error=None, running=min(len(running), len(self.idle_slots)))
                     if actor in self.idle_slots:
                         self.idle_slots[actor] += 1
                 except RayError as error:
                     self.idle_slots.pop(actor, None)
                     _end(actor)
                     self.grown = -GROW_SECONDS
-                    outcome = Outcome(job, None, None, error, len(running))
+                    outcome = Outcome(job=job, status=None, block=None, error=error, running=len(running))
                 yield outcome
 
     def _join(self, ref: Any, queued: int) -> None:

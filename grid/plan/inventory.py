@@ -154,7 +154,16 @@ def read_inventory(
     reader = with_channels(reader, [*(c for c in reader.channels if c in used), *sorted(made)])
     defects = [d for d in found if d.part in {"index", *parts}]
     without = [t for t in trials if t.trial_id in targets and targets[t.trial_id] is None]
-    defects += [Defect(t.trial_id, t.subject, "index", str(path), f"{path}: no value of {learns.wanting}") for t in without]
+    defects += [
+        Defect(
+            trial_id=t.trial_id,
+            subject=t.subject,
+            part="index",
+            file=str(path),
+            reason=f"{path}: no value of {learns.wanting}",
+        )
+        for t in without
+    ]
     members = _subjects_of(experiment, reader, index, scenarios)
     chosen = [t for t in of_classes if t.subject in members]
     files = [file for t in of_classes for file in (t.video, t.signals, *t.more_signals) if file]
@@ -162,7 +171,9 @@ def read_inventory(
     for t in chosen:
         for part, file in (("video", t.video), ("signals", t.signals)):
             if part in parts and file and file not in marks:
-                defects.append(Defect(t.trial_id, t.subject, part, file, f"{file}: cannot be read"))
+                defects.append(
+                    Defect(trial_id=t.trial_id, subject=t.subject, part=part, file=file, reason=f"{file}: cannot be read")
+                )
     facts = [
         [t.trial_id, t.class_id, *(marks.get(f or "", "") for f in (t.video, t.signals, *t.more_signals)), t.start_s]
         for t in of_classes

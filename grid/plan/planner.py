@@ -68,15 +68,31 @@ class Planner:
                 numbers = sorted(wanted) if wanted is not None else range(protocol.folds)
                 for repeat, fold, seed in product(range(protocol.repeats), numbers, self.experiment.fit.seeds):
                     for r in asked:
-                        self._refuse(Cell(r.name, name, protocol.name, fold, repeat, seed), str(error))
+                        self._refuse(
+                            Cell(
+                                modality=r.name, scenario=name, protocol=protocol.name, fold=fold, repeat=repeat, seed=seed
+                            ),
+                            str(error),
+                        )
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
                     tag = f"{name}/{split.protocol}/{split.repeat}/{split.fold}"
                     for seed in self.experiment.fit.seeds:
-                        context = Context(tag, name, index, split, steps, seed)
+                        context = Context(tag=tag, scenario=name, index=index, split=split, steps=steps, seed=seed)
                         for r in asked:
-                            self._cell(Cell(r.name, name, split.protocol, split.fold, split.repeat, seed), r, context)
+                            self._cell(
+                                Cell(
+                                    modality=r.name,
+                                    scenario=name,
+                                    protocol=split.protocol,
+                                    fold=split.fold,
+                                    repeat=split.repeat,
+                                    seed=seed,
+                                ),
+                                r,
+                                context,
+                            )
         return self.plan
 
     def resume(self, search_key: str) -> None:
@@ -129,7 +145,9 @@ class Planner:
         told = {"modality": row.name} | ({"adapt": adapt, "adapt_version": ADAPT_VERSION} if adapt else {})
         params = self._predict_params.setdefault((row.name, adapt), Params(told))
         stage = Stage("predict", PREDICT_VERSION, params, (fit.stage.key, test.key))
-        self.plan.predicts[cell] = Predict(stage, fit, test, cell, self.learns.stored, adapt)
+        self.plan.predicts[cell] = Predict(
+            stage=stage, fit=fit, test=test, cell=cell, stored=self.learns.stored, adapt=adapt
+        )
 
     def _nodes(self, row: Row) -> tuple[Node, ...]:
         """The parts of a row's method on what the row sees; the last one gives the predictions."""

@@ -73,7 +73,15 @@ def by_subject(index: SampleIndex, *, protocol: str, groups: list[list[str]]) ->
         for n in rows:
             trains[n] = 0
         test = tuple(index.trial_ids[n] for n in rows)
-        splits.append(FoldSplit(protocol, fold, tuple(compress(index.trial_ids, trains)), test, subject_of))
+        splits.append(
+            FoldSplit(
+                protocol=protocol,
+                fold=fold,
+                train=tuple(compress(index.trial_ids, trains)),
+                test=test,
+                subject_of=subject_of,
+            )
+        )
     return tuple(splits)
 
 

@@ -29,4 +29,4 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
             f"the protocol published found people of {', '.join(sides)}, expected train and test (or validation)"
         )
     subject_of = dict(zip(index.trial_ids, index.subjects, strict=True))
-    return (FoldSplit("published", 0, tuple(sides["train"]), tuple(tested), subject_of),)
+    return (FoldSplit(protocol="published", fold=0, train=tuple(sides["train"]), test=tuple(tested), subject_of=subject_of),)

@@ -28,5 +28,7 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     for fold, ids_out in enumerate(tested):
         train = tuple(t for t in index.trial_ids if t not in ids_out)
         test = tuple(t for t in index.trial_ids if t in ids_out)
-        splits.append(FoldSplit("sample", fold, train, test, subject_of, subjects_may_repeat=True))
+        splits.append(
+            FoldSplit(protocol="sample", fold=fold, train=train, test=test, subject_of=subject_of, subjects_may_repeat=True)
+        )
     return tuple(splits)

@@ -69,7 +69,13 @@ def marks(table: pd.DataFrame, by: Iterable[str] = ("modality", "scenario", "pro
         count = {verdict: int((every["verdict"] == verdict).sum()) for verdict in (NOT_LEARNED, COLLAPSED, UNKNOWN)}
         bad = every[every["verdict"].isin(list(SYMBOLS))]
         stages = tuple(dict.fromkeys(bad["stage"].astype(str)))
-        found[tuple(group)] = Mark(len(every), count[NOT_LEARNED], count[COLLAPSED], count[UNKNOWN], stages)
+        found[tuple(group)] = Mark(
+            fits=len(every),
+            not_learned=count[NOT_LEARNED],
+            collapsed=count[COLLAPSED],
+            unknown=count[UNKNOWN],
+            stages=stages,
+        )
     return found
 
 
@@ -78,7 +84,9 @@ def by_verdict(verdicts: Iterable[tuple[str, str]]) -> Mark:
     known = [(stage, verdict) for stage, verdict in verdicts if verdict]
     counts = {v: sum(verdict == v for _, verdict in known) for v in (NOT_LEARNED, COLLAPSED, UNKNOWN)}
     stages = tuple(dict.fromkeys(stage for stage, verdict in known if verdict in SYMBOLS))
-    return Mark(len(known), counts[NOT_LEARNED], counts[COLLAPSED], counts[UNKNOWN], stages)
+    return Mark(
+        fits=len(known), not_learned=counts[NOT_LEARNED], collapsed=counts[COLLAPSED], unknown=counts[UNKNOWN], stages=stages
+    )
 
 
 def sentences(found: Mapping[tuple[Any, ...], Mark]) -> list[str]:

@@ -125,7 +125,15 @@ class Runner:
             packed = []
             for job, (x, _) in zip(jobs, inputs, strict=True):
                 (x_NTC,), labels = with_made(job, x, np.asarray(job.train.labels), job.stage.seed, job.normalise)
-                packed.append(Job(job.settings, x_NTC, labels, job.stage.seed, resumable(self.store, job)))
+                packed.append(
+                    Job(
+                        settings=job.settings,
+                        x_NTC=x_NTC,
+                        labels_N=labels,
+                        seed=job.stage.seed,
+                        checkpoint=resumable(self.store, job),
+                    )
+                )
             results = fit_packed(packed, device=self.device)
             seconds = (time.monotonic() - started) / len(jobs)
             for job, (_, limits), fitted in zip(jobs, inputs, results, strict=True):

@@ -62,4 +62,4 @@ def known(
 
 
 def _odd(trial: Trial, part: str, file: str, sentence: str) -> Defect:
-    return Defect(trial.trial_id, trial.subject, part, file, f"{file}: {sentence}")
+    return Defect(trial_id=trial.trial_id, subject=trial.subject, part=part, file=file, reason=f"{file}: {sentence}")

@@ -156,14 +156,23 @@ def stored_defects(job: SignalsJob, facts: Mapping[str, Any]) -> tuple[Defect, .
     channels: Mapping[str, list[str]] = facts.get("channels", {})
     known = [(of[t], reason) for t, reason in reasons.items() if t in of]
     return tuple(
-        Defect(t.trial_id, t.subject, "signals", str(t.signals), reason, tuple(channels.get(t.trial_id, ())))
+        Defect(
+            trial_id=t.trial_id,
+            subject=t.subject,
+            part="signals",
+            file=str(t.signals),
+            reason=reason,
+            channels=tuple(channels.get(t.trial_id, ())),
+        )
         for t, reason in known
     )
 
 
 def video_defect(job: VideoJob, reason: str) -> Defect:
     """The defect of a video that cannot be used."""
-    return Defect(job.trial.trial_id, job.trial.subject, "video", str(job.trial.video), reason)
+    return Defect(
+        trial_id=job.trial.trial_id, subject=job.trial.subject, part="video", file=str(job.trial.video), reason=reason
+    )
 
 
 def quarantine_video(job: VideoJob, store: Store, reason: str) -> Defect:

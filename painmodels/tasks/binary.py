@@ -102,7 +102,7 @@ class Binary(ClassTask):
 
     @property
     def strength(self) -> Strength:
-        return Strength("p_pain", "probability of pain", (0.0, 1.0), THRESHOLD, "p[:, 1]")
+        return Strength(name="p_pain", title="probability of pain", span=(0.0, 1.0), threshold=THRESHOLD, formula="p[:, 1]")
 
     def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
         return [self.names[int(p > (THRESHOLD if threshold is None else threshold))] for p in p_NC[:, 0]]

@@ -68,7 +68,13 @@ class Multiclass(ClassTask):
 
     @property
     def strength(self) -> Strength:
-        return Strength("p_other", f"probability of any class but {self.names[0]}", (0.0, 1.0), 0.5, "1 - p[:, 0]")
+        return Strength(
+            name="p_other",
+            title=f"probability of any class but {self.names[0]}",
+            span=(0.0, 1.0),
+            threshold=0.5,
+            formula="1 - p[:, 0]",
+        )
 
     def strengths(self, p_NC: np.ndarray) -> np.ndarray:
         return 1 - p_NC[:, 0]

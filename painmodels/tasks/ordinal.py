@@ -122,7 +122,9 @@ class Ordinal(ClassTask):
     def strength(self) -> Strength:
         last = self.n_classes - 1.0
         title = f"expected level, 0 ({self.names[0]}) to {last:g} ({self.names[-1]})"
-        return Strength("expected_level", title, (0.0, last), last / 2, "sum over k of k * p[:, k]")
+        return Strength(
+            name="expected_level", title=title, span=(0.0, last), threshold=last / 2, formula="sum over k of k * p[:, k]"
+        )
 
     def expected(self, p_NC: np.ndarray) -> np.ndarray:
         return p_NC @ np.arange(self.n_classes)

@@ -75,8 +75,7 @@ class Regression(Task):
         low, high = self.levels[0], self.levels[-1]
         if not self.column:
             return (self.levels[place] - low) / (high - low)
-        text = columns.get(self.column, "").strip()
-        if not text:
+        if not (text := columns.get(self.column, "").strip()):
             return None
         try:
             value = float(text.replace(",", "."))  # a table may have either decimal sign
@@ -158,7 +157,8 @@ class Regression(Task):
     @property
     def strength(self) -> Strength:
         low, high = self.levels[0], self.levels[-1]
-        return Strength("value", self.gives, (low, high), (low + high) / 2, f"{low:g} + {high - low:g} * p[:, 0]")
+        told = {"name": "value", "title": self.gives, "formula": f"{low:g} + {high - low:g} * p[:, 0]"}
+        return Strength(**told, span=(low, high), threshold=(low + high) / 2)
 
     def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
         return [f"{p:.3g} {self.unit}".strip() for p in p_NC[:, 0]] if self.column else super().says(p_NC)

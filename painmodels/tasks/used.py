@@ -96,9 +96,17 @@ class Used(Objective):
         p = ", ".join(self.columns)
         if "calibration" not in self.sections:
             last = len(self.names) - 1.0
-            return Strength("place_called", "place of the class that is called", (0.0, last), last / 2, f"by {p}")
+            return Strength(
+                name="place_called",
+                title="place of the class that is called",
+                span=(0.0, last),
+                threshold=last / 2,
+                formula=f"by {p}",
+            )
         told = self.expects
-        return Strength("expected", told.predicted, told.span, sum(told.span) / 2, f"by {p}")
+        return Strength(
+            name="expected", title=told.predicted, span=told.span, threshold=sum(told.span) / 2, formula=f"by {p}"
+        )
 
     def strengths(self, p_NC: np.ndarray) -> np.ndarray:
         """One number a prediction, (N,)."""

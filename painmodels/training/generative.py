@@ -77,7 +77,7 @@ def fit_vae(x_NTC: np.ndarray, labels: np.ndarray, settings: Augment, *, seed: i
             mean, log_variance = model.encoder(torch.cat([x_NF, y_NK], dim=1)).chunk(2, dim=1)
             residuals = (x_NF - model.decoder(torch.cat([mean, y_NK], dim=1))).numpy()
     codes = [_gaussian(mean.numpy()[labels == c], log_variance.numpy()[labels == c]) for c in classes]
-    return Generator(model, x_NTC.shape[1:], classes, residuals, tuple(codes))
+    return Generator(model=model, shape=x_NTC.shape[1:], classes=classes, residuals=residuals, codes=tuple(codes))
 
 
 def _gaussian(mean_NL: np.ndarray, log_variance_NL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

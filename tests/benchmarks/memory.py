@@ -89,7 +89,7 @@ def measure(clips: list[Path], trunk: str, actors: int, folder: Path) -> dict[st
     marks = fingerprints([str(c) for c in clips], folder / "fingerprints.json")
     jobs = [
         preparation.video_job(
-            Trial(c.stem, "s", 0, "BL1", str(c)),
+            Trial(trial_id=c.stem, subject="s", class_id=0, class_name="BL1", video=str(c)),
             f"{marks[str(c)]}-{n}",
             settings=experiment.face_settings,
             trunk=spec,

@@ -77,7 +77,11 @@ def measure(clip: Path, folder: Path, n_clips: int, trunk: str) -> dict[str, Any
     def jobs(number: int) -> list[preparation.VideoJob]:
         options: dict[str, Any] = {"settings": experiment.face_settings, "trunk": spec, "dataset": DATASET}
         return [
-            preparation.video_job(Trial(c.stem, "s", 0, "BL1", str(c)), f"{marks[str(c)]}-{number}-{i}", **options)
+            preparation.video_job(
+                Trial(trial_id=c.stem, subject="s", class_id=0, class_name="BL1", video=str(c)),
+                f"{marks[str(c)]}-{number}-{i}",
+                **options,
+            )
             for i, c in enumerate(clips)
         ]
 

@@ -72,7 +72,19 @@ def planned(place: Path, store: Store, **counts: int) -> tuple[Planner, dict[str
     }
     ids, subjects, labels = zip(*rows, strict=True)
     unread: Any = lambda *_: None  # noqa: E731
-    data = DataSet("made-up", "made up", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)
+    data = DataSet(
+        name="made-up",
+        title="made up",
+        clock_hz=25.0,
+        n_steps=STEPS,
+        channels=("eda",),
+        classes={0: "no", 1: "yes"},
+        negative=0,
+        positive=1,
+        recognise=unread,
+        read_trials=unread,
+        read_signals=unread,
+    )
     inputs = Inputs(SampleIndex(ids, subjects, labels), {"eda": {t: t for t in ids}, "video": {}})
     planner = Planner(experiment, data, inputs, lambda s: store.facts(s)["winner"] if store.has(s) else None)
     planner.build(["eda"], ["everybody"])

@@ -207,7 +207,9 @@ def test_a_channel_that_is_not_finite_is_a_defect_and_the_others_are_used(tmp_pa
 
 def test_a_folder_in_place_of_a_file_is_refused_with_its_name(tmp_path):
     with pytest.raises(RecordingError, match="cannot be read"):
-        biovid.read_signals(Trial("t", WOMAN, 0, "BL1", None, str(tmp_path)))
+        biovid.read_signals(
+            Trial(trial_id="t", subject=WOMAN, class_id=0, class_name="BL1", video=None, signals=str(tmp_path))
+        )
 
 
 @given(st.one_of(st.binary(max_size=400), st.tuples(st.integers(0, 2**32), st.integers(1, 30))))
@@ -226,7 +228,11 @@ def test_any_bytes_give_trials_or_a_data_error(tmp_path_factory, content):
 
     file = root / "x_bio.csv"
     file.write_bytes(_damaged(bio_csv(60), content))
-    refusal, read = _outcome(lambda: biovid.read_signals(Trial("t", WOMAN, 0, "BL1", None, str(file))))
+    refusal, read = _outcome(
+        lambda: biovid.read_signals(
+            Trial(trial_id="t", subject=WOMAN, class_id=0, class_name="BL1", video=None, signals=str(file))
+        )
+    )
     assert "x_bio.csv" in refusal if refusal else read
     assert all(x.dtype == np.float64 and x.ndim == 1 for x, _ in (read or {}).values())
 

@@ -125,7 +125,17 @@ def test_any_bytes_give_trials_defects_or_a_data_error(tmp_path_factory, content
     assert all("S05" in d.reason for d in defects)
     assert bool(trials) != bool(defects)
     try:
-        x = DATASET.read_signals(Trial("t", "S05", 0, "rest", None, str(root / "S05" / "EDA.csv"), 60.0))["eda"][0]
+        x = DATASET.read_signals(
+            Trial(
+                trial_id="t",
+                subject="S05",
+                class_id=0,
+                class_name="rest",
+                video=None,
+                signals=str(root / "S05" / "EDA.csv"),
+                start_s=60.0,
+            )
+        )["eda"][0]
     except (InputError, RecordingError) as error:
         refusal = str(error)
     else:

@@ -123,7 +123,19 @@ def planned(
 ) -> Planner:
     """The plan, as far as searches have ended in the store."""
     unread = lambda *_: None  # noqa: E731
-    data = DataSet("small", "small", 25.0, STEPS, ("eda",), {0: "no", 1: "yes"}, 0, 1, unread, unread, unread)  # type: ignore[arg-type]
+    data = DataSet(
+        name="small",
+        title="small",
+        clock_hz=25.0,
+        n_steps=STEPS,
+        channels=("eda",),
+        classes={0: "no", 1: "yes"},
+        negative=0,
+        positive=1,
+        recognise=unread,
+        read_trials=unread,
+        read_signals=unread,
+    )  # type: ignore[arg-type]
     keys = {"eda": {t: (marks or {}).get(t, t) for t in index.trial_ids}, "video": {}}
     winner = lambda stage: store.facts(stage)["winner"] if store.has(stage) else None  # noqa: E731
     planner = Planner(setup, data, Inputs(index, keys), winner)

@@ -221,7 +221,15 @@ def test_only_a_file_that_crashes_its_own_process_twice_is_to_blame(
 ) -> None:
     trials, _ = DATASET.read_trials(tiny_data)
     trunk = load_trunk("mini-xception-fer")
-    spec = TrunkSpec("mini-xception-fer", "", False, 0, "", "float32", trunk.fingerprint)
+    spec = TrunkSpec(
+        name="mini-xception-fer",
+        weights="",
+        random=False,
+        seed=0,
+        scaling="",
+        precision="float32",
+        fingerprint=trunk.fingerprint,
+    )
     job = video_job(trials[0], "0" * 16, settings=FaceSettings(), trunk=spec, dataset=DATASET)
     said = in_own_process(replace(job, trunk=Ends(by)), Store(tmp_path / "store"), limit_s=60)  # type: ignore[arg-type]
     assert said.kind == kind

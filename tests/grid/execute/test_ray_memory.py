@@ -55,7 +55,7 @@ def stored_jobs(like: VideoJob, store: Store, n: int) -> list[VideoJob]:
     for i in range(n):
         stage = Stage("features", 1, {"i": i})
         store.write(stage, {"features": rng.random((N_STEPS, WIDTH), dtype=np.float32).astype(np.float16)}, {})
-        trial = Trial(f"t{i}", "s", 0, "BL1", "unused.mp4")
+        trial = Trial(trial_id=f"t{i}", subject="s", class_id=0, class_name="BL1", video="unused.mp4")
         jobs.append(dataclasses.replace(like, trial=trial, made={"features": stage}))
     return jobs
 

@@ -40,7 +40,9 @@ def fold_of(splits: tuple[FoldSplit, ...], repeat: int = 0) -> dict[str, int]:
 
 def written(folder: Path, names: tuple[str, ...] = SUBJECTS, **protocol: object) -> Path:
     """folds.csv of a run on these people."""
-    inventory = Inventory(DATA, folder, table(names), "", task("binary", ("BL1", "PA4")))
+    inventory = Inventory(
+        dataset=DATA, path=folder, index=table(names), fingerprint="", learns=task("binary", ("BL1", "PA4"))
+    )
     file = folder / "folds.csv"
     folds_table(experiment(**protocol), inventory, ["all87", "expressive67"]).to_csv(file, index=False)
     return file
@@ -148,7 +150,12 @@ def test_what_the_data_set_does_not_tell_cannot_be_stratified_by() -> None:
 def test_folds_and_trials_are_tables_with_sex_age_and_the_place_in_the_session(tmp_path: Path) -> None:
     names = SUBJECTS[:12]
     inventory = Inventory(
-        DATA, tmp_path, table(names), "", task("binary", ("BL1", "PA4")), session={f"{names[0]}-PA4-002": (2, "BL1")}
+        dataset=DATA,
+        path=tmp_path,
+        index=table(names),
+        fingerprint="",
+        learns=task("binary", ("BL1", "PA4")),
+        session={f"{names[0]}-PA4-002": (2, "BL1")},
     )
     folds = folds_table(experiment(), inventory, ["all87"])
     assert len(folds) == 12

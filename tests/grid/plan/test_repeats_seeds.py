@@ -219,7 +219,10 @@ def test_tables_of_earlier_folders_are_partition_0_and_seed_0() -> None:
 
 def test_a_cell_is_named_shortly_where_nothing_is_repeated() -> None:
     assert str(Cell("eda", "all87", "subject", 3)) == "eda/all87/subject/fold3"
-    assert str(Cell("eda", "all87", "subject", 3, 1, 2)) == "eda/all87/subject/repeat1/seed2/fold3"
+    assert (
+        str(Cell(modality="eda", scenario="all87", protocol="subject", fold=3, repeat=1, seed=2))
+        == "eda/all87/subject/repeat1/seed2/fold3"
+    )
 
 
 def test_counts_of_the_published_grid(tmp_path: Path) -> None:

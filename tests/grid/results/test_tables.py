@@ -108,7 +108,7 @@ def test_a_run_says_whether_its_scenario_is_the_papers(
     index = SampleIndex(tuple(ids), tuple(i.rpartition("-")[0] for i in ids), tuple(int(i[-1]) for i in ids))
     biovid = dataset_named("biovid")
     learns = task("binary", tuple(biovid.classes[c] for c in classes))
-    survey = Inventory(biovid, tmp_path, index, "", learns)
+    survey = Inventory(dataset=biovid, path=tmp_path, index=index, fingerprint="", learns=learns)
     facts = scenario_facts(load("paper", scenarios=changes), survey, "all87")
     assert facts["not_the_papers"] == reason
     assert (facts["subjects"], facts["folds"], facts["subset_size"]) == (len(subjects), 10, 87)

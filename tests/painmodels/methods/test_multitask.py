@@ -22,7 +22,9 @@ def trials(subjects: tuple[str, ...], *, seed: int = 0) -> Recordings:
         high = int(subject[1:]) % 2
         sign = 1 if high else -1
         rows.append((8 if high else 2) + sign * (0.6 if LABELS[i] else -0.6) * ramp + rng.normal(0, 0.05, STEPS))
-    return Recordings(len(subjects), RATE_HZ, {"eda": np.array(rows, np.float32)}, None, subjects)
+    return Recordings(
+        n=len(subjects), rate_hz=RATE_HZ, signals={"eda": np.array(rows, np.float32)}, faces=None, subjects=subjects
+    )
 
 
 def learned(**settings: object) -> tuple[multitask.Settings, dict[str, np.ndarray]]:
@@ -31,7 +33,13 @@ def learned(**settings: object) -> tuple[multitask.Settings, dict[str, np.ndarra
 
 
 def renamed(given: Recordings, prefix: str) -> Recordings:
-    return Recordings(given.n, given.rate_hz, given.signals, None, tuple(prefix + s for s in given.subjects))
+    return Recordings(
+        n=given.n,
+        rate_hz=given.rate_hz,
+        signals=given.signals,
+        faces=None,
+        subjects=tuple(prefix + s for s in given.subjects),
+    )
 
 
 def accuracy(settings: multitask.Settings, weights: dict[str, np.ndarray], given: Recordings) -> float:
@@ -63,7 +71,7 @@ def test_tested_persons_names_and_other_trials_change_no_prediction() -> None:
     given = renamed(trials(SUBJECTS, seed=1), "new-")
     p_N = multitask.predict(weights, given, settings, "cpu")
     np.testing.assert_array_equal(multitask.predict(weights, renamed(given, "other-"), settings, "cpu"), p_N)
-    alone = Recordings(1, RATE_HZ, {"eda": given.signals["eda"][7:8]}, None, ())
+    alone = Recordings(n=1, rate_hz=RATE_HZ, signals={"eda": given.signals["eda"][7:8]}, faces=None, subjects=())
     np.testing.assert_allclose(multitask.predict(weights, alone, settings, "cpu"), p_N[7:8], atol=1e-6)
 
 
@@ -71,7 +79,7 @@ def test_resting_features_end_before_the_response() -> None:
     given = trials(SUBJECTS)
     changed = {"eda": given.signals["eda"].copy()}
     changed["eda"][:, 25:] += 5
-    other = Recordings(given.n, RATE_HZ, changed, None, SUBJECTS)
+    other = Recordings(n=given.n, rate_hz=RATE_HZ, signals=changed, faces=None, subjects=SUBJECTS)
     np.testing.assert_array_equal(multitask.resting_features(given), multitask.resting_features(other))
 
 

@@ -41,7 +41,9 @@ def windows(words: tuple[str, ...], *, seed: int = 0) -> dict[str, np.ndarray]:
 
 def given(words: tuple[str, ...], rows: slice, *, subjects: bool = False) -> Recordings:
     chosen = {word: x[rows] for word, x in windows(words).items()}
-    return Recordings(len(LABELS[rows]), RATE_HZ, chosen, None, SUBJECTS[rows] if subjects else ())
+    return Recordings(
+        n=len(LABELS[rows]), rate_hz=RATE_HZ, signals=chosen, faces=None, subjects=SUBJECTS[rows] if subjects else ()
+    )
 
 
 def small(name: str) -> Any:

@@ -184,5 +184,9 @@ def test_events_are_runs_above_the_threshold() -> None:
 
     values = [0.1, 0.5, 0.9, 0.6, 0.2, 0.7, None, 0.8]
     found = events([of(p, k) for k, p in enumerate(values)], threshold=0.5, window_s=5.0)
-    assert found == [Event(2.0, 8.0, 2, 0.9, 7.0), Event(5.0, 10.0, 1, 0.7, 10.0), Event(7.0, 12.0, 1, 0.8, 12.0)]
+    assert found == [
+        Event(start_s=2.0, end_s=8.0, windows=2, peak=0.9, peak_s=7.0),
+        Event(start_s=5.0, end_s=10.0, windows=1, peak=0.7, peak_s=10.0),
+        Event(start_s=7.0, end_s=12.0, windows=1, peak=0.8, peak_s=12.0),
+    ]
     assert events([], threshold=0.5, window_s=5.0) == []
