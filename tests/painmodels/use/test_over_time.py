@@ -171,7 +171,7 @@ def test_an_ensemble_is_the_mean_of_its_members(tiny_grid: Path, long: dict[str,
     found = over_time(ensemble, **long, hop_s=4.0)
     each = [over_time(m, **long, hop_s=4.0) for m in folds]
     assert found[0].p_pain == pytest.approx(np.mean([e[0].p_pain for e in each]), abs=1e-6)
-    assert found[0].prediction.members_M == pytest.approx([e[0].p_pain for e in each], abs=1e-6)
+    assert found[0].prediction.members_MC[:, 0] == pytest.approx([e[0].p_pain for e in each], abs=1e-6)
     assert "2 models" in repr(ensemble)
     with pytest.raises(ValueError, match="differ in 'channels'"):
         Ensemble([folds[0], from_run(tiny_grid, "eda/all87/fold0")], name="x")
