@@ -10,6 +10,9 @@ from grid.store.artefacts import Store
 TIMES = {"spatial": 0.3, "attention": 0.3, "fusion": 0.3}
 """What a step of a trial takes in an epoch beside one of an LSTM of 64 units; from the demo, right to a factor of three."""
 
+FADES = 0.9
+"""What an earlier fit counts beside the next of its stage, when the time left is estimated: a machine does not stay as busy."""
+
 
 class PlannedWork:
     """The fits and searches of a plan, by key. The plan may grow; `new` gives each key once, `rank` is told of it once."""
@@ -62,8 +65,8 @@ class PlannedWork:
     def took(self, key: str, seconds: float) -> None:
         """A fit, or a trial of a search, is over."""
         sums = self._took.setdefault(self._stage(key), [0.0, 0.0])
-        sums[0] += seconds
-        sums[1] += self._share(key)
+        sums[0] = FADES * sums[0] + seconds
+        sums[1] = FADES * sums[1] + self._share(key)
 
     def seconds_left(self, waiting: Iterable[str], running: Sequence[str]) -> float | None:
         """How long the open work takes if as much goes on side by side as now; None before anything is over.

@@ -77,9 +77,11 @@ class Display:
 
     def seconds_left(self) -> float | None:
         """The estimated time left; None before the first piece is done, since that time includes the start of workers."""
+        if self.done >= self.total:
+            return None
         if self.left_s is not None:
             return self.left_s
-        if len(self.ended) < 2 or self.done >= self.total:
+        if len(self.ended) < 2:
             return None
         return (self.ended[-1] - self.ended[0]) / (len(self.ended) - 1) * (self.total - self.done)
 
