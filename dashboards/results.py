@@ -20,7 +20,7 @@ import pandas as pd
 
 from dataprep.records import SYNTHETIC, InputError
 from grid.experiment.cells import CELL, is_further
-from grid.experiment.families import FRAME_MEAN, ROW_ORDER
+from grid.experiment.families import FRAME_MEAN, ROW_ORDER, place_of_group
 from grid.results import learned
 from grid.results.axes import AXES, with_axes
 from grid.results.columns import COSTS, FOLDS, TRIALS
@@ -207,7 +207,7 @@ def _predictions(path: Path, task: Task) -> pd.DataFrame:
     _check_columns(path, table, columns)
     table = table[columns].astype({**dict.fromkeys(AXES, int), **dict.fromkeys(task.columns, float)})
     table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
-    order = in_order(table["modality"].cat.categories, ROW_ORDER)
+    order = in_order(sorted(table["modality"].cat.categories, key=place_of_group), ROW_ORDER)
     table["modality"] = table["modality"].cat.reorder_categories(order)
     return table.sort_values("modality", kind="stable", ignore_index=True)
 

@@ -35,6 +35,11 @@ def group(row: str) -> str:
     return "derived" if is_derived(row.partition(":")[0].split("+")) else "cells"
 
 
+def place_of_group(row: str) -> int:
+    """Where tables and figures have the group of a row: those of recorded signals first, then of derived ones, then baselines."""
+    return ("cells", "derived", "baselines").index(group(row))
+
+
 def is_derived(words: Iterable[str]) -> bool:
     """Whether a signal among these words is made of a recorded one (dataprep.signals.derived)."""
     return any(recorded(word) != word for word in words)
