@@ -113,8 +113,11 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
 def _nothing_changed(a: str, b: str) -> str:
     """What made no difference between two rows that decide alike, where the second sees more than the first."""
     if a == families.FRAME_MEAN:
-        return ": reading the frames as a sequence changed nothing"
-    return ": the added signal changed nothing" if (a, b) in families.added_pairs([a, b]) else ""
+        return ": reading the frames as a sequence changed nothing in these decisions (probabilities may differ)"
+    if (a, b) not in families.added_pairs([a, b]):
+        return ""
+    added = "video" if set(b.split("+")) - set(a.split("+")) == {"video"} else "signal"
+    return f": the added {added} changed nothing in these decisions (probabilities may differ)"
 
 
 def _findable(pair: Mapping[str, Any], main: Metric) -> str:

@@ -17,10 +17,10 @@ from grid.protocols import shuffled
 from grid.results.inference import ALPHA, estimate
 
 PARTS, FOLDS = 10, 10
-CHECKS = (("place", "the place in the session"), ("previous", "the stimulus before"))
+CHECKS = (("place", "the place in the session, in tenths,"), ("previous", "the class of the trial before"))
 NOT_TOLD = (
-    "These data do not tell the order of trials in time, so whether the place in the session or the stimulus before a trial tell "
-    "its class was not checked."
+    "These data do not tell the order of trials in time, so whether the place in the session or the class of the trial before "
+    "tell its class was not checked."
 )
 
 
@@ -47,8 +47,8 @@ def _check(panel: Panel, cues: pd.DataFrame, column: str, words: str) -> dict[st
     clear = bool((found.mean if alike else found.low) > 0 and p < ALPHA)
     share, chance = (100 * float(x.groupby(cues["subject"]).mean().mean()) for x in (right, majority))
     text = (
-        f"{panel.title}: {words} alone tells the class of {share:.1f} % of the trials of people held out, naming the more "
-        f"frequent class {chance:.1f} %"
+        f"{panel.title}: {words} alone tells the class of {share:.1f} % of the {len(cues):,} trials of {len(by_person)} people, "
+        f"each held out, naming the more frequent class {chance:.1f} %"
     )
     if clear:
         text += f" ({p_text(p)}, two checks): a row may have learned the order of trials instead of the response to them."

@@ -10,7 +10,9 @@ from dashboards.results import Results
 from grid.experiment.families import learned_rows
 from painmodels.tasks.task import Metric
 
-NAMED_AT_MOST = 6
+NAMED_AT_MOST = 10
+
+ALONE = "The row is not shown to be above chance. "
 
 
 def findings(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -45,18 +47,20 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         text += "there are baselines alone, and these are not tested. "
     elif above:
         are = "is" if len(above) == 1 else "are"
-        text += f"{len(above)} of {plural(len(chance), 'row')} {are} above chance{_names(above)}. "
+        text += f"{len(above)} of {plural(len(chance), 'row')} {are} shown to be above chance{_names(above)}. "
     else:
-        text += f"None of {plural(len(chance), 'row')} is shown to be above chance. "
+        text += f"None of {plural(len(chance), 'row')} is shown to be above chance. " if len(chance) > 1 else ALONE
     mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
     side = [row for row in panel["table2"] if row["modality"] in _unmarked(panel) and row[mean] == row[mean]]
     best = max(side, key=lambda row: main.sign * row[mean], default=None)
     if best and len(side) > 1:
         alike = [row["modality"] for row in side if abs(row[mean] - best[mean]) < 1e-9]
+        most = "highest" if main.sign > 0 else "lowest"
         text += (
-            f"The {'highest' if main.sign > 0 else 'lowest'} {main.title} is {best[mean]:.{main.digits}f}\u00a0{main.unit} "
-            f"({', '.join(alike[:NAMED_AT_MOST])}; {_interval(best[low], best[high], main)}): the best of {len(side)}, so rather "
-            f"too {'high' if main.sign > 0 else 'low'}. "
+            f"Of the {len(side)} rows that learned (baselines apart), the {most} {main.title} "
+            f"is {best[mean]:.{main.digits}f}\u00a0{main.unit} ({', '.join(alike[:NAMED_AT_MOST])}; "
+            f"{_interval(best[low], best[high], main)}); the best of {len(side)} is rather too "
+            f"{'high' if main.sign > 0 else 'low'}. "
         )
         most = max(row["n_trials"] for row in panel["table2"])
         if best["n_trials"] < most:
@@ -64,12 +68,15 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
                 f"It was tested on {best['n_trials']:,} of the {most:,} trials of other rows: lines of Table 2 are of different "
                 "trials, and only the comparisons are of the same ones. "
             )
+    text += _baselines(panel, best, main)
     trivial = families["trivial"]
     if trivial:
         better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
         worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
         if better:
-            text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}. "
+            text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}"
+            by_chance = all(pair["a"] == "majority" for pair in trivial if pair["b"] in better)
+            text += "; their rule is naming the more frequent class, so this is chance once more. " if by_chance else ". "
         else:
             text += f"None of {len(trivial)} is shown to be better than the trivial rule for its recordings. "
         text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
@@ -82,7 +89,9 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
             f"{pair['b']} against {pair['a']} {signed(main.scale * pair['difference'], main.digits)} {main.steps}"
             for pair in apart
         ]
-        text += f"Of the {plural(len(named), 'pair')} that the experiment names {len(apart)} differ{_names(told)}"
+        verb = "are" if len(apart) > 1 else "is"
+        text += f"Of the {plural(len(named), 'pair')} that the experiment names "
+        text += f"{len(apart) or 'none'} {verb} shown to differ{_names(told)}"
         untaught = sum(bool(pair["marked"]) for pair in named)
         unsure = len(named) - len(apart) - untaught
         text += f"; {unsure} cannot be told apart" if unsure else ""
@@ -95,6 +104,17 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
     elif learned_rows(panel["rows"]) and panel["learned"]:
         text += "Every sub-network learned its training side. "
     return text.strip()
+
+
+def _baselines(panel: Mapping[str, Any], best: Mapping[str, Any] | None, main: Metric) -> str:
+    """The best baseline, where no row of the grid reaches it."""
+    mean = f"{main.name}_mean"
+    rules = [row for row in panel["table2"] if row["modality"] not in learned_rows(panel["rows"]) and row[mean] == row[mean]]
+    top = max(rules, key=lambda row: main.sign * row[mean], default=None)
+    if top is None or (best is not None and main.sign * (top[mean] - best[mean]) <= 0):
+        return ""
+    value = f"{top[mean]:.{main.digits}f}\u00a0{main.unit}".strip()
+    return f"The baseline {top['modality']} ({value}, not tested) has a better value than all of them. "
 
 
 def _unmarked(panel: Mapping[str, Any]) -> list[str]:

@@ -92,6 +92,7 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
     panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        kicker=wording.kicker(results),
         title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
         script=Markup(script),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

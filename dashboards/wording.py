@@ -87,6 +87,12 @@ def banners(results: Results) -> list[tuple[str, str]]:
     return found
 
 
+def kicker(results: Results) -> str:
+    """What the page is about, above its title."""
+    what = f"{' against '.join(results.task.names)}" if results.get("data", "pain") is False else "pain"
+    return f"Automatic recognition of {what}"
+
+
 def no_pain(results: Results) -> str:
     """What results on data without pain are of."""
     names = " and ".join(results.task.names)

@@ -21,7 +21,7 @@ UNKNOWN = "unknown"
 SYMBOLS = {NOT_LEARNED: "†", COLLAPSED: "‡"}
 KEY = "† a fit of the row, or of what feeds it, did not learn; ‡ one collapsed before its last epoch"
 WHY_ECG = (
-    "At 25 steps a second, as in BioVid, a heartbeat's R wave is one or two samples: the ECG's LSTM may be unable to find the "
+    "At the grid's 25 steps a second a heartbeat's R wave is one or two samples: the ECG's LSTM may be unable to find the "
     "heart rate. Rows with hr in place of ecg, such as eda+hr, are given it."
 )
 RECORD = ("constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm", "train_loss", "train_accuracy")

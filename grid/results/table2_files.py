@@ -16,6 +16,11 @@ from painmodels.tasks import PAIN, Task
 
 TEX_MARKS = {"†": r"$^\dagger$", "‡": r"$^\ddagger$", selection.MARK: r"\S"}
 
+NOTE = (
+    "Mean (SD) over folds. Interval: over people, cut where the metric ends. Trials: of the first class and the other; the row "
+    "frame is scored per frame."
+)
+
 
 def write_table2(table: pd.DataFrame, folder: Path, *, data: str, task: Task = PAIN) -> tuple[Path, Path]:
     """Write table2.csv (all columns, two decimals) and table2.tex (a booktabs tabular) into `folder`; returns the paths.
@@ -45,12 +50,13 @@ def write_table2(table: pd.DataFrame, folder: Path, *, data: str, task: Task = P
             f"{_num(row[f'{main.name}_mean'])} ({_num(row[f'{main.name}_sd'])})",
         ]
         cells += [_num(row[column]) for column in more]
-        cells += [f"{_num(row[f'{main.name}_low'])}--{_num(row[f'{main.name}_high'])}"]
+        low, high = (row[f"{main.name}_{end}"] for end in ("low", "high"))
+        cells += ["--" if pd.isna(low) else f"{_num(low)}--{_num(high)}"]
         cells += [_num(row[f"{m.name}_mean"]) for m in others]
         cells += [_trials(row), *([_num(row["paper_accuracy"])] if paper else [])]
         lines.append(" & ".join(cells) + r" \\")
-    notes = [f"{TEX_MARKS[symbol]} {_tex(text)}" for symbol, text in _notes(table)]
-    lines += [r"\midrule"] * bool(notes)
+    notes = [_tex(NOTE), *(f"{TEX_MARKS[symbol]} {_tex(text)}" for symbol, text in _notes(table))]
+    lines.append(r"\midrule")
     lines += [rf"\multicolumn{{{len(heads)}}}{{p{{\linewidth}}}}{{\footnotesize {note}}} \\" for note in notes]
     lines += [r"\bottomrule", r"\end{tabular}"]
     with drafted(tex) as draft:

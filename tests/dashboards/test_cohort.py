@@ -89,7 +89,7 @@ def test_accuracy_is_given_with_the_lost_trials_decided_wrongly_and_by_a_coin(
 
 def test_where_nothing_lacks_that_is_said_and_the_folds_are_told(shown: Callable[..., Page]) -> None:
     page = shown(trials_of().head(0), protocol="subject")
-    assert "No trial of the tested folds was left out." in page.text
+    assert "No trial of the people in the tested folds was left out." in page.text
     assert "about half of the others are tested in another fold" in page.text
     assert "The mean age of a fold's people runs from 28 to 40 years." in page.text
     assert "8 of 8 subjects have fewer than 10 tested trials in some row" in page.text
@@ -136,8 +136,8 @@ def test_an_order_that_tells_the_class_is_told_at_the_top(cue: Any, clear: bool,
     text = shown(trials_of().head(0), trials=trials_of(cue)).text
     head = text[: text.index("Research software, not a medical device")]
     assert ("The order tells the class" in head) == clear
-    assert ("the place in the session alone tells the class of 100.0 %" in text) == clear
-    assert "the stimulus before alone tells the class" in text
+    assert ("the place in the session, in tenths, alone tells the class of 100.0 %" in text) == clear
+    assert "the class of the trial before alone tells the class" in text
 
 
 def test_the_class_is_read_from_other_people_alone() -> None:

@@ -43,7 +43,10 @@ def test_every_row_stands_against_chance_and_against_its_trivial_rule(make_folde
         assert f"{row} was more accurate than always naming the more frequent class by" in text
         assert f"{row} was more accurate than {'eda:argmax' if 'eda' in row else 'majority'} by" in text
     assert "majority was" not in text
-    assert "ecg+video decides as ecg does in every one of 1,600 trials: the added signal changed nothing" in text
+    assert (
+        "ecg+video decides as ecg does in every one of 1,600 trials: the added video changed nothing in these decisions"
+        in text
+    )
 
 
 def test_no_claim_where_rows_do_not_differ(make_folder: MakeFolder, predict: Predict) -> None:
@@ -108,11 +111,11 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
     quarantine = pd.DataFrame([("t", "p", "video", "f", "no face")] * 3, columns=QUARANTINE_COLUMNS)
     page = page_of(make_folder(predictions, learning=learning, quarantine=quarantine))
     head = page.text[: page.text.index("Models were trained")]
-    assert "2 of 3 rows are above chance (eda, eda+ecg)" in head  # ecg did not learn
+    assert "2 of 3 rows are shown to be above chance (eda, eda+ecg)" in head  # ecg did not learn
     assert "Better than the trivial rule for its recordings: 2 of 3 (eda, eda+ecg)" in head
     assert (
-        "Of the 2 pairs that the experiment names 0 differ; 1 cannot be told apart; 1 is not compared, since a row did not learn."
-        in head
+        "Of the 2 pairs that the experiment names none is shown to differ; 1 cannot be told apart; 1 is not compared, since a row "
+        "did not learn." in head
     )
     assert "Did not learn, or lost what was learned: 1 (ecg\u00a0†)" in head.replace("ecg †", "ecg\u00a0†")
     assert "Left out: 3 recordings (see Quarantine)" in head
