@@ -63,14 +63,11 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
         return None
     share = float(np.clip(k_S.sum() / n_S.sum(), 1e-4, 1 - 1e-4))
     plain = float(np.log(share / (1 - share)))
-    loss: Any = lambda x: _loss(x, k_S, n_S)  # noqa: E731 - its type has no overload
-    found = minimize(
-        loss,
-        np.array([plain, 0.5]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-BETA_AT_MOST, BETA_AT_MOST), (0, SIGMA_AT_MOST)],
-    )
+    bounds: Any = [(-BETA_AT_MOST, BETA_AT_MOST), (0, SIGMA_AT_MOST)]
+    least: Any = lambda x: _loss(x, k_S, n_S)[0]  # noqa: E731 - its type has no overload
+    ends = {"xatol": 1e-4, "fatol": 1e-7, "maxfev": 400}
+    # not L-BFGS-B: in SciPy 1.17 its compiled part was seen not to return
+    found = minimize(least, np.array([plain, 0.5]), method="Nelder-Mead", bounds=bounds, options=ends)
     beta, sigma = (float(x) for x in found.x)
     gain = 2 * (_loss(np.array([plain, 0.0]), k_S, n_S)[0] - float(found.fun))
     p = 0.5 * float(chi2.sf(gain, 1)) if gain > 1e-6 and sigma > LEAST_SIGMA else 1.0
@@ -78,10 +75,10 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
     if abs(beta) > BETA_AT_MOST - 1e-3 or sigma > SIGMA_AT_MOST - 1e-3 or not n_train >= 1:
         half = float("nan")
     wide = 1.959964 * sigma
-    typical, low, high, least, most = (float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide))
+    typical, low, high, lowest, most = (float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide))
     if p == 1:
-        least = most = float("nan")
-    return Mixed(typical=typical, low=low, high=high, sigma=sigma, least=least, most=most, p=p, people=people)
+        lowest = most = float("nan")
+    return Mixed(typical=typical, low=low, high=high, sigma=sigma, least=lowest, most=most, p=p, people=people)
 
 
 def _loss(x: np.ndarray, k_S: np.ndarray, n_S: np.ndarray) -> tuple[float, np.ndarray]:
