@@ -65,7 +65,7 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
     plain = float(np.log(share / (1 - share)))
     bounds: Any = [(-BETA_AT_MOST, BETA_AT_MOST), (0, SIGMA_AT_MOST)]
     least: Any = lambda x: _loss(x, k_S, n_S)[0]  # noqa: E731 - its type has no overload
-    ends = {"xatol": 1e-4, "fatol": 1e-7, "maxfev": 400}
+    ends: Any = {"xatol": 1e-4, "fatol": 1e-7, "maxfev": 400}
     # not L-BFGS-B: in SciPy 1.17 its compiled part was seen not to return
     found = minimize(least, np.array([plain, 0.5]), method="Nelder-Mead", bounds=bounds, options=ends)
     beta, sigma = (float(x) for x in found.x)

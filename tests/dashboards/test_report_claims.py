@@ -114,8 +114,8 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
     assert "2 of 3 rows are shown to be above chance (eda, eda+ecg)" in head  # ecg did not learn
     assert "Better than the trivial rule for its recordings: 2 of 3 (eda, eda+ecg)" in head
     assert (
-        "Of the 2 pairs that the experiment names none is shown to differ; 1 cannot be told apart; 1 is not compared, since a row "
-        "did not learn." in head
+        "Of the 2 pairs that the experiment names none is shown to differ; 1 cannot be told apart; 1 is not compared, since a "
+        "row did not learn." in head
     )
     assert "Did not learn, or lost what was learned: 1 (ecg\u00a0†)" in head.replace("ecg †", "ecg\u00a0†")
     assert "Left out: 3 recordings (see Quarantine)" in head
