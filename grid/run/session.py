@@ -126,10 +126,9 @@ class Session:
             rows = FinishedRows(self.planner, self.store, self.inventory.targets, self.inventory.learns)
 
             def tick(**state: Any) -> None:
-                running = [item.job.stage.key for item in work.running.values()]
-                state["left_s"] = work.planned.seconds_left(work.queue, running)
                 for display in shown:
-                    rows.tell(display, work.made, state)
+                    running = [item.job.stage.key for item in work.running.values()]
+                    rows.tell(display, work.made, {**state, "left_s": work.planned.seconds_left(work.queue, running)})
 
             work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from painmodels.methods.graph import Estimator, Recordings, TwoClasses
@@ -22,6 +21,7 @@ from painmodels.training.loop import Fitted
 
 LEAST = 1e-6
 """Probabilities are cut here before their log odds are taken."""
+NEWTON_STEPS = 100
 ROLE, PREDICTION = "calibration", "prediction"
 UNCALIBRATED = "uncalibrated"
 """The stored array of what was predicted before a recalibration."""
@@ -48,15 +48,25 @@ def fit_platt(recordings: Recordings, labels: np.ndarray, settings: Settings, se
     target_N = np.where(np.asarray(labels) == 1, high, low)
     scale = float(x_N.std()) or 1.0
 
-    def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
-        z_N = beta[0] * x_N / scale + beta[1]
-        off_N = expit(z_N) - target_N
-        value = np.mean(np.logaddexp(0, z_N) - target_N * z_N)
-        return float(value), np.array([np.mean(off_N * x_N) / scale, np.mean(off_N)])
+    x_N2 = np.stack([x_N / scale, np.ones(len(x_N))], axis=1)
 
-    start = np.array([0.0, float(logit(target_N.mean()))])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)], options={"ftol": 1e-14})
-    return Fitted({"slope": np.array([found.x[0] / scale]), "intercept": found.x[1:]}, ())
+    def loss(beta_2: np.ndarray) -> float:
+        z_N = x_N2 @ beta_2
+        return float(np.mean(np.logaddexp(0, z_N) - target_N * z_N))
+
+    flat_2 = beta_2 = np.array([0.0, float(logit(target_N.mean()))])
+    for _ in range(NEWTON_STEPS):  # the loss is convex, and has a minimum, since no target is 0 or 1
+        p_N = expit(x_N2 @ beta_2)
+        slope_2 = x_N2.T @ (p_N - target_N) / len(x_N)
+        curve_22 = (x_N2 * (p_N * (1 - p_N))[:, None]).T @ x_N2 / len(x_N) + 1e-12 * np.eye(2)
+        step_2, size = np.linalg.solve(curve_22, slope_2), 1.0
+        while loss(beta_2 - size * step_2) > loss(beta_2) and size > 1e-6:
+            size /= 2
+        beta_2 = beta_2 - size * step_2
+        if np.abs(size * step_2).max() < 1e-10:
+            break
+    slope, intercept = beta_2 if beta_2[0] > 0 else flat_2  # never turned round: then all probabilities become the same
+    return Fitted({"slope": np.array([slope / scale]), "intercept": np.array([intercept])}, ())
 
 
 def predict_platt(weights: Mapping[str, np.ndarray], recordings: Recordings, settings: Settings, device: str) -> np.ndarray:

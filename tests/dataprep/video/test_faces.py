@@ -222,7 +222,7 @@ def test_only_a_second_or_two_of_frames_is_held(tmp_path: Path) -> None:
 
     def count(crops: np.ndarray) -> None:
         nonlocal most
-        most = max(most, sum(isinstance(thing, Frame) for thing in gc.get_objects()))
+        most = max(most, sum(type(thing) is Frame for thing in gc.get_objects()))
 
     prepare_video(path, SETTINGS, on_crops=count)
     assert 0 < most < 50

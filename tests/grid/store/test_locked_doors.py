@@ -204,12 +204,12 @@ def test_a_subject_is_forgotten(
 
 def test_an_unknown_subject_or_folder_is_said(tiny_grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = Path(shutil.copytree(tiny_grid, tmp_path / "out"))
-    assert store_main(["forget", "nobody", "--out", str(out)]) == 2
-    assert "nothing there comes from a subject 'nobody'; it knows 5 subjects" in capsys.readouterr().err
+    assert store_main(["forget", "no-such-person", "--out", str(out)]) == 2
+    assert "nothing there comes from a subject 'no-such-person'; it knows 5 subjects" in capsys.readouterr().err
     assert (out / "predictions.parquet").exists()
-    assert store_main(["forget", "nobody", "--out", str(tmp_path)]) == 2
+    assert store_main(["forget", "no-such-person", "--out", str(tmp_path)]) == 2
     run = subprocess.run(
-        [sys.executable, "-m", "grid.store", "forget", "nobody"],
+        [sys.executable, "-m", "grid.store", "forget", "no-such-person"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

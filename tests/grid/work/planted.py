@@ -109,7 +109,7 @@ VIDEO = (
     Defect("face away for 0.2 s", faceless(range(40, 45)), "gap", "no face in 5 of 138 frames", unusable=False),
     Defect("two faces", lambda f: recode(f, change=two_faces), "faces", "found 2 faces", unusable=False),
     Defect("missing", lambda f: f.unlink(), "missing", "the file is missing"),
-    Defect("a folder", folder_in_its_place, "unreadable", "found a folder or a device"),
+    Defect("a folder", folder_in_its_place, "unreadable", "found a folder without pictures"),
     Defect("damaged inside", lambda f: f.write_bytes(holes(f.read_bytes())), "unreadable", "expected an intact stream"),
 )
 SIGNALS = (

@@ -13,6 +13,7 @@ from dataprep.signals.files import read_table
 from dataprep.video.decode import open_video
 from painmodels.export import from_run
 from painmodels.stream import Stream, replay
+from painmodels.tasks import PAIN
 from painmodels.use.model import Ensemble, Model
 from painmodels.use.over_time import Event, events, over_time
 from painmodels.use.predictions import Estimate, Prediction
@@ -180,7 +181,7 @@ def test_an_ensemble_is_the_mean_of_its_members(tiny_grid: Path, long: dict[str,
 def test_events_are_runs_above_the_threshold() -> None:
     def of(p: float | None, k: int) -> Estimate:
         nothing = np.zeros(2)
-        return Estimate(5.0 + k, None if p is None else Prediction(p, nothing, nothing))
+        return Estimate(5.0 + k, None if p is None else Prediction(PAIN, np.array([1 - p, p]), nothing))
 
     values = [0.1, 0.5, 0.9, 0.6, 0.2, 0.7, None, 0.8]
     found = events([of(p, k) for k, p in enumerate(values)], threshold=0.5, window_s=5.0)
