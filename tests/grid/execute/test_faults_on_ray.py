@@ -91,7 +91,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize(("how", "code", "words"), [("once", 0, ""), ("killed", 1, "died alone")])
+@pytest.mark.parametrize(
+    ("how", "code", "words"), [pytest.param("once", 0, "", marks=pytest.mark.long), ("killed", 1, "died alone")]
+)
 def test_a_preparation_that_fails_on_ray_is_tried_again_and_never_makes_a_set_smaller(
     how: str, code: int, words: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:

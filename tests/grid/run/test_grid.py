@@ -190,6 +190,7 @@ def test_packed_fits_are_those_of_the_plan(tiny_grid: Path, tiny_data: Path, tin
     )
 
 
+@pytest.mark.long
 def test_killed_at_any_time_the_same_command_finishes(
     tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:

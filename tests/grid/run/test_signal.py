@@ -51,7 +51,7 @@ def test_a_signal_in_eda_is_found_in_eda_and_nowhere_else(eda: Path, tmp_path: P
         assert abs(found[row] - 0.5) <= chance(20 * 2 * TRIALS), f"{row}: {found[row]:.3f}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_a_signal_every_row_stays_within_chance(eda: Path, tmp_path: Path) -> None:
     """The videos of the test before carry no label either, and stay within chance there."""
     data = tmp_path / "data"
