@@ -141,8 +141,7 @@ def _updating(r: Results) -> str:
 
 def _output(r: Results) -> str:
     threshold = "; 0.5 decides, fixed beforehand" if "roc" in r.task.sections else ""
-    gives = r.task.gives.replace("of pain", "of the second class") if r.get("data", "pain") is False else r.task.gives
-    return f"{gives[:1].upper()}{gives[1:]}{threshold}."
+    return f"{r.task.gives[:1].upper()}{r.task.gives[1:]}{threshold}."
 
 
 def _flow(r: Results) -> str:

@@ -85,7 +85,7 @@ class Binary(ClassTask):
 
     @property
     def gives(self) -> str:
-        return f"the probability of pain ({self.names[1]}, against {self.names[0]})"
+        return f"the probability of {self.names[1]} (against {self.names[0]})"
 
     @property
     def expects(self) -> Expectation:
@@ -102,7 +102,8 @@ class Binary(ClassTask):
 
     @property
     def strength(self) -> Strength:
-        return Strength(name="p_pain", title="probability of pain", span=(0.0, 1.0), threshold=THRESHOLD, formula="p[:, 1]")
+        title = f"probability of {self.names[1]}"
+        return Strength(name="p_pain", title=title, span=(0.0, 1.0), threshold=THRESHOLD, formula="p[:, 1]")
 
     def says(self, p_NC: np.ndarray, *, threshold: float | None = None) -> list[str]:
         return [self.names[int(p > (THRESHOLD if threshold is None else threshold))] for p in p_NC[:, 0]]

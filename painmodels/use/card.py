@@ -25,8 +25,6 @@ def card(about: Facts, run: Facts, cell: Facts, facts: Facts | None, *, gives: s
     `chosen`: a sentence on how the model was chosen among others, if it was.
     """
     facts = facts or {}
-    if run["data"].get("pain") is False:
-        gives = gives.replace("of pain", "of the second class")
     sections = {
         "Intended use": _use(about, run, gives),
         "Data and people": _data(about, run, cell, facts),

@@ -51,14 +51,14 @@ def test_a_recording_is_judged_on_the_page(server: Page, clip: dict[str, Path], 
     async def look(tab: Tab) -> None:
         await tab.open(server.url)
         await tab.shows("not a medical device", "says nothing about pain", "Nothing leaves this machine and nothing is kept")
-        await tab.shows("the probability of pain (PA4, against BL1)")
+        await tab.shows("the probability of PA4 (against BL1)")
         await choose(tab, **clip)
         await tab.click("#judge")
         await tab.wait("!document.getElementById('result').hidden")
         assert await tab.js("document.getElementById('p').textContent") == f"{expected:.3f}"
         assert await tab.js("[...document.querySelectorAll('#faces img')].filter(i => i.naturalWidth === 227).length") == 8
         names = await tab.js("[...document.querySelectorAll('#lines svg')].map(s => s.getAttribute('aria-label'))")
-        assert names == ["probability of pain by frame", "attention by frame", "eda", "ecg"]
+        assert names == ["probability of PA4 by frame", "attention by frame", "eda", "ecg"]
         assert await tab.js("[...document.querySelectorAll('polyline')].every(p => p.points.length > 100)")
         assert "called:" in await tab.js("document.getElementById('called').textContent")
         await choose(tab, signals=flat)

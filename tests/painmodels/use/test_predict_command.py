@@ -108,7 +108,7 @@ def test_what_is_called_has_its_threshold_and_what_is_not_used_is_told(
     assert row["threshold"] == "0.25"
     for wrong in ("1.5", "-1", "nan"):
         assert main([*arguments, "--threshold", wrong]) == 2
-        assert "expected 0 to 1: probability of pain" in capsys.readouterr().err
+        assert "expected 0 to 1: probability of PA4" in capsys.readouterr().err
 
 
 def test_a_long_recording_window_by_window(
