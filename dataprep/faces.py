@@ -19,7 +19,7 @@ import numpy as np
 from dataprep.faults import guarded
 from dataprep.outputs import check_output, drafted
 from dataprep.program import program
-from dataprep.records import Part, RecordingError
+from dataprep.records import RecordingError, VideoPart
 from dataprep.storage import Place
 from dataprep.video import decode, face_tracking, retinaface
 from dataprep.video.contact_sheet import ContactSheet
@@ -106,7 +106,7 @@ def follow(
     clock_hz: float = 25.0,
     n_steps: int | None = None,
     track: FaceTrack | None = None,
-    part: Part | None = None,
+    part: VideoPart | None = None,
     frames_hz: float | None = None,
 ) -> Followed:
     """Follow the face through a video, in one pass that is made while its steps are read.
@@ -140,7 +140,7 @@ def prepare_video(
     n_steps: int | None = None,
     on_crops: Callable[[np.ndarray], None] | None = None,
     track: FaceTrack | None = None,
-    part: Part | None = None,
+    part: VideoPart | None = None,
     frames_hz: float | None = None,
 ) -> FaceTrack:
     """`follow` a video to its end and hand its crops over, in order, as (b, size, size, 3) uint8 RGB, b <= 48.

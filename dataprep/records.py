@@ -38,7 +38,7 @@ class RecordingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Part:
+class VideoPart:
     """A part of a long video, from `start_s` seconds after its first frame on.
 
     `where`: of the table that says so, to end a sentence with.
@@ -80,9 +80,9 @@ class Trial:
         return f" ({self.told})" if self.told else ""
 
     @property
-    def video_part(self) -> Part | None:
+    def video_part(self) -> VideoPart | None:
         """The part of the video that the trial is; None where the video is of this trial alone."""
-        return None if self.video_start_s is None else Part(self.video_start_s, self.where)
+        return None if self.video_start_s is None else VideoPart(self.video_start_s, self.where)
 
 
 @dataclass(frozen=True)

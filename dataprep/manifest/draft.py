@@ -152,11 +152,9 @@ def _length(
         positive = [g for g in gaps if g > 0]
         if positive:
             shortest = min(positive)
-            return min(
-                shortest, LONGEST_S
-            ), f"the shortest time from one {begin}_s to the next, or to the recording's end, is {shortest:g} s" + (
-                f", of which {LONGEST_S:g} s are taken" if shortest > LONGEST_S else ""
-            )
+            why = f"the shortest time from one {begin}_s to the next, or to the recording's end, is {shortest:g} s"
+            why += f", of which {LONGEST_S:g} s are taken" if shortest > LONGEST_S else ""
+            return min(shortest, LONGEST_S), why
     lengths = [x for x in (guess.length_s if guess else 0.0, videos.shortest_s) if x]
     if lengths:
         return min(lengths), "the shortest recording that was looked at"

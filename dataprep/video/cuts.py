@@ -7,7 +7,7 @@ from itertools import chain
 
 import av
 
-from dataprep.records import Part, RecordingError
+from dataprep.records import RecordingError, VideoPart
 from dataprep.storage import Place
 from dataprep.video.decoders import View, blamed, of_picture, pictures
 from dataprep.video.frames import Frame
@@ -18,7 +18,7 @@ STEP_BACK_S = 4.0  # doubled until a key frame before the part is met
 SLACK_S = 1e-4  # times in a table are rounded
 
 
-def cut(path: Place, opened: Opened, reopen: Callable[[], Opened], part: Part) -> Iterator[Frame]:
+def cut(path: Place, opened: Opened, reopen: Callable[[], Opened], part: VideoPart) -> Iterator[Frame]:
     """The frame on screen where a part of the file begins, and all that follow; times count from there on.
 
     Bare streams, MPEG program streams, and AVI with reordered pictures are decoded from their beginning: no time can be sought

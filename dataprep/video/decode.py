@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import av
 from av.container import InputContainer
 
-from dataprep.records import InputError, Part, RecordingError
+from dataprep.records import InputError, RecordingError, VideoPart
 from dataprep.storage import Place, Remote, fetched, place
 from dataprep.video.cuts import cut
 from dataprep.video.decoders import DECODERS, Source, blamed, not_here
@@ -42,7 +42,7 @@ class Video:
     declared: int
     frames: Iterator[Frame]
     length_s: float = 0.0
-    part: Part | None = None
+    part: VideoPart | None = None
     said: tuple[str, ...] = ()
 
 
@@ -51,7 +51,7 @@ def open_video(
     *,
     decoder: str = "pyav",
     stream: int = -1,
-    part: Part | None = None,
+    part: VideoPart | None = None,
     frames_hz: float | None = None,
     fills_s: float | None = None,
 ) -> Video:
@@ -103,7 +103,7 @@ def open_video(
     return Video(path=path, rate_hz=file.rate_hz, declared=file.declared, frames=frames, length_s=file.length_s, part=part)
 
 
-def _of_pictures(folder: Place, frames_hz: float | None, fills_s: float | None, part: Part | None) -> Video:
+def _of_pictures(folder: Place, frames_hz: float | None, fills_s: float | None, part: VideoPart | None) -> Video:
     found = pictures_of(folder)
     if frames_hz is None or (not frames_hz and not fills_s):
         seen = f"a folder of {len(found.names)} pictures whose rate nobody says"

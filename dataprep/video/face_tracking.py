@@ -76,7 +76,7 @@ class Follower:
         self, detect: Detector, settings: FaceSettings, *, rate_hz: float, name: str, forgets: bool = False
     ) -> None:
         self._settings, self._rate_hz, self._name = settings, rate_hz, name
-        self.found = FaceSearch(detect, settings)
+        self.search = FaceSearch(detect, settings)
         self._forgets = forgets
         self._states: list[np.ndarray] = []
         self._size = (0, 0)
@@ -87,7 +87,7 @@ class Follower:
     @property
     def kept(self) -> int:
         """How many frames, faces and states are in memory."""
-        return len(self.found.frames) + len(self.found.faces) + len(self._states)
+        return len(self.search.frames) + len(self.search.faces) + len(self._states)
 
     def run(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
         """Every frame with the face's state (15,), in order, a little late. FaceLostError if the face is lost for too long."""
@@ -98,7 +98,7 @@ class Follower:
     def push(self, frame: Frame) -> Iterator[tuple[Frame, np.ndarray]]:
         """Add a frame; returns the frames whose faces are now known."""
         t, self._taken = self._taken, self._taken + 1
-        self.found.frames[t] = frame
+        self.search.frames[t] = frame
         if frame.time_s > self._time_s:
             self._n_frames, self._time_s = t + 1, frame.time_s
         if self._last_key is None or t - self._last_key == self._in_frames(self._settings.key_s):
@@ -111,7 +111,7 @@ class Follower:
         if not self._taken:
             return
         t = self._taken - 1
-        self._size = (self.found.frames[t].width, self.found.frames[t].height)
+        self._size = (self.search.frames[t].width, self.search.frames[t].height)
         if t != self._last_key:
             self._key(self._last_key, t)
         yield from self._release(last_key=t, at_end=True)
@@ -119,14 +119,14 @@ class Follower:
     def track(self) -> FaceTrack:
         states_TK = np.stack(self._states)
         n = len(states_TK)
-        counted = np.array(sorted(self.found.counts))
+        counted = np.array(sorted(self.search.counts))
         latest = np.maximum(np.searchsorted(counted, np.arange(n), side="right") - 1, 0)
         return FaceTrack(
             boxes_T4=states_TK[:, :4],
             landmarks_T52=states_TK[:, 4:14].reshape(n, 5, 2),
             scores_T=states_TK[:, 14],
-            detected_T=np.array([self.found.faces.get(t) is not None for t in range(n)]),
-            n_faces_T=np.array([self.found.counts[int(c)] for c in counted])[latest],
+            detected_T=np.array([self.search.faces.get(t) is not None for t in range(n)]),
+            n_faces_T=np.array([self.search.counts[int(c)] for c in counted])[latest],
             width=self._size[0],
             height=self._size[1],
             fps=self._rate_hz,
@@ -138,25 +138,25 @@ class Follower:
 
     def _key(self, start: int | None, end: int) -> None:
         """Make `end` a key frame, and as many frames between it and the key frame `start` as are needed."""
-        self.found.find([end])
+        self.search.find([end])
         if start is not None:
             self._divide(start, end)
-            if self.found.faces[end] is None and self.found.faces.get(end - 1) is not None:
-                self.found.find([end])  # its neighbour was found meanwhile: the place to look is better known
-        if end - max(self.found.counts, default=end) >= self._in_frames(self._settings.full_scan_s):
-            self.found.look([end])
+            if self.search.faces[end] is None and self.search.faces.get(end - 1) is not None:
+                self.search.find([end])  # its neighbour was found meanwhile: the place to look is better known
+        if end - max(self.search.counts, default=end) >= self._in_frames(self._settings.full_scan_s):
+            self.search.look([end])
 
     def _divide(self, start: int, end: int) -> None:
         """Halve the uncertain stretches between two key frames, level by level."""
         spans = [(start, end)]
         while spans := [(a, b) for a, b in spans if b - a > 1 and self._uncertain(a, b)]:
             middles = [(a + b) // 2 for a, b in spans]
-            self.found.find(middles)
+            self.search.find(middles)
             spans = [half for (a, b), m in zip(spans, middles, strict=True) for half in ((a, m), (m, b))]
 
     def _uncertain(self, a: int, b: int) -> bool:
         """Whether the face may not have moved in a straight line from key frame `a` to `b`."""
-        first, last = self.found.faces[a], self.found.faces[b]
+        first, last = self.search.faces[a], self.search.faces[b]
         if first is None or last is None or overlap(first.box_4, last.box_4) < self._settings.min_overlap:
             return True
         # If the line is right, what is inside the box looks alike all the way.
@@ -164,12 +164,12 @@ class Follower:
         for t in (a, *range(a + 1, b, 2), b):  # every other frame: nobody moves and comes back in 80 ms
             box_4 = first.box_4 + (last.box_4 - first.box_4) * ((t - a) / (b - a))
             x0, y0, x1, y1 = (float(v) for v in box_4)
-            patches_BHW.append(self.found.frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
+            patches_BHW.append(self.search.frames[t].luma((x0, y0, x1, y1), side=PATCH_PX).astype(np.float32))
         return _shift(np.stack(patches_BHW)) > self._settings.max_shift
 
     def _release(self, *, last_key: int, at_end: bool) -> Iterator[tuple[Frame, np.ndarray]]:
         """Hand out the frames whose box no later frame can change any more."""
-        seen = sorted(t for t, face in self.found.faces.items() if face is not None)
+        seen = sorted(t for t, face in self.search.faces.items() if face is not None)
         self._check_gaps(first=self._given, last=last_key, at_end=at_end)
         if not seen:
             return
@@ -178,7 +178,7 @@ class Follower:
         if end <= first:
             return
         recent = seen[max(0, int(np.searchsorted(seen, first - half)) - 1) :]
-        found_NK = np.stack([_state(face) for t in recent if (face := self.found.faces[t]) is not None])
+        found_NK = np.stack([_state(face) for t in recent if (face := self.search.faces[t]) is not None])
         wanted = np.clip(np.arange(first - half, end + half), 0, last_key)
         raw_TK = np.stack([np.interp(wanted, recent, column) for column in found_NK.T], axis=1)
         weights = np.bartlett(2 * half + 3)[1:-1]
@@ -186,28 +186,28 @@ class Follower:
             [np.convolve(column, weights / weights.sum(), mode="valid") for column in raw_TK.T], axis=1
         ).astype(np.float32)
         for t, state in zip(range(first, end), smooth_TK, strict=True):
-            if t in self.found.faces and self.found.faces[t] is None:
+            if t in self.search.faces and self.search.faces[t] is None:
                 state[14] = 0.0
             self._given = t + 1
             if not self._forgets:
                 self._states.append(state)
-            yield self.found.frames[t], state
+            yield self.search.frames[t], state
         if self._forgets:
-            self.found.faces = {t: face for t, face in self.found.faces.items() if t >= recent[0]}
-            self.found.counts = {
-                t: self.found.counts[t]
-                for t in (max(self.found.counts, key=self.found.counts.__getitem__), max(self.found.counts))
+            self.search.faces = {t: face for t, face in self.search.faces.items() if t >= recent[0]}
+            self.search.counts = {
+                t: self.search.counts[t]
+                for t in (max(self.search.counts, key=self.search.counts.__getitem__), max(self.search.counts))
             }
-        self.found.frames = {t: frame for t, frame in self.found.frames.items() if t >= min(end, last_key)}
+        self.search.frames = {t: frame for t, frame in self.search.frames.items() if t >= min(end, last_key)}
 
     def _check_gaps(self, *, first: int, last: int, at_end: bool) -> None:
         allowed = int(self._settings.max_gap_s * self._rate_hz + 1e-6)
         longest = start = lost = 0
         for t in range(first, last + 1):
-            lost = lost + 1 if t in self.found.faces and self.found.faces[t] is None else 0
+            lost = lost + 1 if t in self.search.faces and self.search.faces[t] is None else 0
             if lost > longest:
                 longest, start = lost, t - lost + 1
-        if longest > allowed or (at_end and not any(self.found.faces.values())):
+        if longest > allowed or (at_end and not any(self.search.faces.values())):
             raise FaceLostError(
                 f"{self._name}: found no face in {longest} frames from frame {start} on ({start / self._rate_hz:.2f} s), "
                 f"expected one in every frame or gaps of at most {self._settings.max_gap_s:g} s ({allowed} frames)"

@@ -67,32 +67,18 @@ class Planner:
                 protocol = self.experiment.protocol
                 numbers = sorted(wanted) if wanted is not None else range(protocol.folds)
                 for repeat, fold, seed in product(range(protocol.repeats), numbers, self.experiment.fit.seeds):
+                    at: dict[str, Any] = {"protocol": protocol.name, "fold": fold, "repeat": repeat, "seed": seed}
                     for r in asked:
-                        self._refuse(
-                            Cell(
-                                modality=r.name, scenario=name, protocol=protocol.name, fold=fold, repeat=repeat, seed=seed
-                            ),
-                            str(error),
-                        )
+                        self._refuse(Cell(modality=r.name, scenario=name, **at), str(error))
                 continue
             for split in splits:
                 if wanted is None or split.fold in wanted:
                     tag = f"{name}/{split.protocol}/{split.repeat}/{split.fold}"
                     for seed in self.experiment.fit.seeds:
                         context = Context(tag=tag, scenario=name, index=index, split=split, steps=steps, seed=seed)
+                        at = {"protocol": split.protocol, "fold": split.fold, "repeat": split.repeat, "seed": seed}
                         for r in asked:
-                            self._cell(
-                                Cell(
-                                    modality=r.name,
-                                    scenario=name,
-                                    protocol=split.protocol,
-                                    fold=split.fold,
-                                    repeat=split.repeat,
-                                    seed=seed,
-                                ),
-                                r,
-                                context,
-                            )
+                            self._cell(Cell(modality=r.name, scenario=name, **at), r, context)
         return self.plan
 
     def resume(self, search_key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dataprep.records import InputError
 from grid.experiment.cells import row
 from grid.experiment.families import FRAME_MEAN
 
@@ -15,7 +16,7 @@ def needs_of(name: str) -> tuple[str, ...]:
     """What a row needs of a trial, by its words; nothing of a row that this version does not know."""
     try:
         return row("frame" if name == FRAME_MEAN else name).needs
-    except ValueError:
+    except InputError:
         return ()
 
 

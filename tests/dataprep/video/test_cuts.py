@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataprep.records import InputError, Part, RecordingError
+from dataprep.records import InputError, RecordingError, VideoPart
 from dataprep.video import decoders
 from dataprep.video.decode import open_video, steps
 from tests.dataprep.video.makers import Kind, write
@@ -38,7 +38,7 @@ def pictures() -> list[np.ndarray]:
 
 
 def seen(path: Path, start_s: float | None, n_steps: int) -> np.ndarray:
-    frames = steps(open_video(path, part=None if start_s is None else Part(start_s)), clock_hz=25.0, n_steps=n_steps)
+    frames = steps(open_video(path, part=None if start_s is None else VideoPart(start_s)), clock_hz=25.0, n_steps=n_steps)
     return np.stack([f.window((0, 0, 64, 48), width=64, height=48) for f in frames])
 
 
@@ -73,4 +73,4 @@ def test_a_part_that_the_video_does_not_have_is_refused_with_what_it_has(tmp_pat
     with pytest.raises(RecordingError, match=r"begins at 0 s, expected a trial at -1 s"):
         seen(path, -1.0, 50)
     with pytest.raises(InputError, match="cut out of long videos; expected 'pyav'"):
-        open_video(path, decoder="decord", part=Part(1.0))
+        open_video(path, decoder="decord", part=VideoPart(1.0))

@@ -12,7 +12,7 @@ from dataprep.datasets import recognise
 from dataprep.faces import FaceSettings, follow
 from dataprep.manifest.command import main
 from dataprep.manifest.layout import Files
-from dataprep.records import Part, RecordingError
+from dataprep.records import RecordingError, VideoPart
 from dataprep.video.decode import open_video, steps
 from grid.store.content_hashes import fingerprints
 from tests.dataprep.datasets.trees import unbc
@@ -30,7 +30,7 @@ def pictures(
     return folder
 
 
-def shown(folder: Path, n_steps: int, **how: float | Part) -> list[int]:
+def shown(folder: Path, n_steps: int, **how: float | VideoPart) -> list[int]:
     """The number of the picture at each step of a clock of 25 Hz."""
     video = open_video(folder, fills_s=n_steps / 25, **how)  # type: ignore[arg-type]
     return [int(f.planes[0][0, 0, 2]) for f in steps(video, clock_hz=25.0, n_steps=n_steps)]
@@ -63,12 +63,12 @@ def test_numbers_are_ordered_as_numbers_and_a_missing_one_leaves_a_gap(tmp_path:
 
 def test_a_trial_of_a_long_folder_begins_at_its_picture(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "a", range(1, 41))
-    assert shown(folder, 10, frames_hz=25.0, part=Part(0.8)) == list(range(21, 31))
-    assert shown(folder, 4, frames_hz=12.5, part=Part(0.84)) == [11, 12, 12, 13]
+    assert shown(folder, 10, frames_hz=25.0, part=VideoPart(0.8)) == list(range(21, 31))
+    assert shown(folder, 4, frames_hz=12.5, part=VideoPart(0.84)) == [11, 12, 12, 13]
     with pytest.raises(RecordingError, match=r"40 pictures of 1.6 s, expected a trial at 1.6 s \(row 3\)"):
-        open_video(folder, frames_hz=25.0, part=Part(1.6, " (row 3)"))
+        open_video(folder, frames_hz=25.0, part=VideoPart(1.6, " (row 3)"))
     with pytest.raises(RecordingError, match="last as long as a trial"):
-        open_video(folder, frames_hz=0.0, fills_s=1.0, part=Part(0.8))
+        open_video(folder, frames_hz=0.0, fills_s=1.0, part=VideoPart(0.8))
 
 
 def test_a_manifest_names_a_folder_of_pictures_as_a_video(tmp_path: Path) -> None:

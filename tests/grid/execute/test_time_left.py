@@ -9,18 +9,11 @@ import pytest
 from grid.execute import scheduler as module
 from grid.execute.scheduler import FINISHED, Item, Scheduler
 from grid.store.artefacts import Store
+from tests.grid.monitor.test_progress import Clock
 from tests.grid.plan.test_plan_keys import planned
 
 SECONDS = {"spatial": 3.2, "temporal": 2.2, "attention": 1.3, "fusion": 1.2, "physiological": 28.0}
 """Medians of a run of the demo on two busy cores; all others took less than a second or two."""
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 def test_after_a_tenth_of_the_work_the_estimate_is_within_a_factor_of_two(

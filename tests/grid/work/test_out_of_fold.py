@@ -57,10 +57,10 @@ class Planted:
         return [self.eda[t] for t in trial_ids]
 
     def of_channels(self, kind: str, trial_ids: Iterable[str]) -> list[Mapping[str, np.ndarray]]:
-        raise NotImplementedError
+        raise AssertionError(f"found a part that takes {kind}, expected rows of signals on the clock and of features")
 
     def tracks(self, trial_ids: Iterable[str]) -> list[FaceTrack]:
-        raise NotImplementedError
+        raise AssertionError("found a part that takes faces, expected rows of signals on the clock and of features")
 
     def head(self) -> Mapping[str, np.ndarray]:
         return {}
