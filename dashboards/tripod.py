@@ -79,7 +79,7 @@ def _preparation(r: Results) -> str:
     signals = r.get("signals", "fits")
     text = f"Signals at {r.get('data', 'clock_hz')} steps a second" if r.get("data", "clock_hz") else "Signals on one clock"
     if isinstance(signals, dict) and signals:
-        text += f", scaled to [0, 1] over: {', '.join(f'{how} ({n} fits)' for how, n in signals.items())}"
+        text += f", scaled ([signals] normalise): {', '.join(f'{how} ({n} fits)' for how, n in signals.items())}"
     faces = r.get("experiment", "faces")
     if isinstance(faces, dict) and any("video" in row or row == "frame" for row in _rows(r)):
         text += f"; faces by {faces.get('detector')}, crop {faces.get('crop')}"
@@ -115,9 +115,10 @@ def _gaps(r: Results) -> str:
 
 
 def _partition(r: Results) -> str:
-    counts = [
-        plural(int(r.scores[a].nunique()), w) for a, w in (("fold", "fold"), ("repeat", "partition"), ("seed", "fit seed"))
-    ]
+    folds = int(r.scores["fold"].nunique())
+    in_all = max((n for facts in r.scenarios.values() if isinstance(n := facts.get("folds"), int)), default=folds)
+    counts = [plural(folds, "fold") if in_all <= folds else f"{folds} of {in_all} folds"]
+    counts += [plural(int(r.scores[axis].nunique()), word) for axis, word in (("repeat", "partition"), ("seed", "fit seed"))]
     protocols = ", ".join(sorted(set(r.scores["protocol"].astype(str))))
     return (
         f"Protocol {protocols}: {', '.join(counts)}; folds.csv says who is tested where. How this was tested in the report."
@@ -131,7 +132,9 @@ def _models(r: Results) -> str:
 
 
 def _measures(r: Results) -> str:
-    return f"{', '.join(m.title for m in r.task.metrics)}; intervals and tests are described in How this was tested."
+    metrics = [m.title for m in r.task.metrics if m.in_table]
+    metrics += ["ECE", "calibration line", "net benefit"] if "roc" in r.task.sections else []
+    return f"{', '.join(metrics)}; intervals and tests are described in How this was tested."
 
 
 def _updating(r: Results) -> str:
@@ -155,12 +158,13 @@ def _flow(r: Results) -> str:
 
 
 def _people(r: Results) -> str:
-    people = r.folds.drop_duplicates("subject")
+    tested = set(r.predictions["subject_name"].astype(str))
+    people = r.folds[r.folds["subject"].isin(tested)].drop_duplicates("subject")
     ages = people["age"].dropna()
     if ages.empty:
         return ""
     women = int((people["sex"] == "w").sum())
-    return f"{len(people)} people, {women} women; age {ages.min():.0f} to {ages.max():.0f}, mean {ages.mean():.1f} years."
+    return f"Tested: {len(people)} people, {women} women; age {ages.min():.0f} to {ages.max():.0f}, mean {ages.mean():.1f} years."
 
 
 def _sizes(r: Results) -> str:
@@ -243,13 +247,9 @@ ITEMS: tuple[Item, ...] = (
         "Class imbalance",
         lambda r: f"No class is weighted or sampled again. Tested trials: {_flow(r)}." if _flow(r) else "",
     ),
-    Item("14", "Fairness: approaches", without="None was used; performance by group is item 23a."),
+    Item("14", "Fairness: approaches", lambda r: "None was used; performance by group is item 23a."),
     Item("15", "Model output", _output),
-    Item(
-        "16",
-        "Training against evaluation data",
-        _sides,
-    ),
+    Item("16", "Training against evaluation data", _sides),
     Item("17", "Ethical approval and consent", also="of the data set, and of this use of it"),
     Item("18a", "Funding"),
     Item("18b", "Conflicts of interest"),
@@ -263,6 +263,7 @@ ITEMS: tuple[Item, ...] = (
     Item(
         "20c",
         "Participants: predictors against those of the development",
+        lambda r: _sides(r) if set(r.scores["protocol"].astype(str)) <= {"transfer"} else "",
         without="Development and evaluation draw from the same people by folds.",
     ),
     Item("21", "Participants and events in each analysis", _sizes),
