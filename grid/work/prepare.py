@@ -102,7 +102,8 @@ def run_signals(job: SignalsJob, store: Store) -> SignalsBlock:
 
     def on_read(trial: Trial, read: Mapping[str, tuple[np.ndarray, float]]) -> None:
         channels(trial, read)
-        odd(trial, read)
+        recorded = {name: samples for name, samples in read.items() if name not in reader.derived}  # a made one may stand
+        odd(trial, recorded)
 
     x_NTC, ids, defects = prepare_signals(job.trials, reader, on_read=on_read)
     facts = {"subject": job.subject, "trial_ids": list(ids), "seconds": round(time.monotonic() - started, 3)}

@@ -242,7 +242,7 @@ def test_the_best_row_is_a_registered_model_that_says_what_predict_says(
         "95 % interval over",
         "## Calibration",
         "must not be used for",
-        "(PA4, against BL1)",
+        "PA4 (against BL1)",
         "synthetic",
     ):
         assert part in text

@@ -30,7 +30,7 @@ def test_odd_recordings_are_used_and_listed(tiny_data: Path, tiny_experiment: Pa
         pictures = [cv2.warpAffine(f.to_ndarray(format="rgb24"), matrix, (320, 240)) for f in container.decode(video=0)]
     write(Path(str(tilted.video)), Kind(), pictures)
     command = ["--data", str(data), "--experiment", str(tiny_experiment), "--out", str(out), "--in-process"]
-    command += ["--modalities", "eda+video", "--scenarios", "all87", "--folds", "0"]
+    command += ["--modalities", "eda+hr+video", "--scenarios", "all87", "--folds", "0"]  # `hr` is made: it is never odd
     for _ in range(2):  # the second time from the store
         assert main(command) == 0
         odd = pd.read_csv(out / "odd.csv")
