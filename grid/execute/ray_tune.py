@@ -38,8 +38,6 @@ from grid.work.search_trial import search_trial
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # of where it keeps results, and that a worker had none
 
-PACKED_ON_GPU = 60
-"""How many small LSTMs a GPU trains at the price of a few: 10 folds x 3 rows of signals x 2 scenarios."""
 STEP_SECONDS = 2.0
 """A worker says to Tune that it lives after the first item that ends so long after the last time."""
 
@@ -65,7 +63,7 @@ class Worker(tune.Trainable):
 
         _warnings_to(self.logs / "warnings.txt")
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.runner = Runner(store, blocks, device, execution.packed_fits or (PACKED_ON_GPU if device == "cuda" else 1))
+        self.runner = Runner(store, blocks, device, execution.packed_fits)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Reuse this process for another Tune trial, under its name."""

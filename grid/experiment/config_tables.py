@@ -200,14 +200,15 @@ class Execution(Table):
 
     `retries`: how often work is done again whose process died or exceeded its limit; after that, fits that died (out of
     memory, most likely) are tried once more with a machine to themselves. Errors in the work itself are not retried.
-    `packed_fits`: how many physiological LSTMs of one shape a worker trains side by side as one computation (0: 60 on a GPU,
-    and one on a CPU, where packing gains nothing). `*_memory_mb`: reserved for each of those that run at once.
+    `packed_fits`: how many physiological LSTMs of one shape a worker trains side by side as one computation. It gains nothing
+    on a CPU, and was not measured on a GPU yet (tests/benchmarks/gpu.sh does it), so it is one. `*_memory_mb`: reserved for
+    each of those that run at once.
     `nodes_wait_s`: how long to wait for a first node.
     """
 
     fits_per_gpu: int = Field(4, ge=1)
     prepares_per_gpu: int = Field(4, ge=1)
-    packed_fits: int = Field(0, ge=0)
+    packed_fits: int = Field(1, ge=1)
     retries: int = Field(2, ge=0)
     prepare_limit_s: float = Field(1800, gt=0)
     fit_limit_s: float = Field(86400, gt=0)
