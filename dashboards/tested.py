@@ -9,7 +9,7 @@ from dashboards.claims import plural
 from dashboards.results import Results
 from dashboards.searches import read_searches
 from grid.experiment.cells import is_further
-from grid.protocols import ONE_PARTITION
+from grid.protocols import has_one_partition
 from grid.results.inference import training_people
 
 OF_PROTOCOL = {
@@ -111,7 +111,7 @@ def _partitions(results: Results, counts: tuple[int, int, int], protocols: Seque
     if not one:
         return text.strip()
     text += f"All numbers are of {' and '.join(one)}: they do not say how much another would change them"
-    more = ["[protocol] repeats"] * (repeats == 1 and bool(set(protocols) - set(ONE_PARTITION)))
+    more = ["[protocol] repeats"] * (repeats == 1 and not all(map(has_one_partition, protocols)))
     more += ["[fit] seeds"] * (seeds == 1)
     text += f"; to speak about the method rather than about this choice, set {' and '.join(more)} higher." if more else "."
     return text

@@ -189,7 +189,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     earlier = Earlier.beyond(out, session.plan.cells)
     earlier.check(earlier.joined(session, surveyed))
     session.command = redact(f"{program('grid.launch')} " + shlex.join(options.arguments))
-    session.run(address=options.address, in_process=options.in_process, strict=options.strict)
+    session.run(options.executor, address=options.address, strict=options.strict)
     whole = earlier.joined(session, surveyed)
     if not session.failures:
         _refuse(session.plan, lambda: write_quarantine(whole))  # of recordings that turned out to be unusable

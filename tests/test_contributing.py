@@ -161,3 +161,17 @@ def test_a_recording_kind_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_exp
         str(checkout / "painmodels" / "methods" / "dark.py"),
     ]
     run(checkout, "ruff", "check", *ruff, "--config", str(ROOT / "pyproject.toml"))
+
+
+def test_a_search_algorithm_in_one_file(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
+    checkout = checkout_with_the_new_file(section("A search algorithm in one file"), tmp_path / "checkout")
+    space = "[search]\nalgorithm = 'climb'\ninner_folds = 2\n[search.physiological]\nlr = {low = 1e-3, high = 1e-1, log = true}\n"
+    (tmp_path / "mine.toml").write_text(f"{tiny_experiment.read_text()}\n{space}hidden = [4, 8, 16]\n")
+    out = tmp_path / "out"
+    what = ["--modalities", "eda", "--scenarios", "all87", "--folds", "0", "--search", "4", "--data", str(tiny_data)]
+    run(checkout, "grid.launch", *what, "--experiment", str(tmp_path / "mine.toml"), "--out", str(out), "--in-process")
+    (search,) = [json.loads(p.read_text()) for p in (out / "store").glob("search-physiological-eda/*/manifest.json")]
+    assert search["stage"]["params"]["algorithm"] == "climb"
+    first, *others = [trial["params"] for trial in search["facts"]["trials"]]
+    assert len(others) == 3
+    assert sum(a != b for a, b in zip(first.values(), others[0].values(), strict=True)) <= 1

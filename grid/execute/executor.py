@@ -1,12 +1,15 @@
 """What an executor is: it prepares recordings, does the work that a scheduler hands out, and is closed.
 
-`InProcess` (grid/execute/in_process.py) does everything in this process; `Cluster` (grid/execute/ray_executor.py) on Ray.
+Every file `NAME_executor.py` of this folder is one, which `--executor NAME` chooses: it exports `start(Where) -> Executor`.
+`in-process` does everything in this process, `ray` on a Ray cluster.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +17,7 @@ import numpy as np
 from dataprep.faults import RECORDING, Failure
 from dataprep.records import Defect
 from grid.execute.scheduler import Scheduler
+from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.store.artefacts import Store
 from grid.work.blocks import Stages
@@ -77,3 +81,24 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Give back what was taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """What an executor is started with. `out`: the folder of results; `address`: of a cluster that is there, if it was named.
+
+    `suspects`: marks of recordings during which an earlier process died; they get a process of their own.
+    """
+
+    store: Store
+    execution: Execution
+    out: Path
+    address: str | None = None
+    suspects: frozenset[str] = frozenset()
+
+
+def start(name: str, where: Where) -> Executor:
+    """The executor of that name, started."""
+    module = importlib.import_module(f"grid.execute.{name.replace('-', '_')}_executor")
+    started: Executor = module.start(where)
+    return started

@@ -31,7 +31,7 @@ from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
-from grid.execute.executor import Prepared, Tick
+from grid.execute.executor import Prepared, Tick, Where
 from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool
 from grid.execute.ray_preparer import Preparer, log_of
@@ -239,3 +239,13 @@ class Cluster:
         if self.asked:
             self._ask_for(0, {})
         ray.shutdown()
+
+
+def start(where: Where) -> Cluster:
+    """Ray on this machine, or the cluster at the address that was named."""
+    logs = where.out / "logs"
+    print(f"starting Ray{f' at {where.address}' if where.address else ' on this machine'} …", flush=True)
+    cluster = Cluster(where.store, where.execution, address=where.address, logs=logs)
+    cluster.write_targets(where.out / "live" / "ray.json")
+    print(f"Ray: {cluster.description}; logs of failed work go to {logs}", flush=True)
+    return cluster

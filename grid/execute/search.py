@@ -1,12 +1,13 @@
 """One hyperparameter search: what to try next, when to give up on a trial, which configuration wins.
 
-Optuna proposes (multivariate TPE, by its ask interface), and a trial that lags behind stops (asynchronous successive halving).
-The first trial is the experiment's own configuration. A trial is a configuration fitted on each inner fold; it reports the mean
-inner-validation score when a ninth, a third and all of its epochs are done (for `halving` = 3), and the number of epochs of the
-best report is the number chosen. Held-out subjects of the outer fold are never seen.
+The experiment's search algorithm proposes and says when a trial that lags behind stops (grid/search_algorithms/; as shipped,
+Optuna's multivariate TPE and asynchronous successive halving). The first trial is the experiment's own configuration. A trial is
+a configuration fitted on each inner fold; it reports the mean inner-validation score when a ninth, a third and all of its epochs
+are done (for `halving` = 3), and the number of epochs of the best report is the number chosen. Held-out subjects of the outer
+fold are never seen.
 
 The store is the truth: a trial's number and parameters are stored before it is handed out (`search-asked`), its reports when it
-is over (`search-trial`), and Optuna's study is made of these for every draw, whose random numbers depend on the search and the
+is over (`search-trial`), and the algorithm is given these for every draw, whose random numbers depend on the search and the
 trial's number alone. So a search that was killed hands out the same configurations again, whatever was running when.
 """
 
@@ -16,23 +17,19 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from grid.experiment.search_spaces import distributions
 from grid.plan.specs import Search
+from grid.search_algorithms import Tried, algorithm
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.search_trial import checkpoints_of, trial_epochs
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns where a parameter is drawn independently, as intended
 
-STARTUP_TRIALS = 5
-"""Drawn at random (the first is the experiment's own) before the model of the sampler is used."""
 WORST = -1e9
 """The score of a trial whose fits diverged."""
 REPORTED = ("rung", "epochs", "score", "rank", "inner", "seconds")
-OF_OPTUNA = {"running": TrialState.RUNNING, "complete": TrialState.COMPLETE}
-"""A trial that was stopped, or whose fits diverged (stopped at once, with the worst score), is a pruned one to Optuna."""
 
 
 class SearchState:
@@ -42,7 +39,7 @@ class SearchState:
     """
 
     def __init__(self, search: Search, store: Store) -> None:
-        self.search, self.store = search, store
+        self.search, self.store, self.algorithm = search, store, algorithm(search.options.algorithm)
         self.trials: dict[int, dict[str, Any]] = {}
         self.open: dict[int, dict[str, Any]] = {}
         self.running: dict[str, int] = {}
@@ -98,19 +95,12 @@ class SearchState:
         if not number:
             return {name: self.search.own[name] for name in space}
         seed = int(np.random.SeedSequence([self.search.stage.seed, number]).generate_state(1)[0]) % 2**31
-        sampler = optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, constant_liar=True, n_startup_trials=STARTUP_TRIALS
-        )
-        study = optuna.create_study(direction="maximize", sampler=sampler)
         before = {**self.trials, **self.open}
-        study.add_trials([self._frozen(before[n], space) for n in range(number)])
-        return study.ask(space).params
-
-    def _frozen(self, trial: dict[str, Any], space: dict[str, Any]) -> FrozenTrial:
-        """A trial as Optuna knows it."""
-        state, ranks = OF_OPTUNA.get(trial["state"], TrialState.PRUNED), {r["rung"]: r["rank"] for r in trial["reports"]}
-        value = {"value": trial["reports"][-1]["rank"]} if state == TrialState.COMPLETE else {}
-        return create_trial(state=state, params=trial["params"], distributions=space, intermediate_values=ranks, **value)
+        found = self.algorithm.propose(space, [_tried(before[n]) for n in range(number)], seed)
+        if set(found) != set(space):
+            name = self.search.options.algorithm
+            raise ValueError(f"search algorithm {name}: found values of {sorted(found)}, expected those of {sorted(space)}")
+        return dict(found)
 
     def put_back(self, ticket: str) -> bool:
         """A trial's fits failed through no fault of its configuration: it is done again, once. False if it was already."""
@@ -129,7 +119,7 @@ class SearchState:
         ranks = [r["rank"] for t in others for r in t["reports"] if r["rung"] == result["rung"]]
         trial["reports"].append({k: result[k] for k in REPORTED})
         asked = self.search.options.prune and not result.get("last") and not result.get("passed")
-        return not (asked and lags(result["rank"], ranks, self.search.options.halving))
+        return not (asked and self.algorithm.stop(result["rank"], ranks, self.search.options.halving))
 
     def complete(self, ticket: str) -> None:
         """A trial is over, at its last report; one without a report (its fits diverged) counts as the worst."""
@@ -171,6 +161,6 @@ class SearchState:
         self.store.write(self.search.stage, {}, facts)
 
 
-def lags(rank: float, others: list[float], halving: int) -> bool:
-    """The rule of asynchronous successive halving: below the best 1/halving of those that have reported at this rung."""
-    return bool(others) and rank < float(np.percentile(others, 100 * (1 - 1 / halving)))
+def _tried(trial: dict[str, Any]) -> Tried:
+    """A trial as an algorithm is told of it."""
+    return Tried(params=trial["params"], state=trial["state"], ranks={r["rung"]: r["rank"] for r in trial["reports"]})

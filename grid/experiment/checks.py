@@ -13,7 +13,8 @@ from dataprep.video.retinaface import DETECTORS
 from grid.experiment.cells import ONSET, is_further, row, suggestion
 from grid.experiment.config_tables import Space, check_folds
 from grid.experiment.families import FRAME_MEAN, group
-from grid.protocols import ONE_PARTITION, protocols
+from grid.protocols import has_one_partition, protocols
+from grid.search_algorithms import algorithms
 from painmodels import registry
 from painmodels.methods import method
 from painmodels.methods.graph import Estimator, Part
@@ -56,6 +57,7 @@ def check(experiment: Experiment) -> None:
     settings = experiment.face_settings
     for key, name, known in (
         ("protocol.name", experiment.protocol.name, list(protocols())),
+        ("search.algorithm", experiment.search.algorithm, list(algorithms())),
         ("faces.detector", settings.detector, list(DETECTORS)),
         ("faces.decoder", settings.decoder, list(DECODERS)),
     ):
@@ -63,7 +65,7 @@ def check(experiment: Experiment) -> None:
             raise InputError(f"{key}: found {name!r}, expected one of {', '.join(known)}{suggestion(name, known)}")
     if reason := not_here(settings.decoder):
         raise InputError(f"faces.decoder: {reason}")
-    if experiment.protocol.repeats > 1 and experiment.protocol.name in ONE_PARTITION:
+    if experiment.protocol.repeats > 1 and has_one_partition(experiment.protocol.name):
         raise InputError(
             f"protocol.repeats: found {experiment.protocol.repeats}, expected 1: the protocol {experiment.protocol.name} "
             "has one partition only; vary [fit] seeds, or choose the protocol subject"

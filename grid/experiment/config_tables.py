@@ -178,9 +178,11 @@ class Search(Table):
     """Hyperparameter search inside each training side. Role tables name what is searched of the paper's method,
     [search.methods.NAME] what of another; `trials` 0: no search.
 
-    `scope` "fold": nested, once per outer fold. "scenario": once, on all subjects, test subjects included: optimistic.
+    `algorithm`: a file of grid/search_algorithms/. `scope` "fold": nested, once per outer fold. "scenario": once, on all
+    subjects, test subjects included: optimistic.
     """
 
+    algorithm: str = "tpe"
     trials: int = Field(0, ge=0)
     scope: Literal["fold", "scenario"] = "fold"
     inner_folds: int = Field(3, ge=2)
@@ -193,6 +195,13 @@ class Search(Table):
     physiological: Space = {}
     fusion: Space = {}
     methods: dict[str, Space] = {}
+
+    def identity(self) -> dict[str, Any]:
+        """What a search depends on beside its spaces and its algorithm. A key that came later counts where it is set."""
+        always = ("trials", "scope", "inner_folds", "metric", "halving", "prune")
+        apart = ("algorithm", "spatial", "temporal", "attention", "physiological", "fusion", "methods")
+        set_later = [k for k, f in type(self).model_fields.items() if k not in apart and getattr(self, k) != f.default]
+        return {k: getattr(self, k) for k in dict.fromkeys((*always, *set_later))}
 
 
 class Execution(Table):

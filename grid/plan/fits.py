@@ -27,6 +27,7 @@ from grid.plan.specs import (
     Search,
     Unresolved,
 )
+from grid.search_algorithms import identity
 from grid.store.identity import Params, Stage
 
 SEARCH_VERSION = 2
@@ -143,7 +144,8 @@ class Fits:
         params = {
             **self._params(node, context.steps, node.settings, node.normalise, self.experiment.fit.seeds[0]),
             "space": {k: v if isinstance(v, list) else v.model_dump() for k, v in space.items()},
-            "options": {k: getattr(options, k) for k in ("trials", "scope", "inner_folds", "metric", "halving", "prune")},
+            "options": options.identity(),
+            **identity(options.algorithm),
         }
         inputs = [k for i in inner for k in (i.train.key, i.validation.key, *(f.stage.key for f in i.upstream))]
         return Search(

@@ -1,6 +1,7 @@
 """Cross-validation protocols: one file each, exporting `split(index, *, folds, seed, holdout) -> tuple[FoldSplit, ...]`.
 
-`seed` alone decides which partition it is; where there is only one, it is not used. A protocol is a pure function of the table
+`seed` alone decides which partition it is. Where no seed changes who is held out together, it is not used, and the file says
+`ONE_PARTITION = True`. A protocol is a pure function of the table
 of trials: it sees no path and no array. Folds are decided on every trial of the scenario, before any trial is found to be
 broken, so that all rows of the grid share the same folds.
 """
@@ -18,8 +19,6 @@ from itertools import compress
 from dataprep.records import InputError, SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
-ONE_PARTITION = ("loso", "holdout", "published", "transfer")
-"""Protocols without a choice: no seed changes who is held out together."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +98,8 @@ def protocols() -> dict[str, Protocol]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         found[info.name] = module.split
     return found
+
+
+def has_one_partition(name: str) -> bool:
+    """Whether no seed changes who is held out together under this protocol."""
+    return bool(getattr(importlib.import_module(f"{__name__}.{name}"), "ONE_PARTITION", False))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject
 
+ONE_PARTITION = True
+
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """The published validation subjects are tested, the others train."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit
 
+ONE_PARTITION = True
+
 SIDES = ("train", "validation", "test")
 
 

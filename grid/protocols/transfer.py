@@ -11,6 +11,8 @@ from dataclasses import replace
 from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject, subject
 
+ONE_PARTITION = True
+
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """The folds of these subjects. Raises InputError where subjects do not say their data set."""

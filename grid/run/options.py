@@ -11,6 +11,10 @@ from dataprep.storage import Place, place
 
 ADAPTATIONS = ("batch-statistics", "coral")  # painmodels.methods.adaptation loads torch
 PROTOCOLS = sorted(file.stem for file in (Path(__file__).parent.parent / "protocols").glob("[!_]*.py"))
+EXECUTORS = sorted(
+    file.stem.removesuffix("_executor").replace("_", "-")
+    for file in (Path(__file__).parent.parent / "execute").glob("*_executor.py")
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,7 +110,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
-    run.add_argument("--in-process", action="store_true", help="run in this process, without Ray (to debug; same results)")
+    names = ", ".join(EXECUTORS)
+    run.add_argument("--executor", choices=EXECUTORS, default="ray", metavar="NAME", help=f"who does the work: {names}")
+    run.add_argument(
+        "--in-process",
+        dest="executor",
+        action="store_const",
+        const="in-process",
+        help="the executor in-process: run in this process, without Ray (to debug; same results)",
+    )
     run.add_argument("--tracking-uri", metavar="URI", help="an MLflow server or database; default: a database in DIR")
     run.add_argument("--compare", type=Path, metavar="DIR2", help="compare with another result folder in the report")
     run.add_argument("--strict", action="store_true", help="stop at the first unusable recording instead of leaving it out")

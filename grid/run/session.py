@@ -12,12 +12,10 @@ from typing import Any
 from dataprep.faces import load_detector
 from dataprep.faults import Failure
 from dataprep.records import Defect, InputError
-from grid.execute.executor import Executor, Prepared
-from grid.execute.in_process import InProcess
+from grid.execute.executor import Executor, Prepared, Where, start
 from grid.execute.scheduler import Scheduler
 from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
-from grid.experiment.config_tables import Execution
 from grid.monitor import status
 from grid.monitor.progress import Display
 from grid.plan.disk import needed, require
@@ -84,16 +82,19 @@ class Session:
         """The plan as it is now; it grows while searches end."""
         return self.planner.plan
 
-    def run(self, *, address: str | None = None, in_process: bool = False, strict: bool = False) -> None:
-        """Fill the store. `strict`: raise InputError at the first recording that cannot be used."""
+    def run(self, executor: str = "ray", *, address: str | None = None, strict: bool = False) -> None:
+        """Fill the store. `executor`: who does the work, by name; `address`: of a cluster that is there.
+
+        `strict`: raise InputError at the first recording that cannot be used.
+        """
         unusable = self.defects[len(self.inventory.excluded) :]
         if strict and unusable:
             raise InputError(f"{len(unusable)} recordings cannot be used, and --strict was given: {unusable[0].reason}")
         with leased(self.store, out=self.out) as self.store:
-            self._run(address=address, in_process=in_process, strict=strict)
+            self._run(executor, address, strict=strict)
 
-    def _run(self, *, address: str | None, in_process: bool, strict: bool) -> None:
-        suspects = remove_stale(self.store)
+    def _run(self, name: str, address: str | None, *, strict: bool) -> None:
+        suspects = frozenset(remove_stale(self.store))
         self._say_what_is_wanted()
         todo = Scheduler(self.planner, self.store, lambda **_: None)
         stored = {name: self.store.keys(name) for name in self.inventory.prepared}
@@ -108,7 +109,10 @@ class Session:
         videos = videos if "video" in parts else []
         signals = self.inventory.signals if "signals" in parts else []
         new_signals = [s for s in signals if any(stage.key not in stored[stage.name] for stage in s.stages)]
-        executor = start(self.store, self.experiment.execution, self.out, address, in_process=in_process, suspects=suspects)
+        executor = start(
+            name,
+            Where(store=self.store, execution=self.experiment.execution, out=self.out, address=address, suspects=suspects),
+        )
         self.hardware = executor.description
         try:
             # what cannot be loaded stops here, before the first recording
@@ -174,21 +178,6 @@ class Session:
         self.failed, self.failures, self.made, self.kinds = other.failed, other.failures, other.made, other.kinds
         self.started, self.clock, self.command, self.hardware = other.started, other.clock, other.command, other.hardware
         self.plan.unprepared = other.plan.unprepared
-
-
-def start(
-    store: Store, execution: Execution, out: Path, address: str | None, *, in_process: bool, suspects: set[str]
-) -> Executor:
-    """The executor of a run. `suspects`: recordings during which earlier processes died; they get a process of their own."""
-    if in_process:
-        return InProcess(store, execution, suspects)
-    from grid.execute.ray_executor import Cluster
-
-    print(f"starting Ray{f' at {address}' if address else ' on this machine'} …", flush=True)
-    cluster = Cluster(store, execution, address=address, logs=out / "logs")
-    cluster.write_targets(out / "live" / "ray.json")
-    print(f"Ray: {cluster.description}; logs of failed work go to {out / 'logs'}", flush=True)
-    return cluster
 
 
 def first_weights(experiment: Experiment) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataprep.records import DataSet, SampleIndex
 from grid.execute.executor import Prepared
-from grid.execute.in_process import InProcess
+from grid.execute.in_process_executor import InProcess
 from grid.execute.scheduler import Scheduler
 from grid.experiment import config
 from grid.experiment.config_tables import Execution
@@ -42,6 +42,7 @@ epochs = {epochs}
 batch = 6
 lr = {lr}
 [search]
+algorithm = "{algorithm}"
 trials = {trials}
 inner_folds = 2
 scope = "{scope}"
@@ -59,6 +60,7 @@ def experiment(tmp_path: Path, **values: Any) -> config.Experiment:
         "epochs": 9,
         "lr": 1e-7,
         "low": 1e-7,
+        "algorithm": "tpe",
         "trials": 4,
         "scope": "fold",
         "prune": "true",

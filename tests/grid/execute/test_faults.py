@@ -17,7 +17,7 @@ from dataprep.datasets.synthetic import DATASET
 from dataprep.faces import FaceSettings
 from dataprep.faults import BUG, DIVERGED, INPUT, MACHINE, RECORDING, classify, exit_code, guarded
 from dataprep.records import InputError, RecordingError
-from grid.execute import in_process
+from grid.execute import in_process_executor
 from grid.experiment.config import ConfigError, load
 from grid.launch import main
 from grid.plan.preparation import TrunkSpec, video_job
@@ -120,7 +120,7 @@ def test_a_failed_preparation_fails_what_needs_it_and_is_tried_again(
         return prepare.run_signals(job, store)
 
     with monkeypatch.context() as patch:
-        patch.setattr(in_process, "run_signals", broken)
+        patch.setattr(in_process_executor, "run_signals", broken)
         assert main(arguments(tiny_data, tiny_experiment, tmp_path)) == code
     assert pd.read_csv(tmp_path / "quarantine.csv").empty
     failures = pd.read_csv(tmp_path / "failures.csv")

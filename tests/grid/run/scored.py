@@ -21,5 +21,5 @@ def scored(
     experiment = load(str(toml))
     found = read_inventory(place(data), experiment, rows=rows, scenarios=[scenario], memory=out.with_suffix(".hashes"))
     session = Session(experiment, found, out, rows=rows, scenarios=[scenario], folds=folds)
-    session.run(in_process=True)
+    session.run("in-process")
     return session, write(session)

@@ -54,7 +54,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Session:
     session = crossed(tmp_path_factory.mktemp("run"), *two)
-    session.run(in_process=True)
+    session.run("in-process")
     write(session)
     return session
 

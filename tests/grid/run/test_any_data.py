@@ -51,7 +51,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     what: dict[str, Any] = {"rows": ["eda+resp"], "scenarios": ["young"]}
     inventory = read_inventory(at / "data", experiment, **what, memory=at / "f.json")
     session = Session(experiment, inventory, at / "out", **what, folds=[0])
-    session.run(in_process=True)
+    session.run("in-process")
     write(session)
     return at
 

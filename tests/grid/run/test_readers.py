@@ -87,7 +87,7 @@ def test_a_reader_goes_through_check_plan_and_two_folds(name: str, tmp_path: Pat
     found = read_inventory(tmp_path / folder, experiment, **what, memory=tmp_path / "memory.json", dataset=name)
     session = Session(experiment, found, tmp_path / "out", **what, folds=[0, 1])
     assert "2 cells" in plan_text(experiment, found, session.plan, session.store)
-    session.run(in_process=True)
+    session.run("in-process")
     scores = write(session)
     assert not session.failed
     assert not session.failures

@@ -143,7 +143,7 @@ def test_each_data_set_is_left_out_in_turn_and_has_its_own_table(tmp_path: Path)
     what: dict[str, Any] = {"rows": ["eda:argmax"], "scenarios": list(experiment.axes.scenarios)}
     found = read_inventory(crossing.write(tmp_path, plan=False), experiment, **what, memory=tmp_path / "memory.json")
     session = Session(experiment, found, tmp_path / "out", **what)
-    session.run(in_process=True)
+    session.run("in-process")
     scores = write(session)
     tables = transfers.section(read_results(tmp_path / "out"))
     assert [(t["title"], t["columns"], t["tested"]) for t in tables] == [

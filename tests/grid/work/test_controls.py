@@ -47,7 +47,7 @@ def test_what_the_design_gives_away_is_found(tmp_path: Path) -> None:
     what = {"rows": ROWS, "scenarios": ["all"]}
     inventory = read_inventory(people(tmp_path), experiment, **what, memory=tmp_path / "f.json")
     session = Session(experiment, inventory, tmp_path / "out", **what)
-    session.run(in_process=True)
+    session.run("in-process")
     table = files.predictions(session.plan, session.store, inventory.targets, inventory.learns)
     right = ((table["p_pain"] > 0.5) == (table["y_true"] == 1)).groupby(table["modality"].astype(str)).mean()
     assert right["control-temperature"] == 1.0

@@ -46,7 +46,7 @@ def run(data: Path, out: Path, *, work: bool = True) -> Session:
     what = {"rows": ["eda:logistic"], "scenarios": ["all"]}
     session = Session(experiment, read_inventory(data, experiment, **what, memory=out.parent / "f.json"), out, **what)
     if work:
-        session.run(in_process=True)
+        session.run("in-process")
     return session
 
 

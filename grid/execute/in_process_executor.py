@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from dataprep.faults import failure
-from grid.execute.executor import Prepared, Tick
+from grid.execute.executor import Prepared, Tick, Where
 from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob, of_trials
@@ -83,3 +83,8 @@ class InProcess:
 
     def close(self) -> None:
         """Does nothing: there are no resources to release."""
+
+
+def start(where: Where) -> InProcess:
+    """Nothing has to be started."""
+    return InProcess(where.store, where.execution, where.suspects)
