@@ -30,5 +30,10 @@ def of_channel(samples: Samples) -> np.ndarray:
 
 
 RECORDING = Recording(
-    name="domain", of=SIGNALS, shape=lambda facts: (facts.n_steps, WIDTH), of_channel=of_channel, version=VERSION
+    name="domain",
+    of=SIGNALS,
+    shape=lambda facts: (facts.n_steps, WIDTH),
+    of_channel=of_channel,
+    to_the_end=True,
+    version=VERSION,
 )

@@ -61,6 +61,7 @@ class Recording:
     `of_track`    face track -> array
     `of_channel`  samples -> array; raises RecordingError for a channel that it cannot use
     `trunk`       it needs the frozen CNN (else `of_video` is given None)
+    `to_the_end`  what it has of a step is of the trial from there to its end: a window that ends before cannot use it
     `frames`      it needs the whole pictures (else `Steps.frames` is empty)
     `version`     raised when the same files come to give other values
 
@@ -75,6 +76,7 @@ class Recording:
     of_video: Callable[[Trunk | None], Callable[[Steps], np.ndarray]] | None = None
     of_track: Callable[[FaceTrack], np.ndarray] | None = None
     of_channel: Callable[[Samples], np.ndarray] | None = None
+    to_the_end: bool = False
     trunk: bool = False
     frames: bool = False
     version: int | str = 1

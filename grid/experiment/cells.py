@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A subset of subjects and the part of each trial that is used: everything from `skip_s` seconds on.
+    """A subset of subjects and the part of each trial that is used, in seconds: from `skip_s` to `end_s`, or to the trial's end.
 
     `adapt`: how its rows are adapted to the tested people, without labels; empty: not at all.
     """
@@ -75,6 +75,7 @@ class Scenario:
     name: str
     subset: str
     skip_s: float
+    end_s: float | None = None
     adapt: str = ""
 
 

@@ -135,7 +135,7 @@ class Experiment(Table):
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name."""
         table = self.scenarios[name]
-        return Scenario(name, table.subset, table.skip_s, table.adapt)
+        return Scenario(name=name, subset=table.subset, skip_s=table.skip_s, end_s=table.end_s, adapt=table.adapt)
 
     def facts(self) -> dict[str, Any]:
         """Everything, defaults filled in, as plain JSON types: what a report prints."""
@@ -143,7 +143,8 @@ class Experiment(Table):
         out["faces"], out["augment"] = asdict(self.face_settings), asdict(self.augmentation)
         out["claims"] |= {"pairs": [list(pair) for pair in self.claims.pairs or added_pairs(self.axes.modalities)]}
         out["task"]["kind"] = self.learns.kind
-        out["scenarios"] = {n: {k: v for k, v in t.items() if k != "adapt" or v} for n, t in out["scenarios"].items()}
+        later = ("end_s", "adapt")  # said where they are set
+        out["scenarios"] = {n: {k: v for k, v in t.items() if k not in later or v} for n, t in out["scenarios"].items()}
         for role in registry.ROLES:
             chosen, settings = self.network(role)
             out[role] = {"network": chosen.name, **registry.said(settings)}

@@ -31,13 +31,15 @@ class Axes(Table):
 
 
 class ScenarioTable(Table):
-    """A subset of subjects by the data set's name for it, and seconds dropped at the start of each trial.
+    """A subset of subjects by the data set's name for it, and the part of each trial that is used, in seconds from its start.
 
-    `adapt`: how trained rows are adapted to the tested people without their labels (painmodels/methods/adaptation.py).
+    `skip_s`: where it begins; `end_s`: where it ends, where that is not the trial's end. `adapt`: how trained rows are adapted to
+    the tested people without their labels (painmodels/methods/adaptation.py).
     """
 
     subset: str
     skip_s: float = Field(0.0, ge=0)
+    end_s: float | None = Field(None, gt=0)
     adapt: Literal["", "batch-statistics", "coral"] = ""
 
 

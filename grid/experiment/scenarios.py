@@ -59,9 +59,14 @@ def scenario_index(dataset: DataSet, index: SampleIndex, scenario: Scenario) -> 
 
 def window(dataset: DataSet, scenario: Scenario) -> tuple[int, int]:
     """First and one-past-last step of a trial that the scenario uses."""
+    lasts_s = dataset.n_steps / dataset.clock_hz
     start = round(scenario.skip_s * dataset.clock_hz)
+    end = dataset.n_steps if scenario.end_s is None else round(scenario.end_s * dataset.clock_hz)
     if start >= dataset.n_steps:
+        raise InputError(f"scenario {scenario.name} drops {scenario.skip_s} s of trials that last {lasts_s} s")
+    if not start < end <= dataset.n_steps:
         raise InputError(
-            f"scenario {scenario.name} drops {scenario.skip_s} s of trials that last {dataset.n_steps / dataset.clock_hz} s"
+            f"scenario {scenario.name}: found end_s {scenario.end_s} s, expected above skip_s {scenario.skip_s} s and at most "
+            f"{lasts_s} s, which a trial lasts"
         )
-    return start, dataset.n_steps
+    return start, end

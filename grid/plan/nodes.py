@@ -53,6 +53,8 @@ class Node:
         for kind in map(recording, self.part.recordings):
             if kind.of and not kind.along and steps != (0, dataset.n_steps):
                 return f"{kind.name} is of the whole trial, and the scenario uses a part of it"
+            if kind.to_the_end and steps[1] != dataset.n_steps:
+                return f"{kind.name} is of a trial to its end, and the scenario ends before (end_s)"
             named = [channel_of(s, dataset.channels) for s in self.signals]
             unknown = [channel for channel in named if not dataset.rates_hz.get(channel)]
             if kind.along == "samples" and unknown:

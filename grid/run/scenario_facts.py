@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataprep.datasets.biovid import LOW_EXPRESSIVE, SUBJECTS
+from grid.experiment.cells import Scenario
 from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
 from grid.experiment.scenarios import scenario_index, window
@@ -30,6 +31,7 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     facts: dict[str, Any] = {"subset": scenario.subset, "skip_s": scenario.skip_s, "subjects": 0, "trials": 0, "frames": 0}
     facts |= {"folds": 0, "subset_size": None, "not_the_papers": "it cannot be made of these data"}
     facts |= {"adapt": scenario.adapt} if scenario.adapt else {}
+    facts |= {} if scenario.end_s is None else {"end_s": scenario.end_s}
     facts["selected"] = inventory.dataset.selected.get(scenario.subset, "")
     try:
         index = scenario_index(inventory.dataset, inventory.index, scenario)
@@ -45,7 +47,7 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     if experiment.protocol.name == "personal":
         facts["training_people"] = training_people_of(splits)
         return facts | {"not_the_papers": "trials of the tested people train, the paper's do not"}
-    return facts | {"not_the_papers": _differs(inventory, name, people, scenario.skip_s)}
+    return facts | {"not_the_papers": _differs(inventory, scenario, people)}
 
 
 def training_people_of(splits: Iterable[FoldSplit]) -> dict[str, float]:
@@ -57,7 +59,7 @@ def training_people_of(splits: Iterable[FoldSplit]) -> dict[str, float]:
     return {protocol: sum(many) / len(many) for protocol, many in found.items()}
 
 
-def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -> str:
+def _differs(inventory: Inventory, scenario: Scenario, people: set[str]) -> str:
     """Why the numbers of a scenario cannot be set beside the paper's; empty if they can."""
     if inventory.dataset.name != "biovid":
         return "the data are not BioVid Part A"
@@ -66,11 +68,13 @@ def _differs(inventory: Inventory, name: str, people: set[str], skip_s: float) -
         return f"the paper tells BL1 from PA4, this run does the task {learns.kind}"
     if learns.names != ("BL1", "PA4"):
         return f"the paper tells BL1 from PA4, this run {learns.names[0]} from {'+'.join(learns.names[1:])}"
-    if name not in PAPER_SCENARIOS:
-        return f"the paper has no scenario {name}"
-    papers_skip_s, papers_people = PAPER_SCENARIOS[name]
-    if skip_s != papers_skip_s:
-        return f"the paper drops {papers_skip_s:g} s of each trial, this run {skip_s:g} s"
+    if scenario.name not in PAPER_SCENARIOS:
+        return f"the paper has no scenario {scenario.name}"
+    papers_skip_s, papers_people = PAPER_SCENARIOS[scenario.name]
+    if scenario.skip_s != papers_skip_s:
+        return f"the paper drops {papers_skip_s:g} s of each trial, this run {scenario.skip_s:g} s"
+    if window(inventory.dataset, scenario)[1] != inventory.dataset.n_steps:
+        return f"the paper uses each trial to its end, this run to {scenario.end_s:g} s"
     if people != papers_people:
         return f"the paper has {len(papers_people)} people, these data {len(people & papers_people)} of them"
     return ""

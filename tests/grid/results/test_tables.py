@@ -99,6 +99,12 @@ def test_the_papers_numbers_stand_only_where_they_belong(scenario: str, facts: d
         (SUBJECTS[:12], (0, 4), {}, "the paper has 87 people, these data 12 of them"),
         (tuple(f"p{i}" for i in range(87)), (0, 4), {}, "the paper has 87 people, these data 0 of them"),
         (SUBJECTS, (0, 4), {"all87": {"subset": "all", "skip_s": 1.0}}, "the paper drops 0 s of each trial, this run 1 s"),
+        (
+            SUBJECTS,
+            (0, 4),
+            {"all87": {"subset": "all", "end_s": 4.0}},
+            "the paper uses each trial to its end, this run to 4 s",
+        ),
     ],
 )
 def test_a_run_says_whether_its_scenario_is_the_papers(
