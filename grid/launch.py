@@ -225,13 +225,14 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     print(summary(session))
     print(mirrored)
     print(show.seen(out, problem))
+    tracebacks = f"; tracebacks are in {out / 'logs'}" if (out / "logs").is_dir() else "; tracebacks are above"
     if session.failures:
         print(f"{len(session.failures)} preparations failed: see {out / 'failures.csv'}", file=sys.stderr)
     if session.failed:
-        print(f"{len(session.failed)} fits failed: see {out / 'failures.csv'} and {out / 'logs'}", file=sys.stderr)
+        print(f"{len(session.failed)} fits failed: see {out / 'failures.csv'}{tracebacks}", file=sys.stderr)
     kinds = session.kinds | ({MACHINE} if session.failed or session.failures else set())
     if BUG in kinds:
-        print(f"some failed by a bug in this program; tracebacks are in {out / 'logs'}", file=sys.stderr)
+        print(f"some failed by a bug in this program{tracebacks}", file=sys.stderr)
     return exit_code(kinds | mirror_kinds | report_kinds)
 
 

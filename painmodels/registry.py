@@ -83,6 +83,7 @@ class SubNetwork:
     `per_frame`: trained on single frames, each carrying its trial's label, instead of on whole trials.
     `sequences`: a fusion that is fed with the streams step by step, (B, T, H) each, instead of with their summaries (B, H):
     hidden states of the temporal network, and what `sequence(*inputs)` of the physiological one gives.
+    `least_steps(settings)`: the fewest steps (or samples) of a recording that it can take; a cell with fewer is refused.
     `keeps_statistics`: it has normalisation layers that keep means and variances of the training side (BatchNorm).
     `version` is raised when the behaviour changes, so that results of older code are not taken for this one's.
     """
@@ -95,6 +96,7 @@ class SubNetwork:
     sequences: bool = False
     version: int = 1
     keeps_statistics: bool = False
+    least_steps: Callable[[Any], int] = lambda settings: 1
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataprep.recordings import key_columns, recording, sources
 from dataprep.recordings.kind import SIGNALS as SIGNALS_FILE
-from dataprep.recordings.kind import VIDEO
+from dataprep.recordings.kind import VIDEO, Recording
 from dataprep.records import DataSet
 from dataprep.signals.derived import rate_of
 from grid.experiment.cells import Row, channel_of, is_signal
@@ -61,7 +61,20 @@ class Node:
                 return (
                     f"{kind.name} needs the rate of {unknown[0]}, which the data set {dataset.name} does not say (rates_hz)"
                 )
+            if too_short := self._too_short(kind, [dataset.rates_hz.get(channel, 0.0) for channel in named], dataset, steps):
+                return too_short
         return ""
+
+    def _too_short(self, kind: Recording, rates_hz: list[float], dataset: DataSet, steps: tuple[int, int]) -> str:
+        """Why the window has too few steps or samples of a kind of recording for the network; empty if it has enough."""
+        if not isinstance(self.trained, SubNetwork) or not kind.along or self.trained.per_frame:
+            return ""
+        first, end = steps
+        rates_hz = rates_hz if kind.along == "samples" else [dataset.clock_hz]
+        has = min(round(end / dataset.clock_hz * hz) - round(first / dataset.clock_hz * hz) for hz in rates_hz)
+        least = self.trained.least_steps(self.settings)
+        window = f"{(end - first) / dataset.clock_hz:g} s of {dataset.name}"
+        return "" if has >= least else f"{self.name} needs at least {least} {kind.along} of {kind.name}, {window} have {has}"
 
     @property
     def label(self) -> str:

@@ -57,7 +57,9 @@ class ConvLSTM(nn.Module):
         return self.head(self.dropout(self.features(x_BTC)))
 
 
-NETWORK = SubNetwork(role="cnn-lstm", name="cnn-lstm", settings=Settings, build=ConvLSTM)
+NETWORK = SubNetwork(
+    role="cnn-lstm", name="cnn-lstm", settings=Settings, build=ConvLSTM, least_steps=lambda settings: 4
+)  # halved twice
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

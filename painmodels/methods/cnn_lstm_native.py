@@ -14,7 +14,7 @@ from torch import nn
 
 from painmodels.methods import cnn_lstm
 from painmodels.methods.graph import Choice, Input, Method, Part
-from painmodels.methods.layers import ByTrial
+from painmodels.methods.layers import ByTrial, kept, least
 from painmodels.registry import SubNetwork
 
 
@@ -39,7 +39,14 @@ class Native(cnn_lstm.ConvLSTM):
         return super().features(self.scaled(x_BTC))
 
 
-NETWORK = SubNetwork(role="cnn-lstm-native", name="cnn-lstm-native", settings=Settings, build=Native)
+def least_steps(settings: Settings) -> int:
+    """The fewest samples of which the first convolution leaves four, to be halved twice."""
+    return least(lambda n: kept(n, settings.kernel, settings.stride, settings.kernel // 2) // 4)
+
+
+NETWORK = SubNetwork(
+    role="cnn-lstm-native", name="cnn-lstm-native", settings=Settings, build=Native, least_steps=least_steps
+)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

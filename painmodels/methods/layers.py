@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import count, pairwise
 
 import torch
 from torch import nn
@@ -21,6 +22,16 @@ def stretched(x_BCT: torch.Tensor, n_steps: int) -> torch.Tensor:
     steps_T = torch.arange(n_given, dtype=x_BCT.dtype, device=x_BCT.device)
     # a product with hat functions: unlike torch's interpolation, it gives equal bytes in every run on a GPU, too
     return x_BCT @ (1 - (steps_T[:, None] - at_S).abs()).clamp(min=0)
+
+
+def kept(n_steps: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
+    """How many steps a convolution or pooling leaves; less than one where it cannot be made."""
+    return (n_steps + 2 * padding - kernel) // stride + 1
+
+
+def least(kept_of: Callable[[int], int]) -> int:
+    """The fewest steps of which `kept_of` leaves one."""
+    return next(n for n in count(1) if kept_of(n) >= 1)
 
 
 class Attention(nn.Module):

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from painmodels.methods.graph import Choice, Input, Method, Part
-from painmodels.methods.layers import Attention, stretched
+from painmodels.methods.layers import Attention, kept, least, stretched
 from painmodels.registry import InputError, SubNetwork, Training
 
 LENGTHS = (60, 12, 3)  # steps of each scale at the published rate
@@ -86,6 +86,19 @@ class Scale(nn.Module):
 
     def forward(self, x_BCT: torch.Tensor) -> torch.Tensor:
         return self.enter(stretched(self.patterns(x_BCT), self.length))
+
+
+def least_steps(settings: Settings) -> int:
+    """The fewest steps of which every scale leaves one."""
+
+    def of_scale(n: int, which: int) -> int:
+        kernel = settings.kernels[which]
+        left = [kept(n, kernel, settings.strides[which], kernel // 2)]
+        for window in (FIRST_POOL[which], *[(LATER[which][0], 1, LATER[which][1])] * 2, LAST_POOL[which]):
+            left.append(kept(left[-1], *window))
+        return min(left)
+
+    return least(lambda n: min(of_scale(n, which) for which in range(len(LENGTHS))))
 
 
 class Excited(nn.Module):
@@ -168,7 +181,14 @@ class PainAttnNet(nn.Module):
         return self.head(self.features(x_BTC))
 
 
-NETWORK = SubNetwork(role="painattn", name="painattn", settings=Settings, build=PainAttnNet, keeps_statistics=True)
+NETWORK = SubNetwork(
+    role="painattn",
+    name="painattn",
+    settings=Settings,
+    build=PainAttnNet,
+    keeps_statistics=True,
+    least_steps=least_steps,
+)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

@@ -36,7 +36,14 @@ class Native(painattn.PainAttnNet):
         return super().features(self.scaled(x_BTC))
 
 
-NETWORK = SubNetwork(role="painattn-native", name="painattn-native", settings=Settings, build=Native, keeps_statistics=True)
+NETWORK = SubNetwork(
+    role="painattn-native",
+    name="painattn-native",
+    settings=Settings,
+    build=Native,
+    keeps_statistics=True,
+    least_steps=painattn.least_steps,
+)
 
 
 def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +11,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from dataprep.datasets import dataset
+from grid.experiment.cells import row
+from grid.experiment.config import load
 from grid.launch import main
+from grid.plan.nodes import graph
 from painmodels import methods as package
 from painmodels.methods.graph import Input, Method, Part
 from painmodels.registry import network
@@ -92,3 +97,22 @@ def test_a_method_of_two_classes_is_no_row_of_three(
         "the method argmax tells two classes apart and does no other task; this one is multiclass (BL1, PA1, PA4)"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("row_name", "steps", "reason"),
+    [
+        ("eda:painattn-native", (0, 240), "needs at least .* samples of signals_native, 60 s of stress-predict have 240"),
+        ("eda:painattn", (0, 20), "needs at least .* steps of signals, 5 s of stress-predict have 20"),
+        ("eda:cnn-lstm", (10, 13), "needs at least 4 steps of signals, 0.75 s of stress-predict have 3"),
+        ("eda:cnn-lstm-native", (0, 240), ""),
+        ("eda:painattn", (0, 240), ""),
+        ("eda:rf", (0, 3), ""),
+    ],
+)
+def test_a_window_that_is_too_short_for_a_network_is_refused_before_any_work(
+    row_name: str, steps: tuple[int, int], reason: str
+) -> None:
+    (node,) = graph(load("methods-demo"), row(row_name))
+    said = node.why_not(dataset("stress-predict"), steps)
+    assert re.search(reason, said) if reason else not said
