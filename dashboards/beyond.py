@@ -8,8 +8,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from dashboards import marks
 from dashboards.drawings import Drawing, drawing, slug
-from dashboards.figures import INK, RULE, SERIES, STYLE, panel_axes
+from dashboards.figures import INK, LINES, RULE, SERIES, STYLE, panel_axes
 from dashboards.results import Panel, Results
 from grid.results import mixed
 from grid.results.calibration import net_benefit
@@ -31,9 +32,19 @@ def _row(results: Results, panel: Panel, row: str) -> dict[str, Any]:
     worst = value_S[: max(1, round(len(value_S) / 10))]  # errors have a minus here: the largest come first
     found: dict[str, Any] = {"row": row, "sd": value_S.std(), "worst": abs(worst.mean()), "n_worst": len(worst)}
     found["mixed"] = mixed.of_row(part, n_train=training_people(panel.predictions, results.people(panel)), task=panel.task)
+    found["not_modelled"] = "" if found["mixed"] or main.name != "accuracy" else _not_modelled(part, panel.by_subject[row])
     if "roc" in panel.task.sections:
         found |= calibration_line(part, people=results.people(panel))
     return found
+
+
+def _not_modelled(part: pd.DataFrame, value_S: pd.Series) -> str:
+    """Why a row has no mixed model."""
+    if part["frame"].notna().any():
+        return "of frames"
+    if value_S.min() == 1:
+        return "every decision is right"
+    return "the same in everybody" if value_S.nunique() == 1 else "too few people or trials"
 
 
 CALIBRATED = (
@@ -83,10 +94,12 @@ def curves(results: Results) -> list[tuple[str, Drawing]]:
     for i, row in enumerate(in_order([row for panel in results.panels for row in panel.rows], ())):
         parts = {panel.title: panel.of_row(row) for panel in results.panels}
         benefit = {title: net_benefit(part, THRESHOLDS) for title, part in parts.items() if len(part)}
+        told = {panel.title: marks.symbols(results, panel, row) for panel in results.panels}
         numbers = [
-            pd.DataFrame({"series": title, "threshold": THRESHOLDS, "net_benefit": b}) for title, b in benefit.items()
+            pd.DataFrame({"series": title, "threshold": THRESHOLDS, "net_benefit": b, "marks": told[title]})
+            for title, b in benefit.items()
         ]
-        fig = _figure(row, parts, benefit)
+        fig = _figure(row, parts, benefit, told)
         name = f"decision-{i}-{slug(row)}"
         found.append(
             (row, drawing(fig, name, label=f"Decision curve of {row}", numbers=pd.concat(numbers, ignore_index=True)))
@@ -94,7 +107,7 @@ def curves(results: Results) -> list[tuple[str, Drawing]]:
     return found
 
 
-def _figure(row: str, parts: dict[str, pd.DataFrame], benefit: dict[str, np.ndarray]) -> Any:
+def _figure(row: str, parts: dict[str, pd.DataFrame], benefit: dict[str, np.ndarray], told: dict[str, str]) -> Any:
     with matplotlib.rc_context(STYLE):
         fig, ax = panel_axes(2.1, 2.1)
         ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
@@ -107,7 +120,9 @@ def _figure(row: str, parts: dict[str, pd.DataFrame], benefit: dict[str, np.ndar
                     benefit[title],
                     color=SERIES[i % len(SERIES)][0],
                     lw=1.3,
-                    ls="-" if i % 2 == 0 else (0, (5, 1.5)),
+                    ls=LINES[i % 2],
                 )
+                place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 6.5, "color": SERIES[i % len(SERIES)][0]}
+                ax.text(0.98, 0.9 - 0.1 * i, told[title], **place)
         ax.set(xlim=(0, 1), ylim=(-0.1, 0.6), xlabel="threshold", ylabel="net benefit", title=row)
     return fig

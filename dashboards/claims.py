@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dashboards.results import Panel, Results
+from dataprep.rounding import rounded
 from grid.experiment import families
 from grid.results import stats
 from painmodels.tasks import PAIN, Task
@@ -83,8 +84,8 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
     if pair["n_subjects"] == 0:
         return f"{a} and {b} tested no trial in common."
     if pair["marked"]:
-        which = "its" if pair["a"] == "chance" else "one row's"
-        return f"{b} against {a}: nothing is claimed ({told(points)} {steps}): {which} sub-networks did not learn, or collapsed."
+        which = "the row" if pair["a"] == "chance" else "one of the two"
+        return f"{b} against {a}: nothing is claimed ({told(points)} {steps}): a fit behind {which} has the mark † or ‡."
     if pair["same"]:
         if pair["a"] == "chance" or families.learned_rows([str(pair["a"])]) == []:
             return f"{b} decides as {a} does in every trial."
@@ -101,8 +102,8 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
         better, worse = (b, a) if points > 0 else (a, b)
         ends = sorted((abs(low), abs(high)))
         return (
-            f"{better} {_better(main)} {worse} by {abs(points):.{main.digits}f} {steps} (95\u00a0% interval "
-            f"{ends[0]:.{main.digits}f} to {ends[1]:.{main.digits}f}; {allowed}; {people})."
+            f"{better} {_better(main)} {worse} by {rounded(abs(points), main.digits)} {steps} (95\u00a0% interval "
+            f"{rounded(ends[0], main.digits)} to {rounded(ends[1], main.digits)}; {allowed}; {people})."
         )
     return (
         f"{b} against {a}, not sure: {told(points)} {steps}; for this comparison alone the interval is {told(low)} to "
@@ -124,7 +125,7 @@ def _findable(pair: Mapping[str, Any], main: Metric) -> str:
     """The difference that would be claimed with a probability of 80 %, where there can be one that large."""
     if pair["detectable"] > main.high - main.low:
         return "So few people, and so unlike, that no possible difference would be found with a probability of 80\u00a0%."
-    value = f"{main.scale * pair['detectable']:.{main.digits}f} {main.steps}"
+    value = f"{rounded(main.scale * pair['detectable'], main.digits)} {main.steps}"
     return f"A difference of {value} would be found with a probability of 80\u00a0%."
 
 
@@ -136,20 +137,22 @@ def _better(main: Metric) -> str:
 
 def p_text(p: float) -> str:
     """A p value in a sentence."""
-    return "p is not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+    return "p is not defined" if pd.isna(p) else "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{rounded(p, 3)}"
 
 
 def p_value(p: float | None) -> str:
     """A p value for a table: four digits, and never zero."""
     if p is None or pd.isna(p):
         return "–"
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+    return "< 0.0001" if p < 0.0001 else rounded(p, 4)
 
 
 def signed(value: float, digits: int = 1) -> str:
     """A number with its sign, a true minus, and no sign for what rounds to zero."""
-    text = f"{value:+.{digits}f}"
-    return "–" if pd.isna(value) else text[1:] if float(text) == 0 else text.replace("-", "−")
+    if pd.isna(value):
+        return "–"
+    text = rounded(value, digits)
+    return text if float(text) == 0 else text.replace("-", "−") if value < 0 else f"+{text}"
 
 
 def plural(count: int, word: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from dashboards import confounds, exclusions
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
+from dataprep.rounding import rounded
 from grid.results import selection
 
 FEWEST_TRIALS = 10
@@ -62,7 +63,9 @@ def folds(results: Results, panel: Panel) -> dict[str, Any] | None:
 def folds_text(results: Results, panel: Panel, ages: list[float]) -> str:
     """How the folds came about, what would move people, and the range of mean ages."""
     protocol = results.get("experiment", "protocol") or {}
-    spread = f" The mean age of a fold's people runs from {min(ages):.0f} to {max(ages):.0f} years." if ages else ""
+    spread = (
+        f" The mean age of a fold's people runs from {rounded(min(ages))} to {rounded(max(ages))} years." if ages else ""
+    )
     if protocol.get("folds_from"):
         return "The folds are those of a file ([protocol] folds_from): a person who is absent moves nobody." + spread
     if panel.protocol != "subject":
@@ -92,7 +95,7 @@ def few_trials(results: Results, panel: Panel) -> str:
     lowest = max(int(few.min()), 1)
     return (
         f"{len(few)} of {plural(len(counts), 'subject')} have fewer than {least} tested trials in some row: {names}{more}. The "
-        f"accuracy of one with {plural(lowest, 'trial')} moves in steps of {100 / lowest:.0f} points."
+        f"accuracy of one with {plural(lowest, 'trial')} moves in steps of {rounded(100 / lowest)} points."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dashboards.claims import plural, records, signed
+from dashboards.marks import symbols
 from dashboards.results import Panel, Results
 from grid.results.inference import training_people
 from grid.results.stats import comparison, family
@@ -47,7 +48,11 @@ def side_by_side(mine: Results, other: Results) -> dict[str, Any]:
             if a.scenario == b.scenario and a.task.metrics == b.task.metrics:
                 sign = -1 if leak and protocols[0] == "sample" else 1
                 marked = mine.marked(a) | other.marked(b)
-                panels.append({"title": a.scenario, "rows": _rows(a, b, sign=sign, marked=marked, people=mine.people(a))})
+                rows = _rows(a, b, sign=sign, marked=marked, people=mine.people(a))
+                for row in rows:
+                    name = row["modality"]
+                    row["marks"] = "".join(dict.fromkeys(symbols(mine, a, name) + symbols(other, b, name)))
+                panels.append({"title": a.scenario, "rows": rows})
     return {
         "heads": heads,
         "differences": differences,
@@ -70,7 +75,9 @@ def _head(results: Results, differences: list[tuple[str, str, str]], which: int)
 
 
 def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str], people: int | None) -> list[dict[str, Any]]:
-    """A row per modality row of both: means over folds (percent), the paired difference (points), p, p_holm.
+    """A row per modality row of both: means over people (percent) of the trials of both, their difference (points), p, p_holm.
+
+    Not means over folds, as Table 2 has them: the folds of two grids may be others.
 
     With a row of `marked`, whose sub-networks did not all learn, nothing is claimed: it counts with p = 1.
     """
@@ -79,18 +86,18 @@ def _rows(a: Panel, b: Panel, *, sign: int, marked: set[str], people: int | None
     n_train = min(training_people(panel.predictions, people) for panel in (a, b))
     rows = []
     for modality in shared:
-        d = sign * scale * (_merit(b, modality) - _merit(a, modality)).dropna()  # over the trials of both
-        by_person = d.groupby(level="subject_name").mean()
+        both = pd.concat([_merit(a, modality), _merit(b, modality)], axis=1, keys=["mine", "other"], join="inner")
+        d = sign * scale * (both["other"] - both["mine"])
+        people_SK = both.groupby(level="subject_name").mean()
+        by_person = sign * scale * (people_SK["other"] - people_SK["mine"])
         row = comparison("", modality, by_person, n_train=n_train, marked=modality in marked)
-        rows.append({**row, "n_trials": len(d), "same": not d.any()})
+        means = dict(main.scale * people_SK.mean())
+        rows.append({**row, **means, "n_trials": len(d), "same": not d.any()})
+    means_of = {str(row["b"]): {name: row[name] for name in ("mine", "other")} for row in rows}
     found: list[dict[str, Any]] = records(
         family(rows).rename(columns={"b": "modality", "n_subjects": "n", "effect_size": "d"})
     )
-    for row in found:
-        of_row = [p.scores["modality"].astype(str) == row["modality"] for p in (a, b)]
-        means = [main.scale * p.scores.loc[mine, main.name].mean() for p, mine in zip((a, b), of_row, strict=True)]
-        row |= {"mine": means[0], "other": means[1]}
-    return found
+    return [{**row, **means_of[row["modality"]]} for row in found]
 
 
 def _merit(panel: Panel, modality: str) -> pd.Series:

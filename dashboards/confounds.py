@@ -13,6 +13,7 @@ import pandas as pd
 
 from dashboards.claims import p_text
 from dashboards.results import Panel, Results
+from dataprep.rounding import rounded
 from grid.protocols import shuffled
 from grid.results.inference import ALPHA, estimate
 
@@ -47,8 +48,8 @@ def _check(panel: Panel, cues: pd.DataFrame, column: str, words: str) -> dict[st
     clear = bool((found.mean if alike else found.low) > 0 and p < ALPHA)
     share, chance = (100 * float(x.groupby(cues["subject"]).mean().mean()) for x in (right, majority))
     text = (
-        f"{panel.title}: {words} alone tells the class of {share:.1f} % of the {len(cues):,} trials of {len(by_person)} people, "
-        f"each held out, naming the more frequent class {chance:.1f} %"
+        f"{panel.title}: {words} alone tells the class of {rounded(share, 1)} % of the {len(cues):,} trials of "
+        f"{len(by_person)} people, each held out, naming the more frequent class {rounded(chance, 1)} %"
     )
     if clear:
         text += f" ({p_text(p)}, two checks): a row may have learned the order of trials instead of the response to them."

@@ -27,6 +27,7 @@ import numpy as np
 from dataprep.faults import guarded
 from dataprep.program import program
 from dataprep.records import InputError, RecordingError
+from dataprep.rounding import rounded
 from painmodels.use.model import load
 from painmodels.use.over_time import over_time
 from painmodels.use.predictions import Prediction
@@ -91,7 +92,7 @@ def judged(model: Predictor, files: dict[str, Path]) -> dict[str, Any]:
     if len(every) > 1:
         name, times_s = f"{strength.title} over time, by the ends of windows", [e.time_s for e in every]
         lines.insert(0, _line(name, times_s, [e.strength for e in every], *strength.span, limit))
-        reasons += [f"{e.time_s:.2f} s: {e.reason}" for e in every if e.reason]
+        reasons += [f"{rounded(e.time_s, 2)} s: {e.reason}" for e in every if e.reason]
     return {
         "value": None if found is None else found.strength,
         "called": None if found is None else _called(model, found),
@@ -107,7 +108,7 @@ def _called(model: Predictor, found: Prediction) -> str:
     if learns.thresholded:
         return f"called: {found.called()} (pain is called where the probability is above {learns.strength.threshold:g})"
     each = [] if found.p_classes_K is None else zip(learns.names, found.p_classes_K, strict=True)
-    shares = ", ".join(f"{name} {100 * p:.0f} %" for name, p in each)
+    shares = ", ".join(f"{name} {rounded(100 * p)} %" for name, p in each)
     return f"called: {found.called()}{f' ({shares})' if shares else ''}"
 
 

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from dashboards import compare, figures
+from dashboards import compare, figures, marks
 from dashboards.results import Panel, Results
+from grid.results.selection import symbols
 from grid.results.stats import intervals
 from grid.results.tables import in_order
 
@@ -56,19 +57,20 @@ def main(results: Results, table: pd.DataFrame) -> Drawing:
     columns = ["modality", "scenario", "protocol", *(f"{metric.name}_{what}" for what in ("mean", "low", "high"))]
     columns += ["paper_accuracy"] if "paper_accuracy" in table else []
     label = f"{metric.title.capitalize()} of every row with its interval; the numbers are those of Table 2"
-    return drawing(figure3(results, table), "figure3", label=label, numbers=table[columns])
+    numbers = table[columns].assign(marks=[symbols(row) for row in table.to_dict("records")])
+    return drawing(figure3(results, table), "figure3", label=label, numbers=numbers)
 
 
 def roc(results: Results) -> list[tuple[str, Drawing]]:
     """ROC of each row."""
 
-    def one(row: str, series: dict[str, pd.DataFrame], sure: dict[str, Any]) -> tuple[Any, pd.DataFrame]:
+    def one(row: str, series: dict[str, pd.DataFrame], sure: dict[str, Any], told: Any) -> tuple[Any, pd.DataFrame]:
         bands = {title: band for title, part in series.items() if (band := figures.roc_band(part, results.task)) is not None}
         tables = [
             pd.DataFrame({"series": title, "false_alarms": figures.FPR, "hits": hits, "hits_sd": sd})
             for title, (hits, sd) in bands.items()
         ]
-        return figures.roc_figure(row, list(series), bands, sure), _joined(tables)
+        return figures.roc_figure(row, list(series), bands, sure, told), _joined(tables)
 
     return _of_rows(results, "roc", "auroc", one)
 
@@ -76,13 +78,13 @@ def roc(results: Results) -> list[tuple[str, Drawing]]:
 def calibration(results: Results) -> list[tuple[str, Drawing]]:
     """Calibration of each row."""
 
-    def one(row: str, series: dict[str, pd.DataFrame], sure: dict[str, Any]) -> tuple[Any, pd.DataFrame]:
+    def one(row: str, series: dict[str, pd.DataFrame], sure: dict[str, Any], told: Any) -> tuple[Any, pd.DataFrame]:
         tables = [
             figures.calibration(part, results.task).reset_index().assign(series=title)
             for title, part in series.items()
             if len(part)
         ]
-        return figures.calibration_figure(row, series, sure, results.task), _joined(tables)
+        return figures.calibration_figure(row, series, sure, told, results.task), _joined(tables)
 
     return _of_rows(results, "calibration", "ece", one)
 
@@ -98,20 +100,29 @@ def _of_rows(results: Results, name: str, metric: str, draw: Callable[..., Any])
             for panel in results.panels
             if row in panel.rows
         }
-        fig, numbers = draw(row, series, sure)
-        label = f"{name.upper() if name == 'roc' else name.capitalize()} of {row}"
+        told = {panel.title: marks.symbols(results, panel, row) for panel in results.panels}
+        fig, numbers = draw(row, series, sure, told)
+        numbers = numbers.assign(marks=numbers["series"].map(told)) if len(numbers) else numbers
+        label = f"{name.upper() if name == 'roc' else name.capitalize()} of {row}{_told(told)}"
         found.append((row, drawing(fig, f"{name}-{i}-{slug(row)}", label=label, numbers=numbers)))
     return found
 
 
-def subjects(panel: Panel) -> Drawing:
+def _told(told: dict[str, str]) -> str:
+    """The marks of a row by series, for those who cannot see the figure."""
+    found = [f"{title}: {text}" for title, text in told.items() if text]
+    return f" (marks: {', '.join(found)})" if found else ""
+
+
+def subjects(results: Results, panel: Panel) -> Drawing:
     """The main metric of each subject in each row."""
-    numbers = panel.by_subject.rename_axis("subject").reset_index()
+    by_subject = panel.by_subject.rename(columns=lambda row: marks.named(results, panel, str(row)))
+    numbers = by_subject.rename_axis("subject").reset_index()
     label = (
         f"{panel.task.main.title.capitalize()} of each subject in each row, {panel.title}; the numbers are in the list below"
     )
     return drawing(
-        figures.subject_figure(panel.by_subject, panel.task.main),
+        figures.subject_figure(by_subject, panel.task.main),
         f"subjects-{slug(panel.title)}",
         label=label,
         numbers=numbers,

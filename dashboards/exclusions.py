@@ -7,7 +7,6 @@ trials are told together.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,8 +17,10 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from dashboards.claims import p_text, plural
+from dashboards.flow import kind_of
 from dashboards.results import Panel, Results
 from grid.experiment.cells import SIGNALS
+from grid.results.axes import AXES
 from grid.results.inference import ALPHA
 from grid.results.selection import needs_of
 
@@ -119,7 +120,7 @@ def _group(
         "reasons": _crossed(words, lost["class_name"], [name for name, *_ in classes]),
         "clear": said.clear,
         "text": _text(panel, names, classes, said),
-        "sensitivity": [(name, *sensitivity(panel, name, every)) for name in names] if fractions else [],
+        "sensitivity": [(name, *sensitivity(results, panel, name, every)) for name in names] if fractions else [],
     }
 
 
@@ -144,23 +145,21 @@ def _reasons(results: Results, name: str, lacking: frozenset[str]) -> dict[str, 
         trial, part, own = str(entry["trial_id"]), entry["part"], set(str(entry["channels"]).split())
         concerned = (part == "video" and "video" in needs) or (part == "signals" and bool(channels))
         if trial in lacking and concerned and (not own or own & channels):
-            found.setdefault(trial, _kind(part, str(entry["reason"]), str(entry["file"])))
+            found.setdefault(trial, kind_of(str(part), str(entry["reason"]), str(entry["file"])))
     return found
 
 
-def _kind(part: str, reason: str, file: str) -> str:
-    text = reason.replace(file, "").lstrip(": ").strip()
-    return f"{part}: {re.sub(r'[0-9]+([.][0-9]+)?', 'N', text)[:120]}"
-
-
-def sensitivity(panel: Panel, name: str, every: pd.DataFrame) -> tuple[float, float, float]:
-    """Accuracy in percent, the mean over people: of what was predicted, and with the rest decided wrongly, and by chance."""
+def sensitivity(results: Results, panel: Panel, name: str, every: pd.DataFrame) -> tuple[float, float, float]:
+    """Accuracy in percent, the mean over folds: of what was predicted, and with the rest decided wrongly, and by chance."""
     p = panel.of_row(name)
-    right = pd.Series(panel.task.merit(*panel.task.of(p)), index=p.index)
-    by_trial = right.groupby(p["sample_name"].astype(str)).mean()
-    found = every["trial_id"].map(by_trial)
-    values = [found, found.fillna(0.0), found.fillna(1 / panel.task.n_classes)]
-    means = [100 * float(x.groupby(every["subject"]).mean().mean()) for x in values]
+    right = pd.Series(panel.task.merit(*panel.task.of(p)), index=p.index, name="right")
+    by_trial = right.groupby([p[axis] for axis in AXES] + [p["sample_name"].astype(str).rename("trial_id")]).mean()
+    there = results.folds[(results.folds["scenario"] == panel.scenario) & (results.folds["protocol"] == panel.protocol)]
+    held = there[["repeat", "fold", "subject"]].merge(p[list(AXES)].drop_duplicates(), on=["repeat", "fold"])
+    found = held.merge(every[["trial_id", "subject"]], on="subject").join(by_trial, on=[*AXES, "trial_id"])
+    values = [found["right"], found["right"].fillna(0.0), found["right"].fillna(1 / panel.task.n_classes)]
+    cells = [found[axis] for axis in AXES]
+    means = [100 * float(x.groupby(cells).mean().mean()) for x in values]
     return means[0], means[1], means[2]
 
 

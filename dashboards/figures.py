@@ -21,9 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from dataprep.rounding import rounded, rounded_number
 from grid.results.axes import AXES, with_axes
 from grid.results.calibration import bins_of
 from grid.results.inference import Estimate
+from grid.results.selection import symbols
 from grid.results.tables import in_order
 from painmodels.tasks import PAIN, Task
 from painmodels.tasks.task import Metric
@@ -46,6 +48,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
+LINES: Any = ("-", (0, (5, 1.5)))
 FPR = np.linspace(0, 1, 101)
 
 
@@ -81,7 +84,7 @@ def means_figure(
     """Figure 3: the mean of the main metric (accuracy) with its 95 % interval, a line a modality row, with the paper's value as
     a hollow diamond.
 
-    A mark (grid/results/learned.py) stands beside the mean of a row whose sub-networks did not all learn.
+    The marks of a row (dashboards/marks.py) stand beside its mean.
 
     `table` is Table 2 (percent); `series` names (scenario, protocol, title); `chance` is what the best constant
     guess has in each series.
@@ -99,12 +102,12 @@ def means_figure(
             ends = np.clip([mean - low, high - mean], 0, None)  # NaN, and no bar, where it cannot be told
             style: Any = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2, "elinewidth": 1}
             ax.errorbar(mean, y, xerr=ends, label=title, **style)
-            for x, at, mark in zip(mean, y, mine["mark"] if "mark" in mine else [""] * len(mine), strict=True):
+            for x, at, mark in zip(mean, y, map(symbols, mine.to_dict("records")), strict=True):
                 if mark:
                     ax.annotate(mark, (x, at), xytext=(5, 1), textcoords="offset points", color=colour, fontsize=8)
             if has_paper:
                 ax.plot(mine["paper_accuracy"], y, "D", ms=5.5, mfc="none", mec=colour, mew=0.9)
-        for share in sorted({round(main.scale * c, main.digits) for c in chance}):
+        for share in sorted({rounded_number(main.scale * c, main.digits) for c in chance}):
             ax.axvline(share, color=INK, lw=0.8, ls=(0, (4, 3)))
         extra = [Line2D([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label="chance")]
         if has_paper:
@@ -153,8 +156,9 @@ def roc_figure(
     series: Sequence[str],
     bands: Mapping[str, tuple[np.ndarray, np.ndarray]],
     areas: Mapping[str, Estimate],
+    marks: Mapping[str, str],
 ) -> Figure:
-    """ROC of one modality row: of each series its `roc_band` and its AUROC. The band is one SD over folds."""
+    """ROC of one modality row: of each series its `roc_band`, its AUROC and its marks. The band is one SD over folds."""
     with matplotlib.rc_context(STYLE):
         fig, ax = panel_axes(2.1, 2.3)
         ax.plot([0, 1], [0, 1], color=RULE, lw=0.8)
@@ -164,21 +168,19 @@ def roc_figure(
             mean, sd = bands[title]
             colour = SERIES[i % len(SERIES)][0]
             ax.fill_between(FPR, np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), color=colour, alpha=0.18, lw=0)
-            ax.plot(FPR, mean, color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
-            _tell(ax, i, "AUROC", areas[title])
+            ax.plot(FPR, mean, color=colour, lw=1.4, ls=LINES[i % 2])
+            _tell(ax, i, "AUROC", areas[title], marks.get(title, ""))
         ax.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="1 − specificity", ylabel="sensitivity", title=row, aspect="equal")
         _unit_ticks(ax)
     return fig
 
 
-def _tell(ax: Axes, i: int, name: str, found: Estimate) -> None:
-    """A number with its interval, in the colour of its series."""
-    text = f"{name} {max(found.mean, 0):.2f}"
-    text += (
-        ""
-        if np.isnan(found.low)
-        else f" ({max(found.low, 0):.2f}–{found.high if name == 'ECE' else min(found.high, 1):.2f})"
-    )
+def _tell(ax: Axes, i: int, name: str, found: Estimate, marks: str) -> None:
+    """A number with its interval and the marks of the row, in the colour of its series."""
+    text = f"{name} {rounded(max(found.mean, 0), 2)}"
+    if not np.isnan(found.low):
+        text += f" ({rounded(max(found.low, 0), 2)}–{rounded(found.high if name == 'ECE' else min(found.high, 1), 2)})"
+    text += f" {marks}" if marks else ""
     place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 6.5}
     ax.text(0.98, 0.05 + 0.1 * i, text, color=SERIES[i % len(SERIES)][0], **place)
 
@@ -192,7 +194,7 @@ def calibration(predictions: pd.DataFrame, task: Task = PAIN) -> pd.DataFrame:
 
 
 def calibration_figure(
-    row: str, series: Mapping[str, pd.DataFrame], errors: Mapping[str, Estimate], task: Task = PAIN
+    row: str, series: Mapping[str, pd.DataFrame], errors: Mapping[str, Estimate], marks: Mapping[str, str], task: Task = PAIN
 ) -> Figure:
     """Calibration of one modality row, folds pooled. The area of a mark grows with the number of predictions in its bin."""
     low, high = task.expects.span
@@ -204,11 +206,11 @@ def calibration_figure(
                 continue
             table = calibration(part, task)
             colour, marker = SERIES[i % len(SERIES)]
-            ax.plot(table["predicted"], table["observed"], color=colour, lw=0.9, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
+            ax.plot(table["predicted"], table["observed"], color=colour, lw=0.9, ls=LINES[i % 2])
             ax.scatter(
                 table["predicted"], table["observed"], s=6 + 90 * table["n"] / len(part), color=colour, marker=marker, lw=0
             )
-            _tell(ax, i, "ECE", errors[title])
+            _tell(ax, i, "ECE", errors[title], marks.get(title, ""))
         labels: Any = {"xlabel": task.expects.predicted, "ylabel": task.expects.observed}
         margin = 0.02 * (high - low)
         limits = (low - margin, high + margin)
@@ -246,7 +248,7 @@ def curves_figure(stage: str, series: Mapping[str, pd.DataFrame]) -> Figure:
             by_epoch = 100 * part.groupby("epoch")["accuracy"].agg(["mean", "min", "max"])
             colour = SERIES[i % len(SERIES)][0]
             ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.18, lw=0)
-            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, lw=1.3, ls="-" if i % 2 == 0 else (0, (5, 1.5)))
+            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, lw=1.3, ls=LINES[i % 2])
         ax.set(ylim=(None, 101), xlabel="epoch", ylabel="training accuracy (%)", title=stage)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         ax.grid(axis="y", color=RULE, lw=0.5)
@@ -261,9 +263,7 @@ def attention_figure(title: str, by_class: Mapping[str, pd.DataFrame]) -> Figure
         for i, (name, course) in enumerate(by_class.items()):
             colour = SERIES[i % len(SERIES)][0]
             ax.fill_between(course["second"], course["low"], course["high"], color=colour, alpha=0.18, lw=0)
-            ax.plot(
-                course["second"], course["mean"], color=colour, lw=1.4, ls="-" if i % 2 == 0 else (0, (5, 1.5)), label=name
-            )
+            ax.plot(course["second"], course["mean"], color=colour, lw=1.4, ls=LINES[i % 2], label=name)
         ax.set(xlabel="seconds from the start of the trial", ylabel="attention", title=title, ylim=(0, None))
         highest = max(course["high"].max() for course in by_class.values())
         if highest > 5:  # a look at one instant would press all others to the floor

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.claims import no_rule, plural, signed
+from dashboards.flow import flow
 from dashboards.results import Results
+from dataprep.rounding import rounded
 from grid.experiment.families import learned_rows
 from painmodels.tasks.task import Metric
 
@@ -16,26 +18,10 @@ ALONE = "The row is not shown to be above chance. "
 
 
 def findings(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A paragraph of each panel, and what was left out of all."""
-    paragraphs = [_of_panel(panel, results.task.main) for panel in panels]
-    left_out = [(len(results.quarantine), "recording"), (int(results.scores[results.task.main.name].isna().sum()), "cell")]
-    told = [
-        f"{plural(n, word)} {'(see Quarantine)' if word == 'recording' else '(see Failures)'}" for n, word in left_out if n
-    ]
-    return [*paragraphs, (f"Left out: {' and '.join(told)}." if told else "Nothing was left out.") + _nobody_left(results)]
-
-
-def _nobody_left(results: Results) -> str:
-    """Who of those in quarantine has no prediction at all: the people of the results are a choice then."""
-    tested = set(results.predictions["subject_name"].astype(str))
-    lost = sorted(set(results.quarantine["subject"].astype(str)) - tested - {""})
-    if not lost:
-        return ""
-    more = f" and {len(lost) - NAMED_AT_MOST} more" if len(lost) > NAMED_AT_MOST else ""
-    return (
-        f" {plural(len(lost), 'person')} of whom recordings were left out {'has' if len(lost) == 1 else 'have'} no prediction at "
-        f"all ({', '.join(lost[:NAMED_AT_MOST])}{more}): no number here speaks of such people."
-    )
+    """What was found and used, a paragraph of each panel, and the cells that lack."""
+    paragraphs = [flow(results), *(_of_panel(panel, results.task.main) for panel in panels)]
+    lacking = int(results.scores[results.task.main.name].isna().sum())
+    return [*paragraphs, f"Without a score: {plural(lacking, 'cell')} (see Failures)."] if lacking else paragraphs
 
 
 def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
@@ -50,6 +36,7 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         text += f"{len(above)} of {plural(len(chance), 'row')} {are} shown to be above chance{_names(above)}. "
     else:
         text += f"None of {plural(len(chance), 'row')} is shown to be above chance. " if len(chance) > 1 else ALONE
+    text += _below_chance(panel, main)
     mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
     side = [row for row in panel["table2"] if row["modality"] in _unmarked(panel) and row[mean] == row[mean]]
     best = max(side, key=lambda row: main.sign * row[mean], default=None)
@@ -57,8 +44,10 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         alike = [row["modality"] for row in side if abs(row[mean] - best[mean]) < 1e-9]
         most = "highest" if main.sign > 0 else "lowest"
         text += (
-            f"Of the {len(side)} rows that learned (baselines apart), the {most} {main.title} "
-            f"is {best[mean]:.{main.digits}f}\u00a0{main.unit} ({', '.join(alike[:NAMED_AT_MOST])}; "
+            f"Of the {len(side)} rows{' without † or ‡' if any(marks.values()) else ''} "
+            f"(baselines{' and the row frame' if 'frame' in panel['rows'] and len(panel['rows']) > 1 else ''} apart), the {most} "
+            f"{main.title} "
+            f"is {rounded(best[mean], main.digits)}\u00a0{main.unit} ({', '.join(alike[:NAMED_AT_MOST])}; "
             f"{_interval(best[low], best[high], main)}); the best of {len(side)} is rather too "
             f"{'high' if main.sign > 0 else 'low'}. "
         )
@@ -96,14 +85,38 @@ def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
         unsure = len(named) - len(apart) - untaught
         text += f"; {unsure} cannot be told apart" if unsure else ""
         are = "is" if untaught == 1 else "are"
-        text += f"; {untaught} {are} not compared, since a row did not learn" if untaught else ""
+        text += f"; {untaught} {are} not compared, since a row has the mark † or ‡" if untaught else ""
         text += ". "
     bad = [f"{row}\u00a0{symbol}" for row, symbol in marks.items() if symbol]
     if bad:
-        text += f"Did not learn, or lost what was learned: {len(bad)}{_names(bad)}; nothing is claimed of them. "
+        text += (
+            f"In the fits behind {plural(len(bad), 'row')}{_names(bad)} the training loss stayed near a constant guess's in all "
+            "epochs (†), or went back towards it in the last one (‡): nothing is claimed of them. "
+        )
     elif learned_rows(panel["rows"]) and panel["learned"]:
-        text += "Every sub-network learned its training side. "
+        text += "The training loss of every fit fell clearly below a constant guess's, and stayed there. "
     return text.strip()
+
+
+def _below_chance(panel: Mapping[str, Any], main: Metric) -> str:
+    """The rows that did worse than a constant guess: no claim, and nothing to pass over."""
+
+    def points(pair: Mapping[str, Any]) -> str:
+        symbol = panel["marks"].get(pair["b"], "")
+        return f"{pair['b']}{symbol} {signed(main.scale * pair['difference'], main.digits)} {main.steps}"
+
+    below = [pair for pair in panel["families"]["chance"] if pair["difference"] < -1e-9]
+    if not below:
+        return ""
+    text = f"Below chance: {plural(len(below), 'row')}{_names([points(pair) for pair in below])}"
+    clear = [str(pair["b"]) for pair in below if pair["high"] < 0]
+    if not clear:
+        return f"{text}; no interval lies wholly below it. "
+    return (
+        f"{text}. The interval of {', '.join(clear)} lies wholly below it. Only “above” is tested, so that is no claim; but "
+        "a guess does not do that, and nothing on this page explains it: labels, folds of few people, or a training side in "
+        "which the other class was more frequent can. "
+    )
 
 
 def _baselines(panel: Mapping[str, Any], best: Mapping[str, Any] | None, main: Metric) -> str:
@@ -113,7 +126,7 @@ def _baselines(panel: Mapping[str, Any], best: Mapping[str, Any] | None, main: M
     top = max(rules, key=lambda row: main.sign * row[mean], default=None)
     if top is None or (best is not None and main.sign * (top[mean] - best[mean]) <= 0):
         return ""
-    value = f"{top[mean]:.{main.digits}f}\u00a0{main.unit}".strip()
+    value = f"{rounded(top[mean], main.digits)}\u00a0{main.unit}".strip()
     return f"The baseline {top['modality']} ({value}, not tested) has a better value than all of them. "
 
 
@@ -126,7 +139,7 @@ def _unmarked(panel: Mapping[str, Any]) -> list[str]:
 def _interval(low: float, high: float, main: Metric) -> str:
     if low != low:
         return "how sure that is cannot be told, since people do not differ"
-    return f"95\u00a0% interval {low:.{main.digits}f} to {high:.{main.digits}f}"
+    return f"95\u00a0% interval {rounded(low, main.digits)} to {rounded(high, main.digits)}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from dashboards import marks
 from dashboards.results import Panel, Results
-from grid.results.inference import estimate
+from dashboards.transfers import shown_estimate
+from grid.results.inference import estimate, training_people
+from grid.results.stats import over_people
 
 PREFIX = "personal-"
 
@@ -32,17 +35,12 @@ def _cells(results: Results, panel: Panel, panels: dict[int, Panel], row: str) -
     """The main metric of a row with a k, and what it is more than without calibration: of the same people and trials."""
     if row not in panel.rows:
         return {"value": None, "change": None}
-    scale = panel.task.main.scale
-    values = scale * panel.by_subject[row].dropna()
-    out = {"value": _shown(results, values), "change": None}
+    people, main = results.people(panel), panel.task.main
+    out: dict[str, Any] = {"value": None, "change": None}
+    found = over_people(panel.of_row(row), people=people, task=panel.task)
+    out["value"] = {**shown_estimate(found, main), "marks": marks.symbols(results, panel, row)}
     if (none := panels.get(0)) and _k(panel) and row in none.rows:
-        out["change"] = _shown(results, (values - scale * none.by_subject[row]).dropna())
+        change = main.scale * (panel.by_subject[row] - none.by_subject[row]).dropna()
+        more = estimate(change, n_train=training_people(panel.of_row(row), people))
+        out["change"] = {"mean": more.mean, "low": more.low, "high": more.high}
     return out
-
-
-def _shown(results: Results, values: Any) -> dict[str, float]:
-    """A mean over people with its interval. Of a person's group nobody else trains: the training side is that of `subject`."""
-    folds = results.get("experiment", "protocol", "folds")
-    n_train = len(values) * (1 - 1 / folds) if isinstance(folds, int) and folds > 1 else float("nan")
-    found = estimate(values, n_train=n_train)
-    return {"mean": found.mean, "low": found.low, "high": found.high}

@@ -28,6 +28,7 @@ from dashboards import (
     drawings,
     figures,
     groups,
+    marks,
     personal,
     published,
     searches,
@@ -42,7 +43,9 @@ from dashboards.tested import tested
 from dataprep.faults import guarded
 from dataprep.outputs import drafted
 from dataprep.program import program
+from dataprep.rounding import rounded
 from grid.experiment.families import FRAME_MEAN
+from grid.results import selection
 from grid.results.axes import AXES
 from grid.results.inference import ALPHA
 from grid.results.learned import KEY, SYMBOLS
@@ -58,7 +61,7 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
     """
     results = read_results(folder)
     beside = None if other is None else compare.side_by_side(results, read_results(other))
-    table = table2(results.scores, results.predictions, results.marks, results.scenarios, task=results.task)
+    table = table2(results.scores, results.predictions, results.marks, results.run, task=results.task)
     page = folder / "report.html"
     if results.panels:
         figures.save_figure3(figures.marked(drawings.figure3(results, table), results.mark), folder)
@@ -82,7 +85,7 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
     templates = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"signed": claims.signed, "number": wording.number, "duration": wording.duration}
-    environment.filters |= {"plural": claims.plural, "p_value": claims.p_value}
+    environment.filters |= {"plural": claims.plural, "p_value": claims.p_value, "rounded": rounded}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
     people = groups.people_of(results)
     script = (templates / "report.js").read_text(encoding="utf-8")
@@ -100,13 +103,14 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         banners=[*wording.banners(results), *cohort.banners(trials)],
         cohort=trials,
         summary=wording.summary(results),
+        source=results.get("data", "source"),
         tested=tested(results, panels),
         checklist=tripod.FILE,
         classes=results.task.names,
         main=main,
         headline=wording.headline(results.task),
         rule=claims.rule_text(results.task),
-        shown=[m for m in results.task.metrics if m.in_table],
+        shown=results.task.metrics,
         task=results.task,
         panels=panels,
         figure3=drawings.main(results, table) if results.panels else None,
@@ -122,6 +126,9 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         decisions=beyond.curves(results) if "roc" in sections else [],
         curves=drawings.curves(results),
         mark_key=KEY,
+        symbols=marks.every(results),
+        marks_key=marks.key(results),
+        seen=selection.SEES,
         learning=_learning(results),
         attention=drawings.attention(results),
         search=searches.section(searches.read_searches(results.folder), results.task),
@@ -168,14 +175,14 @@ def _panel(
             for name in ([row, FRAME_MEAN] if row == "frame" else [row])
         },
         "not_the_papers": results.scenarios.get(panel.scenario, {}).get("not_the_papers"),
-        "selected": cohort.selected_rows(results, panel),
+        "sees": any(selection.sees_test_side(results.run, row, panel.scenario) for row in panel.rows),
         "selection": cohort.selection_text(results, panel, groups.younger(results.panels, panel, people)),
         "size": wording.size_text(results.scenarios.get(panel.scenario, {}), panel),
         "paper": "paper_accuracy" in table and bool(table.loc[mine, "paper_accuracy"].notna().any()),
         "chances": panel.chances,
         "no_rule": claims.no_rule(panel.rows),
         "confusions": [(row, _confusion(panel, row)) for row in panel.rows] if "confusion" in panel.task.sections else [],
-        "heat": drawings.subjects(panel),
+        "heat": drawings.subjects(results, panel),
         "subjects": [(name, list(values)) for name, *values in panel.by_subject.itertuples()],
         "people": panel.each_metric() if "people" in panel.task.sections else [],
         "groups": groups.groups(panel, people, results.people(panel)),
@@ -203,10 +210,11 @@ def _learning(results: Results) -> dict[str, Any] | None:
     if table.empty:
         return None
     bad = table[table["verdict"].isin(list(SYMBOLS))]
-    columns = ["stage", "scenario", *AXES, "verdict", "constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm"]
+    columns = ["stage", "scenario", *AXES, "verdict", "epochs", "constant_loss", "lowest_loss", "last_loss"]
+    columns += ["train_accuracy", "largest_gradient_norm"]
     shown = bad[columns].copy()
-    for name in columns[columns.index("verdict") + 1 :]:
-        shown[name] = pd.to_numeric(shown[name]).map("{:.3f}".format)
+    for name in columns[columns.index("constant_loss") :]:
+        shown[name] = pd.to_numeric(shown[name]).map(lambda x: rounded(x, 3))
     return {"fits": len(table), "listed": _listed(shown, ["verdict", "stage"])}
 
 

@@ -8,8 +8,7 @@ Metrics are computed again from the predictions, so that the report shows what w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +17,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dashboards.tables_of_folder import (
+    as_numbers,
+    attention_of,
+    axes_of,
+    check_columns,
+    curves_of,
+    parquet_of,
+    read_json,
+    table_of,
+)
 from dataprep.records import SYNTHETIC, InputError
+from dataprep.rounding import rounded_number
 from grid.experiment.cells import CELL, is_further
 from grid.experiment.families import FRAME_MEAN, ROW_ORDER, place_of_group
 from grid.results import learned
-from grid.results.axes import AXES, with_axes
+from grid.results.axes import AXES
 from grid.results.columns import COSTS, FOLDS, TRIALS
 from grid.results.inference import people_of
 from grid.results.stats import mean_by
@@ -39,6 +49,8 @@ from painmodels.tasks import Task, task_of_run
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
 FAILURE_COLUMNS = [*CELL, "status", "reason"]
+OLD_LEARNING = [name for name in learned.COLUMNS if name != "epochs"]
+"""Of learning.csv; epochs are not in those of older versions."""
 QUARANTINE_COLUMNS = ["trial_id", "subject", "part", "file", "reason"]
 
 
@@ -71,7 +83,8 @@ class Panel:
         """The main metric of the best constant guess, lowest first: several values where rows tested different trials."""
         found = [self.of_row(row)["y_true"].to_numpy() for row in self.rows]
         merits = [self.task.merit(y_N, np.tile(self.task.constant(y_N), (len(y_N), 1))).mean() for y_N in found]
-        return sorted({round(float(x), 3) for x in merits})
+        shown = {rounded_number(self.task.main.scale * float(x), self.task.main.digits) for x in merits}  # alike is the same
+        return sorted(x / self.task.main.scale for x in shown)
 
     def each_metric(self) -> list[tuple[str, list[tuple[float, float, int]]]]:
         """Row -> mean and SD over people of every metric of a person's own predictions, and how many people define it."""
@@ -158,14 +171,14 @@ def read_results(folder: Path) -> Results:
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder}: no result folder, {', '.join(missing)} not found; expected {', '.join(REQUIRED)}")
-    run = _read_json(folder / "run.json")
+    run = read_json(folder / "run.json")
     try:
         task = task_of_run(run)
     except (TypeError, ValueError) as error:
         raise InputError(f"{folder / 'run.json'}: {error}") from error
     predictions = _predictions(folder / "predictions.parquet", task)
     numbers = [metric.name for metric in task.metrics]
-    written = _table(folder / "scores.csv", score_columns(task), numbers=numbers)
+    written = table_of(folder / "scores.csv", score_columns(task), numbers=numbers)
     try:
         wanted = [(*map(str, cell[:3]), *map(int, cell[3:])) for cell in written[CELL].itertuples(index=False)]
         scores = scores_table(predictions, cells=wanted, task=task)
@@ -178,15 +191,17 @@ def read_results(folder: Path) -> Results:
         task=task,
         predictions=_own(predictions),
         scores=_own(scores),
-        failures=_table(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
-        quarantine=_table(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True, more=("channels",)),
-        odd=_table(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
-        curves=_own(_curves(folder / "curves.parquet")),
-        attention=_own(_attention(folder / "attention.parquet")),
-        folds=_numbers(_table(folder / "folds.csv", FOLDS, optional=True), "age", "trials"),
-        trials=_numbers(_table(folder / "trials.csv", TRIALS, optional=True), "y_true", "place"),
-        learning=_own(_table(folder / "learning.csv", learned.COLUMNS, optional=True)).astype(dict.fromkeys(AXES, int)),
-        costs=_table(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
+        failures=table_of(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
+        quarantine=table_of(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True, more=("channels",)),
+        odd=table_of(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
+        curves=_own(curves_of(folder / "curves.parquet")),
+        attention=_own(attention_of(folder / "attention.parquet")),
+        folds=as_numbers(table_of(folder / "folds.csv", FOLDS, optional=True), "age", "trials"),
+        trials=as_numbers(table_of(folder / "trials.csv", TRIALS, optional=True), "y_true", "place"),
+        learning=_own(table_of(folder / "learning.csv", OLD_LEARNING, optional=True, more=("epochs",))).astype(
+            dict.fromkeys(AXES, int)
+        ),
+        costs=table_of(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),
         panels=_panels(with_frame_mean(_own(predictions), task), _own(scores), task),
         uncalibrated=_own(_predictions(before, task)) if before.is_file() else predictions.iloc[:0],
@@ -202,9 +217,9 @@ def _own(table: pd.DataFrame, *, further: bool = False) -> pd.DataFrame:
 
 def _predictions(path: Path, task: Task) -> pd.DataFrame:
     """The predictions in canonical row order, names as categories (a full grid has 720,000 rows)."""
-    table = _axes(_parquet(path))
+    table = axes_of(parquet_of(path))
     columns = prediction_columns(task)
-    _check_columns(path, table, columns)
+    check_columns(path, table, columns)
     table = table[columns].astype({**dict.fromkeys(AXES, int), **dict.fromkeys(task.columns, float)})
     table = table.astype(dict.fromkeys(["modality", "scenario", "protocol", "subject_name", "sample_name"], "category"))
     order = in_order(sorted(table["modality"].cat.categories, key=place_of_group), ROW_ORDER)
@@ -230,71 +245,3 @@ def _disagreements(scores: pd.DataFrame, written: pd.DataFrame, metrics: list[st
     both = scores.merge(written, on=CELL, suffixes=("", "_written"), how="left")
     ours, theirs = (both[[f"{m}{end}" for m in metrics]].to_numpy(dtype=float) for end in ("", "_written"))
     return int((~np.isclose(ours, theirs, atol=1e-4, equal_nan=True)).any(axis=1).sum())
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON: {error}") from error
-    if not isinstance(run, dict):
-        raise InputError(f"{path}: holds a {type(run).__name__}; expected an object")
-    return run
-
-
-def _table(
-    path: Path, columns: list[str], *, optional: bool = False, numbers: Sequence[str] = (), more: tuple[str, ...] = ()
-) -> pd.DataFrame:
-    """A table with these columns, and with `more`, which are empty in folders of older versions."""
-    if (optional and not path.is_file()) or path.stat().st_size == 0:
-        return pd.DataFrame(columns=[*columns, *more])
-    text = {name: str for name in (*columns, *more) if name not in (*numbers, *AXES, "n_test")}
-    try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in numbers})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a CSV table: {error}") from error
-    table = _axes(table)
-    _check_columns(path, table, columns)
-    return table.assign(**{name: "" for name in more if name not in table})[[*columns, *more]]
-
-
-def _numbers(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The table with these columns as numbers, NaN where they are empty."""
-    return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in columns})
-
-
-def _axes(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of cells with partition and fit seed: both 0 in folders written before there were others."""
-    return with_axes(table) if "fold" in table else table
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a parquet table: {error}") from error
-
-
-def _curves(path: Path) -> pd.DataFrame:
-    """Training curves, their first column called `stage`; empty where none were kept."""
-    if not path.is_file():
-        return pd.DataFrame(columns=["stage", "scenario", "fold", "epoch", "loss", "accuracy"])
-    table = _parquet(path).rename(columns={"modality": "stage"})
-    _check_columns(path, table, ["stage", "scenario", "fold", "epoch", "loss", "accuracy"])
-    return table
-
-
-def _attention(path: Path) -> pd.DataFrame:
-    """Mean attention by cell, class and step; empty where no row has it."""
-    columns = [*CELL, "y_true", "step", "weight"]
-    if not path.is_file():
-        return pd.DataFrame(columns=columns)
-    table = _axes(_parquet(path))
-    _check_columns(path, table, columns)
-    return table[columns]
-
-
-def _check_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    lacking = [name for name in columns if name not in table.columns]
-    if lacking:
-        raise InputError(f"{path}: has no column {', '.join(lacking)}; found {', '.join(map(str, table.columns))}")

@@ -29,11 +29,15 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
         _estimated(results),
         ("The decision threshold is 0.5, fixed beforehand. " if "roc" in results.task.sections else "") + _epochs(results),
         _partitions(results, (repeats, seeds, folds), protocols),
-        "A value in Table 2 is the mean over folds; its interval is about the same mean. Folds count alike, and within a fold "
-        "every trial does, so a person of a smaller fold counts for more. ECE alone pools the folds. What is no mean over "
+        "A value in Table 2 is the mean over folds; its interval, Figure 3, the comparisons, MLflow and the model cards are "
+        "about "
+        "the same mean. Folds count alike, and within a fold every trial does, so a person of a smaller fold counts for "
+        "more. By sex "
+        "and age, and in Subjects, people count alike. ECE alone pools the folds. What is no mean over "
         "trials, such as F1 and AUROC, is of the people of a fold together, not of one person.",
         "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
-        "each trains what others are tested with, and the variance is raised for that. Nothing is resampled or drawn at random.",
+        "each trains what others are tested with, and the variance is raised for that. For these nothing is resampled or "
+        "drawn at random.",
         _raised(repeats, protocols, folds),
         _counts(panels),
         "A claim needs a 95\u00a0% interval that leaves out zero and a corrected p below 0.05. "
@@ -47,7 +51,7 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
         "95\u00a0%, the one covered least in 89.8\u00a0%: the interval of a learner with more freedom than there are people may "
         "be a little too narrow. Tests take the whole correction, with which 98.3\u00a0% were covered there. "
         "Where the true accuracy is 50 to 78\u00a0%, intervals of accuracy covered 94.5 to 98.0\u00a0%, of AUROC 89 to "
-        "99\u00a0%, of ECE 81 to 98\u00a0%; nearer to 100\u00a0% nothing was simulated.",
+        "99\u00a0%, of the Brier score 91 to 100\u00a0%, of ECE 81 to 98\u00a0%; nearer to 100\u00a0% nothing was simulated.",
         *_few(panels),
         *_recalibrated(results),
     ]
@@ -140,5 +144,5 @@ def _counts(panels: Sequence[Mapping[str, Any]]) -> str:
     ]
     return (
         "Three families of tests were fixed before there were results, each corrected by itself after Holm. How many tests each "
-        f"correction covers: {'; '.join(parts) or 'none'}. A row whose fits did not learn counts with p\u00a0=\u00a01."
+        f"correction covers: {'; '.join(parts) or 'none'}. A row with † or ‡ counts with p\u00a0=\u00a01."
     )

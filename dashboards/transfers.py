@@ -12,10 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from dashboards import marks
 from dashboards.results import Panel, Results
 from dataprep.datasets.pooled import EVERYBODY
 from dataprep.records import MARK
-from grid.results.inference import estimate, training_people
+from grid.results.inference import Estimate, estimate
+from grid.results.stats import over_people
+from painmodels.tasks.task import Metric
 
 ACROSS = "-to-"
 
@@ -72,13 +75,18 @@ def _crossing(results: Results, title: str, ways: Mapping[str, Panel], within: M
     }
 
 
-def _estimate(results: Results, panel: Panel, row: str) -> dict[str, float] | None:
-    """Mean and interval of the main metric over the people that the panel tests, as it is shown; None without the row."""
+def _estimate(results: Results, panel: Panel, row: str) -> dict[str, Any] | None:
+    """The main metric and its interval as Table 2 has them; None without the row."""
     if row not in panel.rows:
         return None
-    n_train = training_people(panel.of_row(row), results.people(panel))
-    found = estimate(panel.task.main.scale * panel.by_subject[row].dropna(), n_train=n_train)
-    return {"mean": found.mean, "low": found.low, "high": found.high}
+    found = over_people(panel.of_row(row), people=results.people(panel), task=panel.task)
+    return {**shown_estimate(found, panel.task.main), "marks": marks.symbols(results, panel, row)}
+
+
+def shown_estimate(found: Estimate, main: Metric) -> dict[str, float]:
+    """An estimate of the main metric as it is shown, its interval cut where the metric ends."""
+    low, high = max(found.low, main.low), min(found.high, main.high)
+    return {"mean": main.scale * found.mean, "low": main.scale * low, "high": main.scale * high}
 
 
 def _calls(panel: Panel, row: str) -> dict[str, dict[str, float]]:

@@ -14,8 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from dashboards.claims import plural
+from dashboards.flow import flow, tested_people
 from dashboards.results import Results
 from dataprep.outputs import drafted
+from dataprep.rounding import rounded
 from grid.experiment.families import learned_rows
 
 FILE = "tripod-ai.md"
@@ -72,7 +74,8 @@ def _aim(r: Results) -> str:
 
 def _data(r: Results) -> str:
     n = [f"{r.get('data', what):,} {what}" for what in ("subjects", "trials") if isinstance(r.get("data", what), int)]
-    return f"{_title(r)}: {', '.join(n)}; fingerprint of the files {r.get('data', 'fingerprint')}." if n else ""
+    source = f" {r.get('data', 'source')}" if r.get("data", "source") else ""
+    return f"{_title(r)}: {', '.join(n)}; fingerprint of the files {r.get('data', 'fingerprint')}.{source}" if n else ""
 
 
 def _preparation(r: Results) -> str:
@@ -87,7 +90,8 @@ def _preparation(r: Results) -> str:
 
 
 def _rows(r: Results) -> list[str]:
-    return [str(row) for row in dict.fromkeys(r.scores["modality"])]
+    """The rows that have any score."""
+    return [str(row) for row in dict.fromkeys(r.scores.loc[r.scores["n_test"] > 0, "modality"])]
 
 
 def _outcome(r: Results) -> str:
@@ -132,7 +136,7 @@ def _models(r: Results) -> str:
 
 
 def _measures(r: Results) -> str:
-    metrics = [m.title for m in r.task.metrics if m.in_table]
+    metrics = [m.title for m in r.task.metrics]
     metrics += ["ECE", "calibration line", "net benefit"] if "roc" in r.task.sections else []
     return f"{', '.join(metrics)}; intervals and tests are described in How this was tested."
 
@@ -147,16 +151,6 @@ def _output(r: Results) -> str:
     return f"{r.task.gives[:1].upper()}{r.task.gives[1:]}{threshold}."
 
 
-def _flow(r: Results) -> str:
-    parts = []
-    for panel in r.panels:
-        trials = panel.predictions.drop_duplicates("sample_name")
-        each = [f"{r.task.name_of(y)} {(trials['y_true'] == y).sum()}" for y in sorted(set(trials["y_true"]))]
-        told = ", ".join(each) if r.task.n_classes else str(len(trials))
-        parts.append(f"{panel.title}: {plural(len(panel.by_subject), 'person')}, trials {told}")
-    return "; ".join(parts)
-
-
 def _people(r: Results) -> str:
     tested = set(r.predictions["subject_name"].astype(str))
     people = r.folds[r.folds["subject"].isin(tested)].drop_duplicates("subject")
@@ -164,11 +158,12 @@ def _people(r: Results) -> str:
     if ages.empty:
         return ""
     women = int((people["sex"] == "w").sum())
-    return f"Tested: {len(people)} people, {women} women; age {ages.min():.0f} to {ages.max():.0f}, mean {ages.mean():.1f} years."
+    least, most, mean = rounded(ages.min()), rounded(ages.max()), rounded(ages.mean(), 1)
+    return f"Tested: {len(people)} people, {women} women; age {least} to {most}, mean {mean} years."
 
 
 def _sizes(r: Results) -> str:
-    n = r.scores.groupby("scenario", observed=True)["n_test"].agg(["min", "max"])
+    n = r.scores[r.scores["n_test"] > 0].groupby("scenario", observed=True)["n_test"].agg(["min", "max"])
     return (
         "; ".join(f"{name}: {a} to {b} tested units a cell" for name, (a, b) in n.iterrows())
         + ". cells.json has n_train of each."
@@ -180,8 +175,8 @@ def _performance(item: Item, r: Results, table: pd.DataFrame) -> tuple[str, str,
     for row in table.to_dict("records"):
         mean, low, high = (row[f"{main.name}_{what}"] for what in ("mean", "low", "high"))
         if mean == mean:
-            between = f" ({low:.{main.digits}f} to {high:.{main.digits}f})" if low == low else ""
-            told.append(f"{row['scenario']} {row['modality']} {mean:.{main.digits}f} {main.unit}".strip() + between)
+            between = f" ({rounded(low, main.digits)} to {rounded(high, main.digits)})" if low == low else ""
+            told.append(f"{row['scenario']} {row['modality']} {rounded(mean, main.digits)} {main.unit}".strip() + between)
     text = f"{main.title.capitalize()}, mean over folds (95 % interval): {'; '.join(told)}." if told else ""
     groups = " By sex and age: Subjects in the report." if text and _people(r) else ""
     return item.number, item.topic, FILLED if text else AUTHOR, text + groups
@@ -213,7 +208,7 @@ ITEMS: tuple[Item, ...] = (
     Item("5b", "Data: dates of collection"),
     Item("6a", "Participants: setting, centres"),
     Item("6b", "Participants: eligibility", also="the data set's own criteria"),
-    Item("6c", "Participants: treatments", also="analgesics and the like, if the data set tells"),
+    Item("6c", "Participants: treatments", also="medicines that matter here, if the data set tells"),
     Item("7", "Data preparation and checks", _preparation),
     Item("8a", "Outcome: definition, time horizon", _outcome, also="why this outcome"),
     Item("8b", "Outcome: who assessed it, where that is a judgement"),
@@ -245,7 +240,7 @@ ITEMS: tuple[Item, ...] = (
     Item(
         "13",
         "Class imbalance",
-        lambda r: f"No class is weighted or sampled again. Tested trials: {_flow(r)}." if _flow(r) else "",
+        lambda r: f"No class is weighted or sampled again. Tested trials: {tested_people(r)}." if tested_people(r) else "",
     ),
     Item("14", "Fairness: approaches", lambda r: "None was used; performance by group is item 23a."),
     Item("15", "Model output", _output),
@@ -258,7 +253,11 @@ ITEMS: tuple[Item, ...] = (
     Item("18e", "Data sharing", also="under the terms of the data set"),
     Item("18f", "Code sharing", _code),
     Item("19", "Patient and public involvement"),
-    Item("20a", "Participants: flow", lambda r: f"{_flow(r)}. {_missing(r)}" if _flow(r) else ""),
+    Item(
+        "20a",
+        "Participants: flow",
+        lambda r: f"{flow(r)} Tested: {tested_people(r)}. {_missing(r)}" if tested_people(r) else "",
+    ),
     Item("20b", "Participants: characteristics", _people, also="what else the data set tells of them"),
     Item(
         "20c",

@@ -13,6 +13,7 @@ import pandas as pd
 from dashboards import sensitivity
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
+from dataprep.rounding import rounded
 from grid.experiment.families import learned_rows
 from grid.results.learned import SYMBOLS, WHY_ECG
 from grid.results.tables import PAPER_METRICS
@@ -71,9 +72,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
         (
             empty > 0,
             "Incomplete grid",
-            f"{plural(empty, 'cell')} of {len(scores)} without scores. "
-            + ("Means are over the other folds; see" if empty < len(scores) else "See")
-            + " Failures for why.",
+            incomplete(results),
         ),
         (
             results.disagreements > 0,
@@ -85,6 +84,22 @@ def banners(results: Results) -> list[tuple[str, str]]:
     notes = results.get("notes")
     found += [("Note", str(note)) for note in (notes if isinstance(notes, list) else [])]
     return found
+
+
+def incomplete(results: Results) -> str:
+    """How many cells lack, and what their rows are shown with."""
+    value = results.scores[results.task.main.name]
+    row = results.scores["modality"].astype(str) + " (" + results.scores["scenario"].astype(str) + ")"
+    scored, cells = value.notna().groupby(row, sort=False).sum(), value.groupby(row, sort=False).size()
+    none = [str(name) for name in cells.index if scored[name] == 0]
+    text = f"{plural(int(value.isna().sum()), 'cell')} of {len(value)} without scores. "
+    text += f"Nothing was tested of {', '.join(none)}. " if none else ""
+    text += (
+        "Means of the other rows that lack cells are over their other folds. "
+        if ((scored > 0) & (scored < cells)).any()
+        else ""
+    )
+    return text + "See Failures for why."
 
 
 def kicker(results: Results) -> str:
@@ -110,11 +125,18 @@ def scaling_text(results: Results, protocols: set[str]) -> str:
 
 def learning_text(results: Results) -> str:
     """Names the rows with fits that did not learn or collapsed, and the consequence for their results."""
-    rows = [f"{row} ({scenario}) {mark.symbol}" for (row, scenario, *_), mark in results.marks.items() if mark.marked]
+    rows = [
+        f"{row} ({scenario}{mark.in_epochs}) {mark.symbol}"
+        for (row, scenario, *_), mark in results.marks.items()
+        if mark.marked
+    ]
     text = (
-        f"{plural(len(rows), 'row')} of {len(results.marks)} rest on sub-networks that did not learn their training side, or "
-        f"lost what they had learned by their last epoch: {', '.join(rows)}. Their numbers are shown; no comparison is claimed "
-        "with them. See What was learned."
+        f"{plural(len(rows), 'row')} of {len(results.marks)} {'rests' if len(rows) == 1 else 'rest'} on fits whose training loss "
+        "never fell below 95 % of a constant guess's in the epochs that they had (†), or had lost more than a quarter of "
+        "that gain "
+        f"in the last one (‡): {', '.join(rows)}. What more epochs or other settings would do was not measured. Their "
+        "numbers are "
+        "shown; no comparison is claimed with them. See What was learned."
     )
     ecg = any("physiological-ecg" in mark.stages for mark in results.marks.values())
     return f"{text} {WHY_ECG}" if ecg else text
@@ -159,7 +181,7 @@ def _learnt(task: Task) -> str:
 
 def headline(task: Task) -> str:
     """The metrics of Table 2 in words; of the paper's task those of the paper."""
-    names = PAPER_METRICS if "paper" in task.sections else [m.name for m in task.metrics if m.in_table]
+    names = PAPER_METRICS if "paper" in task.sections else [m.name for m in task.metrics]
     titles = [m.title for m in task.metrics if m.name in names]
     text = f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
     return text[:1].upper() + text[1:]
@@ -205,9 +227,9 @@ def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:
     if not mine < all_of_them or min(len(ages), len(left_out)) < 2 or ages.mean() >= left_out.mean():
         return None
     return (
-        f"The subjects of {panel.title} are also younger: {ages.mean():.1f} years on average, against {left_out.mean():.1f} "
-        f"for the {len(left_out)} whom it leaves out of {larger.title} (youngest of them: {left_out.min():.0f}). "
-        "A difference between the two scenarios may come from age as well as from expressiveness."
+        f"The subjects of {panel.title} are also younger: {rounded(ages.mean(), 1)} years on average, against "
+        f"{rounded(left_out.mean(), 1)} for the {len(left_out)} whom it leaves out of {larger.title} (youngest of them: "
+        f"{rounded(left_out.min())}). A difference between the two scenarios may come from age as well as from expressiveness."
     )
 
 
@@ -223,7 +245,7 @@ def duration(seconds: Any) -> str:
     if not isinstance(seconds, int | float):
         return NOT_RECORDED
     if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{rounded(seconds, 1 if seconds < 10 else 0)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 

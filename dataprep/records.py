@@ -123,6 +123,8 @@ class DataSet:
     it is the same in all files; `units` the unit of channels, where it is known. `pain`: False for a data set whose positive
     class is no pain, such as stress. `population`: data sets that say the same word have people in common, under the same names.
 
+    `source`: who made the data, as a publication of results must cite it; `trial`: what one trial is, to follow "a trial is".
+
     `synthetic`: a program made the recordings, so that results say nothing about people; every table and figure then says so.
 
     `lacking`: channel that one might expect -> why it is not there, to end a sentence with.
@@ -164,6 +166,8 @@ class DataSet:
     units: Mapping[str, str] = field(default_factory=dict)
     pain: bool = True
     population: str = ""
+    source: str = ""
+    trial: str = ""
     explain: Callable[[Trial, str], str] = lambda trial, channel: ""
     description: Mapping[str, Any] = field(default_factory=dict)
     synthetic: bool = False

@@ -135,9 +135,13 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return out
 
 
+SOURCE = "the AI4Pain challenge of 2025, under its own terms."
+
 DATASET = data_set(
     name="ai4pain",
     title="AI4Pain 2025: electrical pain, EDA, pulse, breathing, oxygen saturation",
+    source=SOURCE,
+    trial="a window of 10 s of a segment of the session",
     channels=CHANNELS,
     rate_hz=RATE_HZ,
     window_s=WINDOW_S,

@@ -231,9 +231,18 @@ def read_signals(
     return {channel: (table[column], RATE_HZ) for channel, column in channels.items()}
 
 
+SOURCE = (
+    "Walter, Gruss, Ehleiter, Tan, Traue, Werner, Al-Hamadi, Crawcour, Andrade and Moreira da Silva, “The BioVid Heat Pain "
+    "Database: "
+    "Data for the advancement and systematic validation of an automated pain recognition system”, IEEE CYBCO 2013, 128-131, "
+    "doi:10.1109/CYBConf.2013.6617456."
+)
+
 DATASET = DataSet(
     name="biovid",
     title="BioVid Heat Pain Database, Part A",
+    source=SOURCE,
+    trial="the 5.5 s that the data set has of a stimulus or of the baseline",
     clock_hz=25.0,
     n_steps=138,
     channels=tuple(CHANNELS),

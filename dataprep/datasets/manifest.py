@@ -65,6 +65,7 @@ def _dataset(layout: Layout, description: Mapping[str, Any], *, whole: bool = Fa
             "name": layout.name,
             "title": layout.title or layout.name,
             "population": layout.population,
+            "source": layout.source,
             "clock_hz": layout.clock_hz,
             "n_steps": layout.n_steps,
             "channels": tuple(layout.channels),

@@ -137,9 +137,18 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return {channel: (cut(columns[column], **window), RATE_HZ) for channel, column in CHANNELS.items()}
 
 
+SOURCE = (
+    "Gouverneur, Badura, Li, Bieńkowska, Luebke, Adamczyk, Szikszay, Myśliwiec, Luedtke, Grzegorzek and Piętka, “An "
+    "Experimental and "
+    "Clinical Physiological Signal Dataset for Automated Pain Recognition”, Scientific Data 11, 1051 (2024), "
+    "doi:10.1038/s41597-024-03878-w."
+)
+
 DATASET = data_set(
     name="painmonit",
     title="PainMonit Experimental Dataset (PMED): heat pain, EDA, ECG, EMG, pulse, breathing",
+    source=SOURCE,
+    trial="a window of 10 s in a stimulus, or before one",
     channels=CHANNELS,
     rate_hz=RATE_HZ,
     window_s=WINDOW_S,

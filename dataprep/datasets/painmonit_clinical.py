@@ -18,6 +18,7 @@ import re
 import numpy as np
 
 from dataprep import file_names
+from dataprep.datasets import painmonit
 from dataprep.datasets.long_files import cut, read_columns
 from dataprep.datasets.windows_of_people import Found, data_set, of_people, signals_of
 from dataprep.manifest.layout import Files
@@ -96,6 +97,8 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
 DATASET = data_set(
     name="painmonit-clinical",
     title="PainMonit Clinical Dataset (PMCD): pain in physiotherapy, EDA, EMG, pulse, breathing",
+    source=painmonit.SOURCE,
+    trial="a window of 4 s of a session, or of the rest before it",
     channels=CHANNELS,
     rate_hz=RATE_HZ,
     window_s=WINDOW_S,

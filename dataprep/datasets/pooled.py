@@ -95,6 +95,8 @@ def _together(parts: list[Part]) -> DataSet:
     return replace(
         _reader("+".join(part.label for part in parts), description, {part.label: part.dataset for part in parts}),
         title=" and ".join(part.dataset.title for part in parts),
+        source=" ".join(dict.fromkeys(part.dataset.source for part in parts if part.dataset.source)),
+        trial=f"the first {n_steps / clock_hz:g} s of a trial of its data set, the shortest that they have",
         read_trials=lambda _path: (trials, defects),
         subsets={"all": None, EVERYBODY: None, **people},
         holdout=tested or None,

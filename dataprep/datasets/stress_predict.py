@@ -140,9 +140,18 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return {"eda": (values[first : first + round(WINDOW_S * rate_hz)], rate_hz)}
 
 
+SOURCE = (
+    "Iqbal, Simpkin, Roshan, Glynn, Killilea, Walsh, Molloy, Ganly, Ryman, Coen, Elahi, Wijns and Shahzad, “Stress "
+    "Monitoring Using "
+    "Wearable Sensors: A Pilot Study and Stress-Predict Dataset”, Sensors 22(21), 8135 (2022), doi:10.3390/s22218135; files: "
+    "https://github.com/italha-d/Stress-Predict-Dataset, MIT licence."
+)
+
 DATASET = DataSet(
     name="stress-predict",
     title="Stress-Predict: wrist EDA during stress tasks and rest",
+    source=SOURCE,
+    trial="a window of 60 s inside one phase of the session",
     clock_hz=CLOCK_HZ,
     n_steps=N_STEPS,
     channels=("eda",),

@@ -56,6 +56,8 @@ DATASET = replace(
     biovid.DATASET,
     name="synthetic",
     title="synthetic data in BioVid's layout",
+    source="made by a program (python -m dataprep.synthetic).",
+    trial="5.5 s of a made-up stimulus or baseline",
     synthetic=True,
     recognise=recognise,
     read_trials=read_trials,

@@ -149,9 +149,17 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     raise RecordingError(f"{trial.trial_id}: the archive has no body signals; expected rows of the face alone")
 
 
+SOURCE = (
+    "Lucey, Cohn, Prkachin, Solomon and Matthews, “Painful data: The UNBC-McMaster shoulder pain expression archive "
+    "database”, IEEE "
+    "FG 2011, 57-64, doi:10.1109/FG.2011.5771462."
+)
+
 DATASET = DataSet(
     name="unbc",
     title="UNBC-McMaster Shoulder Pain Expression Archive: faces",
+    source=SOURCE,
+    trial="a sequence of frames with its observer's rating",
     clock_hz=25.0,
     n_steps=120,
     channels=(),

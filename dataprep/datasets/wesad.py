@@ -197,9 +197,17 @@ def _of_watch(file: Place, at_s: float, rate_hz: float) -> np.ndarray:
     return cut(values[2:], rate_hz=rate_hz, start_s=start_s, length_s=WINDOW_S) if start_s >= 0 else values[:0]
 
 
+SOURCE = (
+    "Schmidt, Reiss, Duerichen, Marberger and Van Laerhoven, “Introducing WESAD, a Multimodal Dataset for Wearable Stress "
+    "and Affect "
+    "Detection”, ICMI 2018, 400-408, doi:10.1145/3242969.3242985."
+)
+
 DATASET = DataSet(
     name="wesad",
     title="WESAD: stress, amusement and rest, chest recorder and watch (no pain)",
+    source=SOURCE,
+    trial="a window of 10 s inside one phase of the session",
     clock_hz=25.0,
     n_steps=250,
     channels=(*CHEST, *WRIST),

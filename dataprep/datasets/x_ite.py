@@ -144,9 +144,17 @@ def read_signals(trial: Trial) -> dict[str, tuple[np.ndarray, float]]:
     return {channel: (cut(values[channel], **window), RATE_HZ) for channel in CHANNELS}
 
 
+SOURCE = (
+    "Gruss, Geiger, Werner, Wilhelm, Traue, Al-Hamadi and Walter, “Multi-Modal Signals for Analyzing Pain Responses to "
+    "Thermal and "
+    "Electrical Stimuli”, Journal of Visualized Experiments 146 (2019), e59057, doi:10.3791/59057."
+)
+
 DATASET = data_set(
     name="x-ite",
     title="X-ITE Pain Database: heat and electric pain, EDA, ECG, EMG",
+    source=SOURCE,
+    trial="a window of 7 s in a stimulus, or before one",
     channels=CHANNELS,
     rate_hz=RATE_HZ,
     window_s=WINDOW_S,

@@ -128,13 +128,14 @@ class Channel(Table):
 class Layout(Table):
     """The whole of dataset.toml. `clock_hz`: steps a second of what the networks see, for video frames and signals alike.
 
-    `population`: data sets that say the same word have people in common, under the same names: none of them is trained on where
-    another is tested. `subsets`: name -> subjects, or {column = value} of the manifest; `holdout`: the validation subjects of a
-    fixed split.
+    `source`: who made the data, as a publication of results must cite it. `population`: data sets that say the same word have
+    people in common, under the same names: none of them is trained on where another is tested. `subsets`: name -> subjects, or
+    {column = value} of the manifest; `holdout`: the validation subjects of a fixed split.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     title: str = ""
+    source: str = ""
     population: str = Field("", max_length=64)
     clock_hz: float = Field(25.0, gt=0, le=10_000)
     window: Window

@@ -109,8 +109,12 @@ def _calibration(task: Task, part: pd.DataFrame, found: Mapping[str, Any], peopl
 
 
 def _learned(mark: Mark) -> str:
-    said = {"true": f"Yes, all {mark.fits} fits behind the row.", "false": f"Not all: {mark.text}."}
-    return said.get(mark.learned, "It is not known, or nothing is trained in epochs.")
+    said = {
+        "true": f"the training loss of all {mark.fits} fits behind the row fell below 95 % of a constant guess's, and "
+        "stayed there.",
+        "false": f"not all fits got below 95 % of a constant guess's training loss and stayed there: {mark.text}.",
+    }
+    return said.get(mark.learned, "it is not known, or nothing is trained in epochs.")
 
 
 def _number(x: Any) -> float | None:

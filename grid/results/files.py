@@ -141,7 +141,7 @@ def write(
     _replace(out / "attention.parquet", lambda p: attention(plan, store, targets, task).to_parquet(p, index=False))
     write_csv(out / "costs.csv", costs_table(plan, store), data=data)
     write_csv(out / "learning.csv", learning, data=data)
-    summary = tables.table2(scores, table, learned.marks(learning), run["scenarios"], task=task)
+    summary = tables.table2(scores, table, learned.marks(learning), run, task=task)
     write_table2(summary, out, task=task, data=data)
     write_json(out / cards.FILE, cards.cards(run, task, scores, table, learned.marks(learning)))
     write_json(out / "cells.json", [cell_record(plan, c, *state[c]) for c in plan.cells])

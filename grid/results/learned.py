@@ -19,24 +19,31 @@ from painmodels.training.learning import COLLAPSED, NOT_LEARNED
 
 UNKNOWN = "unknown"
 SYMBOLS = {NOT_LEARNED: "†", COLLAPSED: "‡"}
-KEY = "† a fit of the row, or of what feeds it, did not learn; ‡ one collapsed before its last epoch"
+KEY = (
+    "† a fit of the row, or of what feeds it, did not learn in its epochs: the training loss stayed above 95 % of that of a "
+    "constant guess; ‡ one collapsed: more than a quarter of its gain on a constant guess was lost in the last epoch"
+)
 WHY_ECG = (
     "At the grid's 25 steps a second a heartbeat's R wave is one or two samples: the ECG's LSTM may be unable to find the "
     "heart rate. Rows with hr in place of ecg, such as eda+hr, are given it."
 )
-RECORD = ("constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm", "train_loss", "train_accuracy")
+RECORD = ("epochs", "constant_loss", "lowest_loss", "last_loss", "largest_gradient_norm", "train_loss", "train_accuracy")
 COLUMNS = [*CELL, "stage", "key", "verdict", *RECORD]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Counts of the fits behind a row or a cell, each once: in all that have epochs, and of those that deserve a word."""
+    """Counts of the fits behind a row or a cell, each once: in all that have epochs, and of those that deserve a word.
+
+    `stages`: of these last ones; `epochs`: how many they were trained, where that is recorded.
+    """
 
     fits: int = 0
     not_learned: int = 0
     collapsed: int = 0
     unknown: int = 0
     stages: tuple[str, ...] = ()
+    epochs: tuple[int, ...] = ()
 
     @property
     def marked(self) -> bool:
@@ -54,10 +61,15 @@ class Mark:
 
     @property
     def text(self) -> str:
-        """In words, such as '3 of 40 fits did not learn (physiological-ecg)'."""
+        """In words, such as '3 of 40 fits did not learn (physiological-ecg, in 180 epochs)'."""
         told = [(self.not_learned, "did not learn"), (self.collapsed, "collapsed")]
         parts = [f"{n} of {self.fits} fits {what}" for n, what in told if n]
-        return f"{', '.join(parts)} ({', '.join(self.stages)})" if parts else ""
+        return f"{', '.join(parts)} ({', '.join(self.stages)}{self.in_epochs})" if parts else ""
+
+    @property
+    def in_epochs(self) -> str:
+        """', in 180 epochs', or nothing where that is not recorded."""
+        return f", in {' or '.join(map(str, self.epochs))} epochs" if self.epochs else ""
 
 
 def marks(table: pd.DataFrame, by: Iterable[str] = ("modality", "scenario", "protocol")) -> dict[tuple[Any, ...], Mark]:
@@ -75,17 +87,23 @@ def marks(table: pd.DataFrame, by: Iterable[str] = ("modality", "scenario", "pro
             collapsed=count[COLLAPSED],
             unknown=count[UNKNOWN],
             stages=stages,
+            epochs=tuple(sorted({int(n) for n in pd.to_numeric(bad["epochs"]).dropna()})) if "epochs" in bad else (),
         )
     return found
 
 
-def by_verdict(verdicts: Iterable[tuple[str, str]]) -> Mark:
-    """The mark of fits given as (stage, verdict), an empty verdict being of a fit that has none."""
+def by_verdict(verdicts: Iterable[tuple[str, str]], epochs: Mapping[str, int] | None = None) -> Mark:
+    """The mark of fits given as (stage, verdict), an empty verdict being of a fit that has none. `epochs`: by stage."""
     known = [(stage, verdict) for stage, verdict in verdicts if verdict]
     counts = {v: sum(verdict == v for _, verdict in known) for v in (NOT_LEARNED, COLLAPSED, UNKNOWN)}
     stages = tuple(dict.fromkeys(stage for stage, verdict in known if verdict in SYMBOLS))
     return Mark(
-        fits=len(known), not_learned=counts[NOT_LEARNED], collapsed=counts[COLLAPSED], unknown=counts[UNKNOWN], stages=stages
+        fits=len(known),
+        not_learned=counts[NOT_LEARNED],
+        collapsed=counts[COLLAPSED],
+        unknown=counts[UNKNOWN],
+        stages=stages,
+        epochs=tuple(sorted({epochs[stage] for stage in stages if epochs and stage in epochs})),
     )
 
 

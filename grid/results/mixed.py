@@ -4,8 +4,9 @@
 
 fitted by maximum likelihood; the integral over u is a sum over a fine grid. The SD of people's accuracies has the luck of their
 few trials in it, sigma has not. Everything that a person's trials share is in u, the fold that tested them included. The
-interval of beta allows for people who train each other's models as the other intervals do (inference.py): its variance is raised
-by 1 + S/n.
+interval of beta is that of the profile likelihood, so that it is right where nearly everything is decided rightly and a standard
+error is not; it allows for people who train each other's models as the other intervals do (inference.py): by a variance raised by
+1 + S/n.
 
 Of several partitions and fit seeds the first one is taken: a trial that was predicted again is no further trial. S people, n
 people in a training side. Sources: Breslow & Clayton, JASA 88 (1993); Self & Liang, JASA 82 (1987) for the test of sigma = 0.
@@ -18,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, logsumexp
+from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.special import expit, log_expit, logit, logsumexp
 from scipy.stats import chi2
 from scipy.stats import t as student_t
 
@@ -27,7 +28,7 @@ from grid.results.axes import with_axes
 from grid.results.inference import LEVEL
 from painmodels.tasks import Task
 
-U_Q = np.linspace(-6, 6, 401)
+U_Q = np.linspace(-6, 6, 241)
 LOG_W_Q = -(U_Q**2) / 2 - logsumexp(-(U_Q**2) / 2)
 BETA_AT_MOST, SIGMA_AT_MOST = 10.0, 6.0
 LEAST_SIGMA = 1e-2
@@ -61,46 +62,62 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
     people = len(k_S)
     if people < FEWEST or np.ptp(k_S / n_S) < 1e-9 or n_S.max() < 2:
         return None
-    share = float(np.clip(k_S.sum() / n_S.sum(), 1e-4, 1 - 1e-4))
-    plain = float(np.log(share / (1 - share)))
+    counts = _Counts.of(k_S, n_S)
+    plain = float(logit(np.clip(k_S.sum() / n_S.sum(), 1e-4, 1 - 1e-4)))
     bounds: Any = [(-BETA_AT_MOST, BETA_AT_MOST), (0, SIGMA_AT_MOST)]
-    least: Any = lambda x: _loss(x, k_S, n_S)[0]  # noqa: E731 - its type has no overload
     ends: Any = {"xatol": 1e-4, "fatol": 1e-7, "maxfev": 400}
     # not L-BFGS-B: in SciPy 1.17 its compiled part was seen not to return
+    least: Any = lambda x: counts.loss(x[0], x[1])  # noqa: E731 - its type has no overload
     found = minimize(least, np.array([plain, 0.5]), method="Nelder-Mead", bounds=bounds, options=ends)
     beta, sigma = (float(x) for x in found.x)
-    gain = 2 * (_loss(np.array([plain, 0.0]), k_S, n_S)[0] - float(found.fun))
+    gain = 2 * (counts.loss(plain, 0.0) - float(found.fun))
     p = 0.5 * float(chi2.sf(gain, 1)) if gain > 1e-6 and sigma > LEAST_SIGMA else 1.0
-    half = float(student_t.ppf((1 + LEVEL) / 2, people - 1)) * _se(found.x, k_S, n_S) * np.sqrt(1 + people / n_train)
-    if abs(beta) > BETA_AT_MOST - 1e-3 or sigma > SIGMA_AT_MOST - 1e-3 or not n_train >= 1:
-        half = float("nan")
+    if p == 1:
+        beta, sigma = plain, 0.0  # exactly: what the search comes near to
+    low, high = _interval(counts, people, (beta, sigma), people / n_train) if n_train >= 1 else (float("nan"), float("nan"))
     wide = 1.959964 * sigma
-    typical, low, high, lowest, most = (float(expit(beta + x)) for x in (0.0, -half, half, -wide, wide))
+    typical, lowest, most = (float(expit(beta + x)) for x in (0.0, -wide, wide))
     if p == 1:
         lowest = most = float("nan")
     return Mixed(typical=typical, low=low, high=high, sigma=sigma, least=lowest, most=most, p=p, people=people)
 
 
-def _loss(x: np.ndarray, k_S: np.ndarray, n_S: np.ndarray) -> tuple[float, np.ndarray]:
-    """Minus the log likelihood of (beta, sigma), and its gradient."""
-    z_Q = x[0] + x[1] * U_Q
-    joint_SQ = k_S[:, None] * log_expit(z_Q) + (n_S - k_S)[:, None] * log_expit(-z_Q) + LOG_W_Q
-    total_S = logsumexp(joint_SQ, axis=1)
-    off_SQ = np.exp(joint_SQ - total_S[:, None]) * (k_S[:, None] - n_S[:, None] * expit(z_Q))
-    return -float(total_S.sum()), -np.array([off_SQ.sum(), (off_SQ * U_Q).sum()])
+@dataclass(frozen=True)
+class _Counts:
+    """People with the same counts once: right trials, trials, and how many such people there are."""
+
+    k_G: np.ndarray
+    n_G: np.ndarray
+    people_G: np.ndarray
+
+    @classmethod
+    def of(cls, k_S: np.ndarray, n_S: np.ndarray) -> _Counts:
+        kinds, people_G = np.unique(np.stack([k_S, n_S]), axis=1, return_counts=True)
+        return cls(kinds[0], kinds[1], people_G)
+
+    def loss(self, beta: float, sigma: float) -> float:
+        """Minus the log likelihood."""
+        z_Q = beta + sigma * U_Q
+        joint_GQ = np.outer(self.k_G, log_expit(z_Q)) + np.outer(self.n_G - self.k_G, log_expit(-z_Q)) + LOG_W_Q
+        return -float(self.people_G @ logsumexp(joint_GQ, axis=1))
 
 
-def _se(x: np.ndarray, k_S: np.ndarray, n_S: np.ndarray) -> float:
-    """The standard error of beta, from the curvature of the likelihood; sigma = 0 is taken for known."""
-    steps = np.eye(2) * 1e-4
-    hessian = np.array([(_loss(x + h, k_S, n_S)[1] - _loss(x - h, k_S, n_S)[1]) / 2e-4 for h in steps])
-    if x[1] < 1e-3:
-        return float(1 / np.sqrt(hessian[0, 0])) if hessian[0, 0] > 0 else float("nan")
-    try:
-        variance = float(np.linalg.inv((hessian + hessian.T) / 2)[0, 0])
-    except np.linalg.LinAlgError:
-        return float("nan")
-    return float(np.sqrt(variance)) if variance > 0 else float("nan")
+def _interval(counts: _Counts, people: int, best: tuple[float, float], shared: float) -> tuple[float, float]:
+    """The 95 % interval of the accuracy of the person in the middle, by the profile likelihood: it ends at 0 and 1 by itself.
+
+    `shared`: people over people in a training side, by which the variance is raised: the likelihood counts that much less.
+    """
+    most = float(student_t.ppf((1 + LEVEL) / 2, people - 1)) ** 2 * (1 + shared) / 2 + counts.loss(*best)
+
+    def over(beta: float) -> float:
+        loss: Any = lambda sigma: counts.loss(beta, sigma)  # noqa: E731 - its type has no overload
+        return float(minimize_scalar(loss, bounds=(0, SIGMA_AT_MOST), method="bounded", options={"xatol": 0.02}).fun) - most
+
+    low, high = (
+        float(expit(brentq(over, best[0], end, xtol=0.005))) if over(end) > 0 else float(end > 0)
+        for end in (-BETA_AT_MOST, BETA_AT_MOST)
+    )
+    return low, high
 
 
 def of_row(predictions: pd.DataFrame, *, n_train: float, task: Task) -> Mixed | None:

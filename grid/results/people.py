@@ -69,6 +69,10 @@ def _auroc(y_N: np.ndarray, p_N: np.ndarray) -> Shares:
     return value, u_N / np.where(pain, n_pain, n_rest)
 
 
+def _brier(y_N: np.ndarray, p_N: np.ndarray) -> Shares:
+    return _mean((p_N - y_N) ** 2)
+
+
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], Shares]] = {
     "accuracy": _accuracy,
     "f1": _f1,
@@ -76,6 +80,7 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], Shares]] = {
     "specificity": _specificity,
     "auroc": _auroc,
     "balanced_accuracy": _balanced_accuracy,
+    "brier": _brier,
 }
 
 

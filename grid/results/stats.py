@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,16 +109,20 @@ def against_chance(
 ) -> pd.DataFrame:
     """Every learned row against the best constant guess for its trials, such as always the more frequent class (a: 'chance').
 
-    The columns are those of `compare`; a row is claimed to be above chance or nothing is claimed.
+    The columns are those of `compare`; a row is claimed to be above chance or nothing is claimed. `low` and `high` are the row's
+    own interval (`intervals`, Table 2) less what the guess has, ending where the metric does; p takes the whole correction.
     """
-    rows = []
+    rows, main = [], task.main
     for row in learned_rows(predictions["modality"].unique()):
         part = with_axes(predictions[predictions["modality"] == row])
         y_N, p_NC = task.of(part)
         guess_NC = np.tile(task.constant(y_N), (len(y_N), 1))
-        gain_N = task.main.sign * (task.merit(y_N, p_NC) - task.merit(y_N, guess_NC))
-        table = part[["subject_name", *AXES]].assign(d=gain_N)
-        rows.append(_compared("chance", row, table, part, people, marked))
+        guess_N = task.merit(y_N, guess_NC)
+        table = part[["subject_name", *AXES]].assign(d=main.sign * (task.merit(y_N, p_NC) - guess_N), guess=guess_N)
+        one = _compared("chance", row, table, part, people, marked, learns=main.name == "accuracy")
+        guess = float(of_column(table, "guess").mean(axis=1).mean())
+        least, most = sorted(main.sign * (end - guess) for end in (main.low, main.high))
+        rows.append({**one, "low": max(one["low"], least), "high": min(one["high"], most)})
     found = family(rows)
     return found.assign(claim=found["claim"] & (found["difference"] > 0))
 
@@ -134,7 +139,7 @@ def compare(
 
     A pair of which a row is not there, or of which one is scored per frame and the other per trial, is left out.
     Columns: a, b, n_subjects, n_trials (tested by both), difference (b - a, or a - b where less is better,
-    mean over subjects), low, high (95 %, inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked
+    the mean over folds), low, high (95 %, inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked
     (one of the two is in `marked`: a row with fits that did not learn, with which nothing is claimed; it counts with p =
     1), same (both decide alike in every trial), effect_size, detectable (the difference that would be claimed with a
     probability of 80 %), claim.
@@ -171,17 +176,30 @@ def _of_one_kind(
 
 
 def _compared(
-    a: str, b: str, table: pd.DataFrame, tested: pd.DataFrame, people: int | None, marked: Collection[str]
-) -> dict[str, object]:
-    """One comparison, from a table with a difference `d` of each prediction."""
+    a: str,
+    b: str,
+    table: pd.DataFrame,
+    tested: pd.DataFrame,
+    people: int | None,
+    marked: Collection[str],
+    *,
+    learns: bool = False,
+) -> dict[str, Any]:
+    """One comparison, from a table with a difference `d` of each prediction. `learns`: see `comparison`."""
     n_train = training_people(tested, people) if len(table) else float("nan")
-    row = comparison(a, b, of_column(table, "d"), n_train=n_train, marked=a in marked or b in marked)
+    row = comparison(a, b, of_column(table, "d"), n_train=n_train, marked=a in marked or b in marked, learns=learns)
     return {**row, "n_trials": tested["sample_name"].nunique(), "same": bool(len(table)) and not table["d"].any()}
 
 
-def comparison(a: str, b: str, by_person: pd.DataFrame | pd.Series, *, n_train: float, marked: bool) -> dict[str, object]:
-    """One comparison of a family, from each person's difference (b - a) on each partition."""
-    found = estimate(by_person, n_train=n_train, learned_r=0.0 if a == "chance" else None)
+def comparison(
+    a: str, b: str, by_person: pd.DataFrame | pd.Series, *, n_train: float, marked: bool, learns: bool = False
+) -> dict[str, Any]:
+    """One comparison of a family, from each person's difference (b - a) on each partition.
+
+    `learns`: they are how much more accurate a row is than a guess, so that its interval may take less of the correction.
+    """
+    sure: Any = {"chance": 0.0} if learns else {"learned_r": 0.0 if a == "chance" else None}
+    found = estimate(by_person, n_train=n_train, **sure)
     mean_S = by_person.mean(axis=1) if isinstance(by_person, pd.DataFrame) else by_person
     return {
         "a": a,
@@ -197,7 +215,7 @@ def comparison(a: str, b: str, by_person: pd.DataFrame | pd.Series, *, n_train: 
     }
 
 
-def family(rows: list[dict[str, object]]) -> pd.DataFrame:
+def family(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Comparisons as a table with COLUMNS, corrected as one family. What cannot be tested counts as a test with p = 1."""
     table = pd.DataFrame(
         rows, columns=[*(c for c in COLUMNS if c not in ("p_holm", "tests", "detectable", "claim")), "estimate"]

@@ -21,7 +21,7 @@ def learning_table(plan: Plan, store: Store) -> pd.DataFrame:
     for cell, predict in plan.predicts.items():
         for fit in fits_of(predict.fit):
             if fit.stage.key in facts:
-                record = facts[fit.stage.key].get("learning") or {}
+                record = {"epochs": len(facts[fit.stage.key]["curve"]), **(facts[fit.stage.key].get("learning") or {})}
                 verdict = verdict_of(facts[fit.stage.key]) or UNKNOWN
                 stage = fit.stage.name.removeprefix("fit-")
                 place = (*astuple(cell), stage, fit.stage.key, verdict)

@@ -21,7 +21,7 @@ from grid.experiment.families import FRAME_MEAN, ROW_ORDER
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.inference import people_of
 from grid.results.learned import Mark, marks
-from grid.results.selection import selected_by
+from grid.results.selection import scenario_of, sees_test_side, selected_by
 from grid.results.stats import intervals
 from painmodels.tasks import PAIN, Task
 
@@ -156,7 +156,7 @@ def table2(
     scores: pd.DataFrame,
     predictions: pd.DataFrame,
     learned: Mapping[tuple[str, ...], Mark] | None = None,
-    scenarios: Mapping[str, Mapping[str, Any]] | None = None,
+    run: Mapping[str, Any] | None = None,
     *,
     task: Task = PAIN,
 ) -> pd.DataFrame:
@@ -165,24 +165,25 @@ def table2(
     Columns: modality, scenario, protocol, folds (with scores), folds_wanted, repeats and seeds (as wanted), cells (with scores),
     cells_wanted, n_subjects; for the task's metrics the METRIC_mean over the cells that define it and its METRIC_sd over folds,
     METRIC_sd_repeats over partitions and METRIC_sd_seeds over fit seeds (`axes.spread`), METRIC_cells how many define it;
-    METRIC_low and METRIC_high (95 %, inference.py; `scenarios` are those of run.json; NaN where it cannot be told); n_trials and
+    METRIC_low and METRIC_high (95 %, inference.py; `run` is run.json; NaN where it cannot be told); n_trials and
     n_pain (tested, and those not of the first class among them, however often each was predicted); balanced (every
     fold tests as many pain as no-pain units); in the paper's task paper_METRIC and difference_METRIC (ours - paper, NaN
     where the numbers are none of the paper's: see `is_the_papers`) for PAPER_METRICS; people (of the scenario, tested or
-    not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the marks in `learned`; selected_by (selection.py).
+    not) and folds_in_all (of a partition); LEARNING_COLUMNS and `mark`, from the
+    marks in `learned`; selected_by and sees_test_side (selection.py).
     """
     key = ["modality", "scenario", "protocol"]
     scores, predictions = (t[~t["scenario"].astype(str).map(is_further).astype(bool)] for t in (scores, predictions))
     scores, predictions = with_axes(scores), with_frame_mean(with_axes(predictions), task)
     read = scores_table(predictions[predictions["modality"] == FRAME_MEAN], task=task)
-    shown, main, is_papers_task = [m for m in task.metrics if m.in_table], task.main, "paper" in task.sections
+    shown, main, is_papers_task = task.metrics, task.main, "paper" in task.sections
     scores = pd.concat([scores, read], ignore_index=True) if len(read) else scores
     tested = {str_key(k): part for k, part in predictions.groupby(key, observed=True, sort=False)}
     rows = []
     for group, cells in scores.groupby(key, observed=True, sort=False):
         row: dict[str, object] = dict(zip(key, group, strict=True))
         scored = cells[cells[main.name].notna()]
-        facts = (scenarios or {}).get(str(group[1]), {})
+        facts = scenario_of(run or {}, str(group[1]))
         row |= {"people": facts.get("subjects", np.nan), "folds_in_all": facts.get("folds", np.nan)}
         row |= {"folds": scored["fold"].nunique(), "folds_wanted": cells["fold"].nunique()}
         row |= {"repeats": cells["repeat"].nunique(), "seeds": cells["seed"].nunique()}
@@ -207,7 +208,8 @@ def table2(
         fitted = ("frame", *group[1:]) if str(group[0]) == FRAME_MEAN else group
         mark = (learned or {}).get(str_key(fitted), Mark())
         row |= {"learned": mark.learned, "fits_not_learned": mark.not_learned, "fits_collapsed": mark.collapsed}
-        rows.append({**row, "mark": mark.symbol, "selected_by": selected_by(facts, str(group[0]))})
+        sees = sees_test_side(run or {}, str(group[0]), str(group[1]))
+        rows.append({**row, "mark": mark.symbol, "selected_by": selected_by(facts, str(group[0])), "sees_test_side": sees})
     columns = [
         *key,
         "folds",
@@ -226,7 +228,7 @@ def table2(
     columns += [f"{metric.name}_{what}" for metric in shown for what in kinds]
     columns += ["balanced"]
     columns += [f"{what}_{name}" for name in (PAPER_METRICS if is_papers_task else ()) for what in ("paper", "difference")]
-    columns += [*LEARNING_COLUMNS, "mark", "selected_by"]
+    columns += [*LEARNING_COLUMNS, "mark", "selected_by", "sees_test_side"]
     table = sort_rows(pd.DataFrame(rows, columns=columns))
     counts = {name: table[name].fillna(0).astype(int) for name in ("n_subjects", "n_trials", "n_pain")}
     return table.assign(**counts, balanced=table["balanced"].eq(True))

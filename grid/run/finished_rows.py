@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataprep.rounding import rounded
 from grid.experiment.cells import Cell
 from grid.monitor.progress import Display
 from grid.plan.planner import Planner
@@ -66,5 +67,5 @@ class FinishedRows:
                 truth_N = np.array([self.task.truth(self.targets[t]) for t in predict.test.trial_ids])
                 y_N = np.repeat(truth_N, len(p_NC) // max(1, len(truth_N)))
                 scores.append(self.task.score(y_N, p_NC)[main.name])
-        mean = f"{main.scale * np.nanmean(scores):.{main.digits}f} {main.unit}".strip() if scores else "no cell"
+        mean = f"{rounded(main.scale * np.nanmean(scores), main.digits)} {main.unit}".strip() if scores else "no cell"
         return f"{row[0]} · {row[1]}: {main.title} {mean} (mean of {len(scores)} {'cell' if len(scores) == 1 else 'cells'})"

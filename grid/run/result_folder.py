@@ -88,6 +88,8 @@ def facts(session: Session) -> dict[str, Any]:
         "data": {
             "name": s.dataset.name,
             "title": s.dataset.title,
+            "source": s.dataset.source,
+            "trial": s.dataset.trial or f"{s.dataset.n_steps / s.dataset.clock_hz:g} s of a person's recordings",
             "pain": s.dataset.pain,
             "description": dict(s.dataset.description),
             "path": str(s.path),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dataprep.recordings import recording, recordings
 from dataprep.recordings.kind import VIDEO
+from dataprep.rounding import rounded
 from grid.experiment.cells import Cell, is_further
 from grid.experiment.config import Experiment
 from grid.experiment.families import BASELINE_METHODS, group, is_baseline, is_derived
@@ -210,8 +211,8 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
             symbol = found[modality, name].symbol if (modality, name) in found else ""
             text = "".join(
                 [
-                    f"{main.scale * values['mean']:>10.{main.digits}f}",
-                    *(f" ± {sd:4.{main.digits}f}" for sd in sds),
+                    f"{rounded(main.scale * values['mean'], main.digits):>10}",
+                    *(f" ± {rounded(sd, main.digits):>4}" for sd in sds),
                     f" {symbol:<2}",
                 ]
             )

@@ -58,7 +58,9 @@ class CellFacts:
         """What the fits behind these cells learned, each counted once."""
         fits = {fit["key"]: fit["stage"].removeprefix("fit-") for cell in cells for fit in cell["fits"]}
         stored = [(stage, self.stages[key]["facts"]) for key, stage in fits.items() if key in self.stages]
-        return by_verdict((stage, verdict_of(facts) or UNKNOWN) for stage, facts in stored if facts.get("curve"))
+        trained = [(stage, facts) for stage, facts in stored if facts.get("curve")]
+        epochs = {stage: len(facts["curve"]) for stage, facts in trained}
+        return by_verdict(((stage, verdict_of(facts) or UNKNOWN) for stage, facts in trained), epochs)
 
     def learned(self, cells: list[dict]) -> tuple[dict[str, str], dict[str, float]]:
         """Tags and metrics that say whether the fits behind these cells learned."""

@@ -21,6 +21,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from dataprep.rounding import rounded
 from grid.experiment.cells import CELL, Cell, is_further, place
 from grid.experiment.families import CONTROLS
 from grid.results.axes import AXES
@@ -118,11 +119,14 @@ def _version(mirror: Mirror, cell: dict[str, Any], mean: float) -> int:
         _registered(client, name)
         where = f"{cell['modality']}/{cell['scenario']}/{place(*(cell[a] for a in AXES))}"
         text = (
-            f"{where}: the row with the best mean {mirror.task.main.title} over its cells ({mean:.3f}, chosen on held-out "
-            "data and so optimistic), in the cell nearest to that mean. Research software: no output may guide anybody's care."
+            f"{where}: the row with the best mean {mirror.task.main.title} over its cells ({rounded(mean, 3)}, chosen on "
+            "held-out data and so optimistic), in the cell nearest to that mean. Research software: no output may guide "
+            "anybody's care."
         )
         if about["synthetic"]:
             text += " Trained on synthetic data: it says nothing about pain."
+        elif mirror.run["data"].get("pain") is False:
+            text += f" Trained on {' and '.join(about['classes'])}, not on pain: it says nothing about pain."
         tags = {KEY_TAG: key, "modality": cell["modality"], "classes": " ".join(about["classes"])}
         tags |= {axis: str(cell[axis]) for axis in AXES}
         version = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags, description=text)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dataprep.rounding import rounded
 from grid.store.identity import digest
 from grid.tracking.runs import PLAIN, Entry, Runs
 from grid.tracking.work_times import Span
@@ -34,7 +35,8 @@ def page(name: str, main: Metric, rows: Mapping[tuple[str, str], Mapping[str, An
         cells = "".join(f"<td>{_cell(main, rows.get((modality, scenario)))}</td>" for scenario in scenarios)
         lines.append(f"<tr><td>{html.escape(modality)}</td>{cells}</tr>")
     title = html.escape(f"{name}: {main.title} by modality and scenario")
-    key = "Mean over cells, 95 % interval over people. * better than chance, as a family. † some fits did not learn."
+    key = "Mean over cells, 95 % interval over people. * better than chance, as a family. "
+    key += "† the training loss of some fits stayed near, or went back to, a constant guess's."
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f"<table><tr><th>row</th>{head}</tr>{''.join(lines)}</table><p><small>{key} Research software: no output may guide the "
@@ -48,9 +50,9 @@ def _cell(main: Metric, found: Mapping[str, Any] | None) -> str:
     low, high = (found["values"].get(f"{main.name}_{end}", math.nan) for end in ("low", "high"))
     mean = main.scale * found["values"][main.name]
     mark = "†" if found["marked"] else "*" if found["claim"] == "above chance" else ""
-    interval = f" <small>{main.scale * low:.{main.digits}f} to {main.scale * high:.{main.digits}f}</small>"
+    interval = f" <small>{rounded(main.scale * low, main.digits)} to {rounded(main.scale * high, main.digits)}</small>"
     bar = f'<span class=bar style="width:{max(0.0, min(100.0, mean)):.0f}%"></span>' if main.unit == "%" else ""
-    return f"{mean:.{main.digits}f} {main.unit}{mark}{interval if math.isfinite(low) else ''}{bar}"
+    return f"{rounded(mean, main.digits)} {main.unit}{mark}{interval if math.isfinite(low) else ''}{bar}"
 
 
 def mirror_report(runs: Runs, content: str, common: Mapping[str, str], span: Span | None, report: Path | None) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dataprep.rounding import rounded
 from painmodels.tasks import Task
 
 INK, BLUE = "#444444", "#0072b2"
@@ -44,7 +45,12 @@ def _confusion(axes: Axes, counts_KK: np.ndarray, names: Sequence[str]) -> None:
     axes.imshow(share_KK, cmap="Blues", vmin=0, vmax=1)
     for (i, j), n in np.ndenumerate(counts_KK):
         axes.text(
-            j, i, f"{n}\n{100 * share_KK[i, j]:.0f} %", ha="center", va="center", color="w" if share_KK[i, j] > 0.5 else INK
+            j,
+            i,
+            f"{n}\n{rounded(100 * share_KK[i, j])} %",
+            ha="center",
+            va="center",
+            color="w" if share_KK[i, j] > 0.5 else INK,
         )
     axes.set(title="confusion", xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(names)), names)
@@ -59,7 +65,7 @@ def _roc(axes: Axes, y_N: np.ndarray, p_NC: np.ndarray) -> None:
     if np.isfinite(auc):
         axes.plot(*roc_curve(y_N, p_N)[:2], color=BLUE)
     axes.plot([0, 1], [0, 1], "--", lw=0.8, color=INK)
-    axes.set(title=f"ROC, area {auc:.2f}", xlabel="1 - specificity", ylabel="sensitivity")
+    axes.set(title=f"ROC, area {rounded(auc, 2)}", xlabel="1 - specificity", ylabel="sensitivity")
 
 
 def _calibration(axes: Axes, y_N: np.ndarray, p_NC: np.ndarray) -> None:

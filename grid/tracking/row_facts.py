@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from dataprep.rounding import rounded
 from grid.experiment.cells import is_further
 from grid.experiment.families import FRAME_MEAN
 from grid.results import selection
@@ -103,9 +104,9 @@ def found_out(
 ) -> tuple[dict[str, str], dict[str, float]]:
     """Tags and metrics of what a row found: the claim against chance, and the run's note, a sentence."""
     main = facts.task.main
-    mean = f"{main.scale * values[f'{main.name}_mean']:.{main.digits}f}"
+    mean = rounded(main.scale * values[f"{main.name}_mean"], main.digits)
     low, high = (values.get(f"{main.name}_{end}", math.nan) for end in ("low", "high"))
-    interval = f" (95 % interval {main.scale * low:.{main.digits}f} to {main.scale * high:.{main.digits}f})"
+    interval = f" (95 % interval {rounded(main.scale * low, main.digits)} to {rounded(main.scale * high, main.digits)})"
     told = f"{main.title} {mean} {main.unit}".strip() + (interval if math.isfinite(low) else "")
     family = facts.against_chance(scenario, marked)
     people = (

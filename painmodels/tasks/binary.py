@@ -1,9 +1,9 @@
 """Pain or no pain: two classes, the second of which is pain. Predicted is the probability of pain, `p_pain`.
 
 `y_true` is 0 (no pain) or 1 (pain). Pain is called where p > 0.5, which is the argmax of a two-class softmax. Sensitivity is the
-recall of pain, specificity that of no pain. All values are fractions; the Brier score is the mean squared error of p. A metric
-that a cell does not define (such as sensitivity without a pain trial) is NaN. It is never replaced by 0 or 1, so that a mean
-over folds is a mean over the folds that define it.
+recall of pain, specificity that of no pain. All values are fractions but the Brier score, a plain number, the mean squared error
+of p. A metric that a cell does not define (such as sensitivity without a pain trial) is NaN. It is never replaced by 0 or 1, so
+that a mean over folds is a mean over the folds that define it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ METRICS = (
     Metric("specificity", "specificity"),
     Metric("auroc", "AUROC"),
     Metric("balanced_accuracy", "balanced accuracy"),
-    Metric("brier", "Brier score", higher_is_better=False, in_table=False),
+    Metric("brier", "Brier score", higher_is_better=False, unit="", decimals=3),
 )
 
 

@@ -22,7 +22,8 @@ from painmodels.tasks.used import Used
 class Metric:
     """A column of scores.csv: its name, its title in words, the lowest and highest value it can have, and which end is good.
 
-    `unit`: what it is shown in: % of fractions, nothing of plain numbers. `in_table`: whether table2.csv has it.
+    `unit`: what it is shown in: % of fractions, nothing of plain numbers. `decimals`: how many digits after the point it
+    needs, if not the usual ones.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Metric:
     high: float = 1.0
     higher_is_better: bool = True
     unit: str = "%"
-    in_table: bool = True
+    decimals: int | None = None
 
     @property
     def scale(self) -> int:
@@ -46,7 +47,7 @@ class Metric:
     @property
     def digits(self) -> int:
         """How many digits after the point a shown value needs."""
-        return 1 if self.unit == "%" else 2
+        return self.decimals if self.decimals is not None else 1 if self.unit == "%" else 2
 
     @property
     def sign(self) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dataprep.rounding import rounded
+
 CARD = "model_card.md"
 NEVER = (
     "Research software, not a medical device: no diagnosis, no triage, no dose of an analgesic, no monitoring of a patient.",
@@ -89,7 +91,7 @@ def _made(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
         f"- Experiment {run['experiment']['name']}, method {about['method']}, protocol {cell['protocol']}"
         f"{f' ({sizes})' if sizes else ''}.",
         *(f"- {table['role']}: {table['network']}, {_settings(table['settings'])}" for table in about["networks"]),
-        f"- Did it learn: {facts.get('learned', 'not recorded')}",
+        f"- Training: {facts.get('learned', 'not recorded')}",
     ]
     return lines + ([f"- Trunk: {about['trunk']['provenance']}"] if about["trunk"] else [])
 
@@ -136,7 +138,9 @@ def _calibration(about: Facts, found: Facts | None) -> list[str]:
             )
     lines += ["", f"| {found['predicted']} | held-out predictions | mean said | {found['observed']} |", "|---|---|---|---|"]
     for low, high, n, said, true in found["bins"]:
-        lines.append(f"| {low:.1f} to {high:.1f} | {n} | {_n(said) if n else ''} | {_n(true) if n else ''} |")
+        lines.append(
+            f"| {rounded(low, 1)} to {rounded(high, 1)} | {n} | {_n(said) if n else ''} | {_n(true) if n else ''} |"
+        )
     return lines
 
 
@@ -180,7 +184,7 @@ def _versions(run: Facts) -> list[str]:
 
 
 def _n(x: Any) -> str:
-    return "not measured" if x is None else f"{x:.3f}"
+    return "not measured" if x is None else rounded(x, 3)
 
 
 def chosen_among(rows: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,8 @@ def test_losses_that_have_nothing_to_do_with_the_class_are_seldom_called_depende
 def test_rows_that_see_the_video_of_selected_people_say_so_with_their_age(shown: Callable[..., Page]) -> None:
     scenario = {"subjects": 8, "folds": 4, "not_the_papers": "", "selected": "the facial response in these very trials"}
     page = shown(trials_of().head(0), scenarios={"all87": scenario})
-    assert page.text.count("§") == 2  # the row video, and the note
+    assert page.text.count("video §") > 1
+    assert not re.search(r"eda §(?! [Tt]he people)", page.text)  # the note may follow a row's name
     assert "§ The people of all87 were selected by the facial response in these very trials" in page.text
 
 

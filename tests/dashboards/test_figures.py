@@ -44,13 +44,13 @@ def test_calibration_of_known_predictions() -> None:
 
 def test_svg_follows_the_theme_and_its_ids_carry_the_name() -> None:
     svg = to_svg(
-        roc_figure("a<b>&$x$", ["one"], {"one": (FPR, 0 * FPR)}, {"one": Estimate(0.7, 0.1, 20, 0.1)}),
+        roc_figure("a<b>&$x$", ["one"], {"one": (FPR, 0 * FPR)}, {"one": Estimate(0.7, 0.1, 20, 0.1)}, {"one": "†"}),
         "first",
         label='ROC of "a<b>"',
     )
     assert svg.startswith("<svg")
     assert 'role="img" aria-label="ROC of &quot;a&lt;b&gt;&quot;"' in svg
-    assert "AUROC 0.70 (0.49–0.91)" in svg
+    assert "AUROC 0.70 (0.49–0.91) †" in svg
     assert "currentColor" in svg
     assert "var(--series-0)" in svg
     assert "a&lt;b&gt;&amp;$x$" in svg

@@ -82,7 +82,7 @@ def test_full_grid_in_one_self_contained_page(make_folder: MakeFolder, predict: 
     assert "<svg" in (folder / "figure3.svg").read_text()
     assert not (folder / "table2.csv").exists()  # the run writes it, with the other tables
     results = read_results(folder)
-    table = table2(results.scores, results.predictions, results.marks, results.scenarios).set_index(["modality", "scenario"])
+    table = table2(results.scores, results.predictions, results.marks, results.run).set_index(["modality", "scenario"])
     assert len(table) == 18  # the paper's sixteen, and frame:mean
     assert table.loc[("frame:mean", "all87"), "n_trials"] == table.loc[("video", "all87"), "n_trials"] == 3480
     assert table.loc[("frame:mean", "all87"), "accuracy_mean"] > table.loc[("frame", "all87"), "accuracy_mean"]

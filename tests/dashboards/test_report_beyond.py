@@ -97,3 +97,24 @@ def test_rows_that_tested_other_trials_are_not_called_the_best_without_a_word(
     assert "since rows tested different trials" in text
     assert "nobody was in pain" in text
     assert "none was chosen on a tested fold" in text  # there was no search
+
+
+def test_the_interval_of_the_person_in_the_middle_stays_in_reason_near_100_percent() -> None:
+    """77 of 80 right, the errors of one or two people: a standard error on the log odds gave 9 to 100 %."""
+    right = np.array([4] * 18 + [3, 2])
+    found = mixed(right, np.full(20, 4), n_train=18)
+    assert found is not None
+    assert 0.75 < found.low < right.sum() / 80 < found.typical < found.high <= 1
+    never = mixed(4 - right, np.full(20, 4), n_train=18)  # the same, seen from the wrong decisions
+    assert never is not None
+    assert (never.low, never.high) == pytest.approx((1 - found.high, 1 - found.low), abs=0.005)
+
+
+def test_where_every_decision_is_right_no_person_in_the_middle_is_estimated(
+    make_folder: MakeFolder, predict: Predict
+) -> None:
+    found = predict(rows=("eda", "ecg"), scenarios={"all87": [f"p{i}" for i in range(12)]}, folds=4, trials=8)
+    found.loc[found["modality"] == "eda", "p_pain"] = found["y_true"].astype(float)
+    text = page_of(make_folder(found)).text
+    assert "every decision is right" in text
+    assert "where every decision is right, or everybody has the same share of them, nothing is estimated" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -97,10 +98,12 @@ def test_a_row_is_marked_in_all_five_places(name: str, grids: dict) -> None:
 
     page = (out / "report.html").read_text()
     assert ("Not everything learned" in page) == marked
-    assert page.count(f'<sup class="mark" title="{KEY}">') == (
-        3 * 3 if marked else 0
-    )  # Table 2, What was learned, comparisons
+    told = re.findall(r'<sup class="mark" title="([^"]*)">([^<]*)</sup>', page)
+    assert {mark for _, mark in told} == ({symbol} if marked else set())
+    assert len(told) > 3 * 9 if marked else not told  # three rows: Table 2, comparisons, confusion, spread, subjects …
     assert "What was learned" in page
+    assert ("in the epochs that they had" in page) == marked
+    assert set(learning.epochs) == {40}
     assert (WHY_ECG.partition(":")[0].replace("'", "&#39;") in page) == marked
     svg = (out / "figure3.svg").read_text()
     assert (f"<!-- {symbol} -->" in svg or symbol in svg) or not marked
@@ -114,6 +117,7 @@ def test_a_row_is_marked_in_all_five_places(name: str, grids: dict) -> None:
         fits = 2 if run.data.tags["kind"] == "row" else 1
         assert run.data.metrics[column] == (fits if marked else 0)
         assert (words in run.data.tags.get("not_learned", "")) == bool(words) or not marked
+        assert ("in 40 epochs" in run.data.tags.get("not_learned", "")) == marked  # what was measured, and not more
     (stages,) = [e for e in client.search_experiments() if e.name == "planted stages"]
     assert {r.data.tags["verdict"] for r in client.search_runs([stages.experiment_id])} == {verdict}
     assert bool(client.search_registered_models()) != marked

@@ -40,7 +40,8 @@ def test_mean_and_interval_are_about_one_number() -> None:
         assert of_metrics(table, [name])[name].to_numpy().mean() == pytest.approx(mean)
         assert found[name].mean == pytest.approx(mean)
         assert row[f"{name}_low"] < row[f"{name}_mean"] < row[f"{name}_high"]
-        assert row[f"{name}_low"] + row[f"{name}_high"] == pytest.approx(200 * mean)
+        scale = next(m.scale for m in PAIN.metrics if m.name == name)  # the Brier score is a plain number
+        assert row[f"{name}_low"] + row[f"{name}_high"] == pytest.approx(2 * scale * mean)
 
 
 def test_shares_of_people_say_what_leaving_them_out_changes() -> None:
@@ -61,6 +62,9 @@ def test_no_interval_has_no_width() -> None:
     table = predictions(12, folds=4)
     perfect = table.assign(p_pain=np.where(table["y_true"] == 1, 0.9, 0.1))
     found = intervals(perfect, METRICS)
+    brier = found.pop("brier")
+    assert brier.mean == pytest.approx(0.01)
+    assert np.isnan([brier.low, brier.high]).all()
     assert all(one.mean == 1 and np.isnan(one.low) and np.isnan(one.high) for one in found.values())
     row = table2(scores_table(perfect), perfect).loc[0]
     assert np.isnan(row[["accuracy_low", "f1_high", "auroc_low"]].astype(float)).all()

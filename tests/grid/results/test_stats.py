@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,15 @@ from scipy.stats import ttest_1samp, ttest_rel
 
 from grid.experiment import families
 from grid.experiment.config import load
+from grid.results.cards import card_facts
 from grid.results.inference import corrected, estimate, training_people
+from grid.results.learned import Mark
+from grid.results.people import of_column
 from grid.results.stats import against_chance, compare, effect_size, every_pair, holm, mean_by
-from grid.results.tables import with_frame_mean
+from grid.results.tables import scores_table, table2, with_frame_mean
+from grid.tracking.row_facts import RowFacts
 from painmodels.methods import methods
+from painmodels.tasks import PAIN
 
 COMMITTED = Path(__file__).parents[2] / "benchmarks" / "coverage.csv"
 
@@ -222,3 +228,26 @@ def test_the_committed_simulation_meets_its_bars() -> None:
     assert (table["family_chance"].dropna() <= 0.065).all()
     assert (table["pair"] <= 0.065).all()
     assert (table["family_pairs"] <= 0.065).all()
+
+
+def test_a_row_has_one_mean_and_one_interval_wherever_it_is_told() -> None:
+    """Folds of unlike size, people of unlike skill: Table 2, the test against chance, MLflow and the card say the same."""
+    table = predictions({"eda": np.linspace(0.55, 1.0, 23)}).assign(scenario="s", protocol="subject", frame=pd.NA)
+    scores = scores_table(table)
+    row = table2(scores, table).loc[0]
+    test = against_chance(table).loc[0]
+    mean, low, high = (row[f"accuracy_{what}"] / 100 for what in ("mean", "low", "high"))
+    assert mean != pytest.approx(mean_by(table)["eda"].mean(), abs=1e-6)  # people are not weighed alike here
+    assert [test["difference"], test["low"], test["high"]] == pytest.approx([mean - 0.5, low - 0.5, high - 0.5])
+    run: dict[str, Any] = {"scenarios": {}}
+    mirrored = RowFacts(run, PAIN, scores, table).values("eda", "s")
+    assert [mirrored[f"accuracy_{what}"] for what in ("mean", "low", "high")] == pytest.approx([mean, low, high])
+    card = card_facts(run, PAIN, scores, table, Mark())
+    assert [card["metrics"][0][what] for what in ("mean", "low", "high")] == pytest.approx([mean, low, high])
+    assert card["above_chance"][:3] == pytest.approx([mean - 0.5, low - 0.5, high - 0.5])
+    whole = against_chance(table, people=23)["p"].item()  # a test allows for everything, whatever the interval takes
+    assert whole == pytest.approx(estimate(of_column(table.assign(d=_gain(table)), "d"), n_train=20.7).p)
+
+
+def _gain(table: pd.DataFrame) -> pd.Series:
+    return ((table["p_pain"] > 0.5) == (table["y_true"] == 1)).astype(float) - 0.5

@@ -63,7 +63,7 @@ def test_a_trial_predicted_twice_is_refused() -> None:
 
 def test_table2_is_in_percent_with_spread_interval_and_the_papers_numbers() -> None:
     data = predictions(("eda",), subjects=6, folds=2)  # fold 0: no wrong trial; fold 1: one of four
-    row = table2(scores_table(data), data, scenarios=papers(6, 2)).loc[0]
+    row = table2(scores_table(data), data, run={"scenarios": papers(6, 2)}).loc[0]
     assert row["accuracy_mean"] == pytest.approx(87.5)
     assert row["accuracy_sd"] == pytest.approx(np.std([100, 75], ddof=1))
     assert row["sensitivity_mean"] == 100
@@ -86,7 +86,7 @@ def test_table2_is_in_percent_with_spread_interval_and_the_papers_numbers() -> N
 )
 def test_the_papers_numbers_stand_only_where_they_belong(scenario: str, facts: dict | None) -> None:
     data = predictions(("eda",), scenario=scenario)
-    row = table2(scores_table(data), data, scenarios=facts).loc[0]
+    row = table2(scores_table(data), data, run={"scenarios": facts or {}}).loc[0]
     assert np.isnan(row["paper_accuracy"])
     assert np.isnan(row["difference_accuracy"])
 
@@ -130,7 +130,9 @@ def test_categorical_columns_give_the_same_table() -> None:
 
 def test_identity_holds_for_balanced_folds_and_shows_where_the_paper_breaks_it() -> None:
     data = pd.concat([predictions(("video", "eda"), scenario=name) for name in ("all87", "expressive67")])
-    check = identity_check(table2(scores_table(data), data, scenarios=papers(6, 3))).set_index(["modality", "scenario"])
+    check = identity_check(table2(scores_table(data), data, run={"scenarios": papers(6, 3)})).set_index(
+        ["modality", "scenario"]
+    )
     assert check["balanced"].all()
     assert check["holds"].all()
     assert round(check.loc[("video", "expressive67"), "paper_gap"], 2) in (7.26, 7.27)
@@ -148,7 +150,7 @@ def test_identity_shows_unbalanced_folds() -> None:
 
 def test_written_tables_can_be_read_again(tmp_path: Path) -> None:
     data = predictions(("eda", "my_row&co"))
-    table = table2(scores_table(data), data, scenarios=papers(6, 3))
+    table = table2(scores_table(data), data, run={"scenarios": papers(6, 3)})
     csv, tex = write_table2(table, tmp_path, data="biovid")
     assert pd.read_csv(csv)["accuracy_mean"].tolist() == table["accuracy_mean"].round(2).tolist()
     text = tex.read_text()
@@ -170,7 +172,7 @@ def test_files_say_of_rows_that_see_the_video_that_their_people_were_selected_by
     data = predictions(("frame", "video", "eda", "eda+video"), scenario="expressive67")
     by = "the facial response in these very trials"
     facts = {"expressive67": {**papers(6, 3)["expressive67"], "selected": by}}
-    csv, tex = write_table2(table2(scores_table(data), data, scenarios=facts), tmp_path, data="biovid")
+    csv, tex = write_table2(table2(scores_table(data), data, run={"scenarios": facts or {}}), tmp_path, data="biovid")
     said = pd.read_csv(csv, keep_default_na=False).set_index("modality")["selected_by"]
     assert said.to_dict() == {**dict.fromkeys(("frame", "frame:mean", "video", "eda+video"), by), "eda": ""}
     assert tex.read_text().count(r"\S") == 5  # four rows and the note, which is a line of the table
