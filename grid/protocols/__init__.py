@@ -101,5 +101,9 @@ def protocols() -> dict[str, Protocol]:
 
 
 def has_one_partition(name: str) -> bool:
-    """Whether no seed changes who is held out together under this protocol."""
-    return bool(getattr(importlib.import_module(f"{__name__}.{name}"), "ONE_PARTITION", False))
+    """Whether no seed changes who is held out together under this protocol, named as in cells (`personal-4` of `personal`).
+
+    False for a protocol that this version does not have.
+    """
+    base = next((known for known in protocols() if name == known or name.startswith(f"{known}-")), "")
+    return bool(base and getattr(importlib.import_module(f"{__name__}.{base}"), "ONE_PARTITION", False))

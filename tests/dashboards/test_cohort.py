@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +121,6 @@ def test_rows_that_see_the_video_of_selected_people_say_so_with_their_age(shown:
     scenario = {"subjects": 8, "folds": 4, "not_the_papers": "", "selected": "the facial response in these very trials"}
     page = shown(trials_of().head(0), scenarios={"all87": scenario})
     assert page.text.count("video §") > 1
-    assert not re.search(r"eda §(?! [Tt]he people)", page.text)  # the note may follow a row's name
     assert "§ The people of all87 were selected by the facial response in these very trials" in page.text
 
 
