@@ -74,7 +74,7 @@ def detector(name: str, *, min_score: float, threads: int = 1) -> Detector:
     return DETECTORS[name](min_score, threads)
 
 
-def _session(weights: Path | bytes, threads: int) -> ort.InferenceSession:
+def onnx_session(weights: Path | bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -110,7 +110,7 @@ def _batched(found_in: Callable[[Sequence[np.ndarray]], list[list[Face]]]) -> De
 def _mobile(min_score: float, threads: int) -> Detector:
     if not _WEIGHTS.is_file():
         raise InputError(f"{_WEIGHTS}: no such file; expected the weights of retinaface-mobile, part of this package")
-    session = _session(_WEIGHTS, threads)
+    session = onnx_session(_WEIGHTS, threads)
 
     def faces_of(offsets_A4: np.ndarray, scores_A: np.ndarray, points_A10: np.ndarray, anchors_A4: np.ndarray) -> list[Face]:
         keep = np.flatnonzero(scores_A >= min_score)
@@ -191,7 +191,7 @@ def _resnet(min_score: float, threads: int) -> Detector:
     from retinaface.commons.preprocess import preprocess_image
     from retinaface.model.retinaface_onnx_model import RetinaFace as Model
 
-    model = Model(_session(weights, threads))
+    model = Model(onnx_session(weights, threads))
     names = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
 
     def faces_of(bgr: np.ndarray, outputs: list[np.ndarray]) -> list[Face]:
