@@ -29,6 +29,7 @@ from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from dataprep.rounding import rounded
 from painmodels.use.model import load
+from painmodels.use.model_files import of_no_pain
 from painmodels.use.over_time import over_time
 from painmodels.use.predictions import Prediction
 from painmodels.use.predictor import Predictor
@@ -53,7 +54,7 @@ def page(model: Predictor) -> str:
     return template.render(
         about=repr(model),
         cell=model.about["cell"],
-        synthetic=model.about["synthetic"],
+        no_pain=of_no_pain(model.about),
         inputs=", ".join(inputs),
         gives=model.learns.gives,
         strength=model.learns.strength.title,
@@ -106,7 +107,8 @@ def _called(model: Predictor, found: Prediction) -> str:
     """What is called, and by what, as a sentence."""
     learns = model.learns
     if learns.thresholded:
-        return f"called: {found.called()} (pain is called where the probability is above {learns.strength.threshold:g})"
+        limit = f"{learns.strength.threshold:g}"
+        return f"called: {found.called()} ({learns.names[1]} is called where its probability is above {limit})"
     each = [] if found.p_classes_K is None else zip(learns.names, found.p_classes_K, strict=True)
     shares = ", ".join(f"{name} {rounded(100 * p)} %" for name, p in each)
     return f"called: {found.called()}{f' ({shares})' if shares else ''}"

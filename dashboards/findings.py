@@ -113,9 +113,9 @@ def _below_chance(panel: Mapping[str, Any], main: Metric) -> str:
     if not clear:
         return f"{text}; no interval lies wholly below it. "
     return (
-        f"{text}. The interval of {', '.join(clear)} lies wholly below it. Only “above” is tested, so that is no claim; but "
-        "a guess does not do that, and nothing on this page explains it: labels, folds of few people, or a training side in "
-        "which the other class was more frequent can. "
+        f"{text}. The interval of {', '.join(clear)} lies wholly below it. Only “above” is tested, so that is no claim; luck "
+        "alone seldom does it, and nothing on this page explains it: labels, folds of few people, or a training side in which "
+        "the other class was more frequent can. "
     )
 
 

@@ -64,16 +64,20 @@ def _used(results: Results) -> set[str]:
 
 
 def _reasons(results: Results, lost: list[str]) -> str:
-    """Why, with file names and numbers taken out, so that like cases are counted together."""
-    mine = results.quarantine[results.quarantine["subject"].isin(lost)]
-    kinds = [
-        kind_of(str(e["part"]), str(e["reason"]), str(e["file"])) for e in mine.drop_duplicates("subject").to_dict("records")
-    ]
-    counts = sorted({kind: kinds.count(kind) for kind in kinds}.items(), key=lambda found: -found[1])
-    told = [f"{n} × {kind}" for kind, n in counts[:REASONS_AT_MOST]]
-    return "; ".join(told) + (
-        f"; and {len(counts) - REASONS_AT_MOST} other reasons" if len(counts) > REASONS_AT_MOST else ""
-    )
+    """Why, without names of files, and without numbers where they differ, so that like cases are counted together."""
+    mine = results.quarantine[results.quarantine["subject"].isin(lost)].drop_duplicates("subject")
+    groups: dict[str, list[str]] = {}
+    for entry in mine.to_dict("records"):
+        reason, file = str(entry["reason"]), str(entry["file"])
+        groups.setdefault(kind_of(str(entry["part"]), reason, file), []).append(reason.rpartition("expected ")[2])
+    told = []
+    for kind, ends in sorted(groups.items(), key=lambda group: -len(group[1])):
+        found, expected = re.sub(r", that is [^;]*;", ",", kind.partition(": ")[2]).rpartition("expected ")[::2]
+        told.append(
+            f"{len(ends)} × {found}{'expected ' if found else ''}{ends[0] if found and len(set(ends)) == 1 else expected}"
+        )
+    more = len(told) - REASONS_AT_MOST
+    return "; ".join(told[:REASONS_AT_MOST]) + (f"; and {more} other reasons" if more > 0 else "")
 
 
 def kind_of(part: str, reason: str, file: str) -> str:
@@ -81,4 +85,4 @@ def kind_of(part: str, reason: str, file: str) -> str:
     text = (reason.replace(file, "") if "/" in file else reason).lstrip(": ").strip()
     text = re.sub(r"^\S*/\S*: ", "", text)
     text = re.sub(r"-?[0-9]+([.][0-9]+)?", "N", text)
-    return f"{part}: {re.sub(r'N(, N)+', 'N …', text)[:160]}"
+    return f"{part}: {re.sub(r'N(, N)+', 'N …', text)[:300]}"

@@ -92,7 +92,11 @@ def _epochs(results: Results) -> str:
             f"Hyperparameters of {names} were chosen by a search that saw the training side of a fold alone; all others were "
             "fixed in the experiment."
         )
-    return "Epochs and all other hyperparameters were fixed in the experiment; none was chosen on a tested fold."
+    return (
+        "Epochs and all other hyperparameters were fixed in the experiment before this run; none was chosen on a tested fold of "
+        "it. Whether somebody chose them earlier by results on these people is known to this run only where the experiment "
+        "says so ([claims] chosen_on)."
+    )
 
 
 def _partitions(results: Results, counts: tuple[int, int, int], protocols: Sequence[str]) -> str:

@@ -90,7 +90,7 @@ def shown_estimate(found: Estimate, main: Metric) -> dict[str, float]:
 
 
 def _calls(panel: Panel, row: str) -> dict[str, dict[str, float]]:
-    """The share of windows called pain, in percent, of those at rest and of the others: mean over people and interval."""
+    """The share of trials called pain, in percent, of those at rest and of the others: mean over people and interval."""
     predictions = panel.of_row(row)
     y_N, p_NC = panel.task.of(predictions)
     called = pd.Series(panel.task.called(p_NC) == 1, index=predictions.index)

@@ -100,6 +100,7 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         "cell": full_name(record),
         "experiment": experiment["name"],
         "synthetic": about["data"]["synthetic"],
+        **({"pain": False} if about["data"].get("pain") is False else {}),
         "reader": reader.name,
         "clock_hz": reader.clock_hz,
         "n_steps": reader.n_steps,

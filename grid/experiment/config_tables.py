@@ -137,11 +137,13 @@ class Claims(Table):
     """Which pairs of rows are compared, fixed before there are results: each is a test of one family. All others are numbers.
 
     Empty: the pairs of the experiment's rows of which the second sees one recording more, and (frame:mean, video).
-    `fewest_trials`: people of whom fewer were tested are named in the report.
+    `fewest_trials`: people of whom fewer were tested are named in the report. `chosen_on`: names of data sets on whose people the
+    experiment's settings were chosen by their results: a report on one of them says so.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
     fewest_trials: int = Field(10, ge=1, strict=True)
+    chosen_on: tuple[str, ...] = ()
 
 
 class Sensitivity(Table):

@@ -27,6 +27,7 @@ from grid.results.calibration import ece_of_people, line_of_people
 from grid.results.inference import ALPHA, Estimate, estimate, learned, training_people
 from grid.results.people import of_column, of_metrics
 from painmodels.tasks import PAIN, Task
+from painmodels.tasks.task import Metric
 
 COLUMNS = [
     *("a", "b", "n_subjects", "n_trials", "difference", "low", "high", "p", "p_holm", "tests", "marked", "same"),
@@ -118,11 +119,9 @@ def against_chance(
         y_N, p_NC = task.of(part)
         guess_NC = np.tile(task.constant(y_N), (len(y_N), 1))
         guess_N = task.merit(y_N, guess_NC)
-        table = part[["subject_name", *AXES]].assign(d=main.sign * (task.merit(y_N, p_NC) - guess_N), guess=guess_N)
+        table = part[["subject_name", *AXES]].assign(d=main.sign * (task.merit(y_N, p_NC) - guess_N))
         one = _compared("chance", row, table, part, people, marked, learns=main.name == "accuracy")
-        guess = float(of_column(table, "guess").mean(axis=1).mean())
-        least, most = sorted(main.sign * (end - guess) for end in (main.low, main.high))
-        rows.append({**one, "low": max(one["low"], least), "high": min(one["high"], most)})
+        rows.append(_within(one, main, table.assign(guess=main.sign * guess_N)))
     found = family(rows)
     return found.assign(claim=found["claim"] & (found["difference"] > 0))
 
@@ -170,9 +169,23 @@ def _of_one_kind(
     wide = gains.set_index([*unit, "modality"])["gain"].unstack("modality") if wanted else pd.DataFrame()
     rows = []
     for a, b in wanted:
-        both = (wide[b] - wide[a]).dropna().rename("d").reset_index()
-        rows.append(_compared(a, b, both, both, people, marked))
+        both = wide[[a, b]].dropna().assign(d=wide[b] - wide[a]).reset_index()
+        row = _compared(a, b, both, both, people, marked, learns=_is_guess(a) and task.main.name == "accuracy")
+        rows.append(_within(row, task.main, both.assign(guess=both[a])) if _is_guess(a) and len(both) else row)
     return rows
+
+
+def _is_guess(row: str) -> bool:
+    """Whether a row names one class without looking at anything, as chance does."""
+    return row == "majority"
+
+
+def _within(row: dict[str, Any], main: Metric, table: pd.DataFrame) -> dict[str, Any]:
+    """A comparison with a guess, its interval cut where the metric ends; `guess`: its gain (better is more) in each "
+    "prediction."""
+    guess = float(of_column(table, "guess").mean(axis=1).mean())
+    least, most = sorted(main.sign * end - guess for end in (main.low, main.high))
+    return {**row, "low": max(row["low"], least), "high": min(row["high"], most)}
 
 
 def _compared(

@@ -17,6 +17,11 @@ def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]
             f"Hyperparameters were searched with fit seed {seeds[0]} alone, and what was chosen was trained from all "
             f"{len(seeds)} seeds: the spread over seeds is that of training, not of the search."
         )
+    if inventory.dataset.name in experiment.claims.chosen_on:
+        found.append(
+            f"Optimistic: settings of this experiment were chosen by what they gave on people of {inventory.dataset.name} "
+            "([claims] chosen_on), so its rows may be too good on these people."
+        )
     if options.trials and options.scope == "scenario":
         for name in dict.fromkeys(c.scenario for c in plan.predicts):
             index = scenario_index(inventory.dataset, inventory.index, experiment.scenario(name))

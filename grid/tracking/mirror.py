@@ -31,7 +31,7 @@ from grid.tracking.runs import PLAIN, VIEWED, Entry, Runs
 from grid.tracking.search_runs import mirror_search
 from grid.tracking.stage_runs import VERSIONS, manifests, mirror_stage
 from grid.tracking.work_times import around, of_stage
-from painmodels.tasks import task_of_run
+from painmodels.tasks import Task, task_of_run
 
 
 class Mirror:
@@ -89,9 +89,9 @@ class Mirror:
             runs.describe()
         mine = f"#/experiments/{self.runs.experiment}/runs"
         table = f"{mine}/{report}/artifacts/{PAGE}?{PLAIN}"
-        made_up = f"**{SYNTHETIC.capitalize()}: they say nothing about pain.** " if self.run["data"].get("synthetic") else ""
         self.runs.describe(
-            f"{made_up}A run per row and scenario, below it a run per fold. [{self.task.main.title} of all rows]({table}) · "
+            f"{_of_no_pain(self.run, self.task)}A run per row and scenario, below it a run per fold. "
+            f"[{self.task.main.title} of all rows]({table}) · "
             f"[Table of the rows]({mine}?{VIEWED}) · [Compare the rows]({compare_page(self)}) · "
             + " · ".join(f"[{runs.name}](#/experiments/{runs.experiment}/runs?{PLAIN})" for runs in every[1:])
         )
@@ -221,6 +221,15 @@ def _place(cell: dict[str, Any]) -> list[str]:
 def _read_searches(out: Path) -> list[dict[str, Any]]:
     path = out / "searches.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def _of_no_pain(run: Mapping[str, Any], task: Task) -> str:
+    """What the experiment's description says first where the data are of nobody's pain."""
+    if run["data"].get("synthetic"):
+        return f"**{SYNTHETIC.capitalize()}: they say nothing about pain.** "
+    if run["data"].get("pain") is False:
+        return f"**Of {' and '.join(task.names)}, not of pain: they say nothing about pain.** "
+    return ""
 
 
 def _all(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

@@ -34,7 +34,7 @@ def row_picture(predictions: pd.DataFrame, folds: Sequence[float], task: Task) -
         elif panel == "roc":
             _roc(axes, y_N, p_NC)
         else:
-            _calibration(axes, y_N, p_NC)
+            _calibration(axes, y_N, p_NC, task)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=90, metadata={"Software": None})
     return content.getvalue()
@@ -65,13 +65,14 @@ def _roc(axes: Axes, y_N: np.ndarray, p_NC: np.ndarray) -> None:
     if np.isfinite(auc):
         axes.plot(*roc_curve(y_N, p_N)[:2], color=BLUE)
     axes.plot([0, 1], [0, 1], "--", lw=0.8, color=INK)
-    axes.set(title=f"ROC, area {rounded(auc, 2)}", xlabel="1 - specificity", ylabel="sensitivity")
+    axes.set(title=f"ROC, folds pooled: area {rounded(auc, 2)}", xlabel="1 - specificity", ylabel="sensitivity")
 
 
-def _calibration(axes: Axes, y_N: np.ndarray, p_NC: np.ndarray) -> None:
+def _calibration(axes: Axes, y_N: np.ndarray, p_NC: np.ndarray, task: Task) -> None:
     p_N = p_NC.reshape(len(y_N), -1)[:, -1]
     bins_N = np.minimum((10 * p_N).astype(int), 9)
     means = [(p_N[bins_N == b].mean(), y_N[bins_N == b].mean()) for b in sorted(set(bins_N.tolist()))]
     axes.plot([0, 1], [0, 1], "--", lw=0.8, color=INK)
     axes.plot(*zip(*means, strict=True), "o-", ms=4, color=BLUE)
-    axes.set(title="calibration", xlabel="predicted probability of pain", ylabel="share with pain", xlim=(0, 1), ylim=(0, 1))
+    labels = {"xlabel": task.expects.predicted, "ylabel": task.expects.observed}
+    axes.set(title="calibration, folds pooled", xlim=(0, 1), ylim=(0, 1), **labels)

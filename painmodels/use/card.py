@@ -49,8 +49,10 @@ def card(about: Facts, run: Facts, cell: Facts, facts: Facts | None, *, gives: s
 def _use(about: Facts, run: Facts, gives: str) -> list[str]:
     takes = ", ".join([*about["channels"], *(["a video of the face"] if about["video"] else [])]) or "nothing"
     seconds = about["n_steps"] / about["clock_hz"]
+    no_pain = run["data"].get("pain") is False
+    what = f"telling {' from '.join(about['classes'][:2])}" if no_pain else "automatic pain recognition"
     lines = [
-        "- Research on automatic pain recognition: to compare methods, and to look at recordings that are already there.",
+        f"- Research on {what}: to compare methods, and to look at recordings that are already there.",
         f"- Takes {takes}, {seconds:g} s at {about['clock_hz']:g} steps a second; gives {gives}, or the reason why there is none "
         "(a channel that is flat or not finite, a face that is not seen).",
     ]
@@ -73,6 +75,8 @@ def _data(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
     return [
         f"- {data.get('title') or data['name']} ({data['name']}), fingerprint {data.get('fingerprint', 'not recorded')}; "
         f"scenario {cell['scenario']}, {many} people.",
+        *([f"- Source: {data['source']}"] if data.get("source") else []),
+        *([f"- A trial is {data['trial']}."] if data.get("trial") else []),
         f"- Tested in this row: {facts.get('people', 'not recorded')} people; trials: {trials}.",
         f"- This model was trained on {cell.get('n_train', 'an unrecorded number of')} trials; "
         f"{cell.get('n_test', 'an unrecorded number')} were held out. Sex and age of its people: folds.csv and Subjects in the "

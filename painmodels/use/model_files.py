@@ -54,6 +54,7 @@ class Description(_Part):
     cell: str
     experiment: str
     synthetic: bool
+    pain: bool = True
     reader: str
     reader_description: dict[str, Any] = {}
     clock_hz: float = Field(gt=0, allow_inf_nan=False)
@@ -87,11 +88,20 @@ def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, to
     write_whole(folder / ABOUT, (json.dumps({**about, "sha256": marks}, indent=1) + "\n").encode())
 
 
+def of_no_pain(about: Mapping[str, Any]) -> str:
+    """A sentence where the model was trained on nobody's pain, else empty. `about`: model.json."""
+    if about["synthetic"]:
+        return "Trained on synthetic data: it says nothing about pain."
+    if about.get("pain") is False:
+        return f"Trained on {' and '.join(about['classes'])}, not on pain: it says nothing about pain."
+    return ""
+
+
 def readme(about: Mapping[str, Any]) -> str:
     """What the folder holds, takes, gives and needs."""
     inputs = [*about["channels"], *(["a video of the face"] if about["video"] else [])]
     files = [*(['video="v.mp4"'] if about["video"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
-    made_up = "Trained on synthetic data: it says nothing about pain.\n\n" if about["synthetic"] else ""
+    made_up = f"{said}\n\n" if (said := of_no_pain(about)) else ""
     return f"""# {about["cell"]}
 
 Research software, not a medical device: no output may guide the care of a person.

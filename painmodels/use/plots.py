@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from painmodels.use.model_files import of_no_pain
 from painmodels.use.over_time import Event
 from painmodels.use.predictions import Estimate, Prediction
 from painmodels.use.predictor import Predictor
@@ -42,7 +43,8 @@ def _figure(rows: Sequence[float], *, title: str, note: str) -> tuple[Any, Any]:
 
 def _note(model: Predictor) -> str:
     said = "research software, not a medical device"
-    return f"trained on synthetic data: it says nothing about pain; {said}" if model.about["synthetic"] else said
+    told = of_no_pain(model.about).rstrip(".")
+    return f"{told[0].lower()}{told[1:]}; {said}" if told else said
 
 
 def _faces(axis: Any, crops: Sequence[np.ndarray], times_s: Sequence[float], span_s: tuple[float, float]) -> None:

@@ -183,6 +183,46 @@ def test_other_data_sets_have_their_own_class_names_and_no_published_numbers(
     assert "(not due)" in text
 
 
+def test_a_report_on_stress_speaks_of_stress_and_says_whose_data_they_are(
+    make_folder: MakeFolder, predict: Predict, run_record: RunRecord
+) -> None:
+    data = {"name": "stress-predict", "class_names": ["rest", "stress"], "synthetic": False, "pain": False}
+    data |= {
+        "subjects": 12,
+        "trials": 480,
+        "source": "Somebody, “Stress at a desk”, 2022.",
+        "trial": "a window of 60 s inside one phase of the session",
+    }
+    found = predict(rows=("eda",), scenarios={"all": [f"S{i:02d}" for i in range(12)]}, folds=4)
+    defects = [
+        ("", f"S{n}", "index", f"/d/S{n}", f"/d/S{n}/tags: found tags at {n}, 9 s, expected 7 of them", "") for n in (90, 91)
+    ]
+    quarantine = pd.DataFrame(defects, columns=["trial_id", "subject", "part", "file", "reason", "channels"])
+    facts = {"all": {"subjects": 12, "folds": 4, "not_the_papers": "the data are not BioVid Part A"}}
+    folder = make_folder(found, run=run_record(data=data, scenarios=facts), quarantine=quarantine)
+    text = page_of(folder).text
+    assert (
+        "Found: 14 people. Left out altogether: 2 (S90, S91; 2 × found tags at N … s, expected 7 of them): no number here "
+        "speaks of "
+        "such people. Used: 12 people, 480 trials (rest 240, stress 240). A trial is a window of 60 s inside one phase of "
+        "the session."
+    ) in text
+    assert "Data: Somebody, “Stress at a desk”, 2022." in text
+    allowed = (
+        "No pain in these data",
+        "nobody was in pain",
+        "how well pain is recognised",
+        "acute pain recognition",
+        "pain no ",
+    )
+    for words in allowed:
+        text = text.replace(words, "")
+    assert "pain" not in text.lower().replace("pain-grid", "")
+    checklist = (folder / "tripod-ai.md").read_text()
+    assert "Somebody, “Stress at a desk”, 2022." in checklist
+    assert "pain" not in checklist.replace("pain-grid", "").replace("painmodels", "")
+
+
 def test_leave_one_subject_out_with_folds_of_one_class(make_folder: MakeFolder, predict: Predict) -> None:
     predictions = predict(rows=("eda", "ecg"), scenarios={"all87": FEW["all87"]}, folds=10, protocol="loso")
     one_class = predictions[~((predictions["fold"] == 3) & (predictions["y_true"] == 1))]

@@ -118,7 +118,7 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
         "row has the mark † or ‡." in head
     )
     assert "In the fits behind 1 row (ecg †) the training loss stayed near a constant guess's in all epochs (†)" in head
-    assert "Found: 41 people. Left out altogether: 1 (p; 1 × video: no face): no number here speaks of such people." in head
+    assert "Found: 41 people. Left out altogether: 1 (p; 1 × no face): no number here speaks of such people." in head
     assert "Used: 40 people, 1,600 trials (no pain 800, pain 800)." in head
     assert page.text.index("Found: 41 people") < page.text.index("shown to be above chance")
     assert page.text.index("Table 2. Accuracy") < page.text.index("Figure 3. Accuracy")

@@ -10,8 +10,10 @@ from dataprep.records import SampleIndex
 from grid.experiment.cells import PAPER_ROWS
 from grid.experiment.config import load
 from grid.plan.inventory import Inventory
+from grid.plan.specs import Plan
 from grid.results.table2_files import write_table2
 from grid.results.tables import identity_check, paper_table2, score_columns, scores_table, table2
+from grid.run.notes import notes
 from grid.run.scenario_facts import scenario_facts
 from grid.tracking.row_facts import warnings_of
 from painmodels.tasks import PAIN, task
@@ -120,6 +122,23 @@ def test_a_run_says_whether_its_scenario_is_the_papers(
     assert (facts["subjects"], facts["folds"], facts["subset_size"]) == (len(subjects), 10, 87)
     survey.dataset = dataset_named("synthetic")
     assert scenario_facts(load("paper"), survey, "all87")["not_the_papers"] == "the data are not BioVid Part A"
+
+
+def test_settings_that_were_chosen_on_the_people_of_a_run_are_told(tmp_path: Path) -> None:
+    recommended, index = load("recommended"), SampleIndex(("a",), ("s",), (0,))
+    told = {}
+    for name in ("stress-predict", "biovid"):
+        data = dataset_named(name)
+        learns = task("binary", data.two)
+        told[name] = notes(
+            recommended, Inventory(dataset=data, path=tmp_path, index=index, fingerprint="", learns=learns), Plan()
+        )
+    assert told["stress-predict"] == [
+        "Optimistic: settings of this experiment were chosen by what they gave on people of stress-predict ([claims] "
+        "chosen_on), so "
+        "its rows may be too good on these people."
+    ]
+    assert told["biovid"] == []
 
 
 def test_categorical_columns_give_the_same_table() -> None:

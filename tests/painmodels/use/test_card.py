@@ -14,6 +14,7 @@ from grid.results.learned import Mark
 from grid.results.tables import scores_table
 from painmodels.tasks import PAIN
 from painmodels.use.card import card
+from painmodels.use.model_files import of_no_pain, readme
 
 ABOUT: dict[str, Any] = {
     "cell": "eda/expressive67/subject/fold1",
@@ -72,6 +73,18 @@ def test_a_card_has_the_numbers_of_the_run_and_the_limits_of_its_people() -> Non
 
 @pytest.mark.parametrize("facts", [None, {}])
 def test_a_card_of_a_folder_without_facts_measures_nothing(facts: dict | None) -> None:
-    text = card(ABOUT, {"experiment": {"name": "x"}, "data": {"name": "d", "pain": False}}, CELL, facts, gives=PAIN.gives)
+    data = {"name": "d", "pain": False, "source": "Somebody, 2022.", "trial": "a window of 60 s"}
+    text = card(ABOUT, {"experiment": {"name": "x"}, "data": data}, CELL, facts, gives=PAIN.gives)
+    assert "Research on telling BL1 from PA4" in text
+    assert "automatic pain recognition" not in text
+    assert "- Source: Somebody, 2022.\n- A trial is a window of 60 s." in text
     assert "Not measured" in text
     assert "not on pain: it says nothing about pain" in text
+
+
+def test_a_model_of_no_pain_says_so_wherever_it_is_shown() -> None:
+    stress = {**ABOUT, "classes": ["rest", "stress"], "pain": False}
+    assert of_no_pain(stress) == "Trained on rest and stress, not on pain: it says nothing about pain."
+    assert of_no_pain({**ABOUT, "synthetic": True}) == "Trained on synthetic data: it says nothing about pain."
+    assert of_no_pain(ABOUT) == ""
+    assert of_no_pain(stress) in readme({**stress, "cell": "eda/all/fold0", "reader": "stress-predict", "task": {}})
