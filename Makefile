@@ -48,7 +48,7 @@ LAUNCH := $(BIN)/python -m grid.launch --all --methods all --experiment methods-
 
 methods: .venv/.complete
 	for signal in all none; do test -d $(METHODS)/data-$$signal || $(BIN)/python -m dataprep.synthetic $(METHODS)/data-$$signal \
-	  --subjects 20 --trials 2 --size 160x120 --signal $$signal || exit 1; done
+	  --subjects 20 --trials 2 --size 320x240 --signal $$signal || exit 1; done
 	$(LAUNCH) --data $(METHODS)/data-all --out $(METHODS)/all
 	$(LAUNCH) --data $(METHODS)/data-none --out $(METHODS)/none --seeds 0-2
 	test -z "$(STRESS)" || $(LAUNCH) --data "$(STRESS)" --out $(METHODS)/stress-predict

@@ -1,4 +1,5 @@
 """A random forest on domain features, after Werner et al. 2014: of EDA, ECG, or the motion of the face box and landmarks.
+With EMG, of the face mesh in place of these (`landmarks_rf.py` says what is published).
 
 Grown by scikit-learn; kept as plain arrays (a node a row, all trees one after another) and asked by this module, so that
 nothing is pickled and an old result can be read without the version that grew it.
@@ -104,5 +105,5 @@ METHOD = Method(
     several=True,
     any_signal=True,
     rows=("eda:rf", "ecg:rf", "video:rf"),
-    compared=("emg:rf", "eda+ecg+emg:rf"),
+    compared=("emg:rf", "eda+ecg+emg:rf", "eda+ecg+emg+video:rf"),
 )

@@ -11,6 +11,7 @@ from dataprep.records import InputError
 from dataprep.signals.domain_features import VERSION, any_features, ecg_features, eda_features, face_features
 from dataprep.signals.native_features import WIDTHS, hr, word_of
 from painmodels.methods.graph import Choice, Estimator, Input, Part, Recordings
+from painmodels.methods.mesh_points import mesh_features
 
 __all__ = ["ON", "VERSION", "feature_table", "filled", "on_features", "standardisation", "standardised", "typical"]
 
@@ -44,20 +45,24 @@ def feature_table(recordings: Recordings) -> np.ndarray:
         if np.isnan(x_NTF[:, 0]).all():
             raise InputError("features at the channels' own rates are of windows that begin at a whole second and last 2 s")
         columns.append(np.asarray(x_NTF[:, 0, : WIDTHS[word_of(word)]], dtype=np.float64))
+    if "mesh" in recordings.made:
+        rows = [list(mesh_features(x, rate_hz=recordings.rate_hz).values()) for x in recordings.made["mesh"]]
+        columns.append(np.array(rows, dtype=np.float64).reshape(recordings.n, -1))
     return np.concatenate(columns, axis=1)
 
 
 def on_features(trained: Estimator) -> Callable[[tuple[str, ...], Choice], tuple[Part, ...]]:
     """The `parts` of an estimator on features. EDA and ECG have them on the clock, where a stream and an exported row have
     them, too; a row with a signal that needs a higher rate (EMG) takes the features of all its signals at their own rates. A
-    signal that is none of the known words has features that say nothing of what it is, on the clock."""
+    signal that is none of the known words has features that say nothing of what it is, on the clock. Of the video such a row
+    takes the points of the face mesh in place of the track."""
 
     def parts(words: tuple[str, ...], choice: Choice) -> tuple[Part, ...]:
         signals = [word for word in words if word != "video"]
         own_rate = any(word_of(word) and word_of(word) not in _OF for word in signals)
         taken = [Input("domain")] if own_rate else []
         taken += [Input("signals")] if signals and not (own_rate and all(map(word_of, signals))) else []
-        taken += [Input("faces")] if "video" in words else []
+        taken += [Input("mesh" if own_rate else "faces")] if "video" in words else []
         return (Part("estimator", tuple(taken), trained=trained),)
 
     return parts

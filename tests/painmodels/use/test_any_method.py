@@ -42,12 +42,20 @@ ROWS = (
     "majority",
     "eda:cnn-lstm",
     "video:rf",
+    "video:landmarks-rf",
+    "video:stgcn-gru",
     "eda+ecg+video:two-parts",
 )
 SETTINGS = """
 [methods.rf]
 trees = 5
 [methods.cnn-lstm]
+epochs = 1
+[methods.landmarks-rf]
+trees = 5
+[methods.stgcn-gru]
+widths = [4]
+hidden = 4
 epochs = 1
 [methods.two-parts.summary]
 hidden = 4
@@ -120,7 +128,11 @@ def test_onnx_where_it_can_be(grid: Path, tiny_data: Path, tmp_path: Path, capsy
     signals = load(tmp_path / "eda:c").signals(files(tiny_data, name)["signals"])
     session = onnxruntime.InferenceSession(tmp_path / "eda:c" / "network.onnx")
     assert session.run(["p"], {"signals": signals[None]})[0][0, 1] == pytest.approx(p_pain, abs=1e-4)
-    for row, reason in (("eda:rf", "the method rf, which is no network"), ("eda+ecg+video:two-parts", "takes faces")):
+    for row, reason in (
+        ("eda:rf", "the method rf, which is no network"),
+        ("eda+ecg+video:two-parts", "takes faces"),
+        ("video:stgcn-gru", "takes mesh"),
+    ):
         assert export(row) == 2
         assert reason in capsys.readouterr().err
 
