@@ -151,6 +151,9 @@ def importances(group: Sequence[Record]) -> tuple[pd.DataFrame, Counter[str]]:
         if np.ptp(values) < 1e-9:  # means of the same inner scores may differ in their last digit
             reasons["all trials that ran to the end score the same"] += 1
             continue
+        if all(t["params"] == complete[0]["params"] for t in complete):  # their scores differ by the seed alone
+            reasons["all trials that ran to the end have the same settings"] += 1
+            continue
         space = {k: v if isinstance(v, list) else Range(**v) for k, v in search["space"].items()}
         known = distributions(space, search["own"])
         study = optuna.create_study(direction="maximize")

@@ -180,6 +180,18 @@ def test_scores_that_differ_by_rounding_alone_are_the_same(searched: Path) -> No
     assert searches.importances([{**search, "trials": trials}])[1] == {"all trials that ran to the end score the same": 1}
 
 
+def test_trials_of_equal_settings_tell_no_importance(searched: Path) -> None:
+    """Each trial has a seed of its own, so its score may differ."""
+    (search, *_) = searches.read_searches(searched / "out")
+    report = search["trials"][0]["reports"][-1]
+    trials = [
+        {"number": i, "state": "complete", "params": {"lr": 0.003, "hidden": 4}, "reports": [{**report, "score": score}]}
+        for i, score in enumerate([0.7, 0.8])
+    ]
+    reasons = searches.importances([{**search, "trials": trials}])[1]
+    assert reasons == {"all trials that ran to the end have the same settings": 1}
+
+
 def test_a_search_that_saw_the_test_subjects_is_a_banner(tiny_data: Path, tmp_path: Path) -> None:
     assert main(command(tiny_data, tmp_path, "scenario")) == 0
     page = (tmp_path / "out" / "report.html").read_text()
