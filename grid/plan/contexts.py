@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dataprep.records import SampleIndex
+from dataprep.records import InputError, SampleIndex
 from grid.experiment.config import Experiment
 from grid.protocols import FoldSplit, protocols
 
@@ -48,6 +48,13 @@ class Context:
         They are one partition, of the protocol's seed, whichever the outer one is.
         """
         side, pairs = self.index.only(self.split.train), []
+        people = len(set(side.subjects))
+        if folds > people:
+            key = "[search] inner_folds" if what == "inner" else "inner_folds of [fusion] or calibration_folds of [fit]"
+            raise InputError(
+                f"{folds} inner folds asked for, but {people} people train in {self.split.protocol} fold {self.split.fold} of "
+                f"{self.scenario}: lower {key} in the experiment's TOML, or train on more people by other outer folds"
+            )
         for split in protocols()["subject"](side, folds=folds, seed=partition):
             inner = replace(split, repeat=self.split.repeat) if self.split.repeat else split
             tag = f"{self.tag}/{what}{split.fold}of{folds}" if what == "refit" else f"{self.tag}/{what}{split.fold}"

@@ -116,3 +116,16 @@ def test_a_window_that_is_too_short_for_a_network_is_refused_before_any_work(
     (node,) = graph(load("methods-demo"), row(row_name))
     said = node.why_not(dataset("stress-predict"), steps)
     assert re.search(reason, said) if reason else not said
+
+
+def test_more_inner_folds_than_people_are_told_by_their_key(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(tiny_experiment.read_text() + SEARCH.replace("inner_folds = 2", "inner_folds = 50"))
+    what = ["--modalities", "eda:rf", "--scenarios", "all87", "--folds", "0", "--data", str(tiny_data), "--plan"]
+    assert main([*what, "--experiment", str(mine), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert re.search(
+        r"50 inner folds asked for, but \d people train in subject fold 0 of all87: lower \[search\] inner_folds", said
+    )
