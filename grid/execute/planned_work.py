@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from grid.plan.specs import Fit, Plan
+from grid.plan.costs import Costs
+from grid.plan.specs import Plan
 from grid.store.artefacts import Store
-
-TIMES = {"spatial": 0.3, "attention": 0.3, "fusion": 0.3}
-"""What a step of a trial takes in an epoch beside one of an LSTM of 64 units; from the demo, right to a factor of three."""
 
 FADES = 0.9
 """What an earlier fit counts beside the next of its stage, when the time left is estimated: a machine does not stay as busy."""
@@ -17,10 +15,11 @@ FADES = 0.9
 class PlannedWork:
     """The fits and searches of a plan, by key. The plan may grow; `new` gives each key once, `rank` is told of it once."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        self.plan, self.store = plan, store
+    def __init__(self, plan: Plan, store: Store, costs: Costs) -> None:
+        self.plan, self.store, self.costs = plan, store, costs
         self._seen: set[str] = set()
         self._stored: dict[str, set[str]] = {}  # stage -> keys, from before this run: what it makes itself it has seen
+        self._costs: dict[str, float] = {}
         self.urgency: dict[str, float] = {}
         self._took: dict[str, list[float]] = {}  # of a stage: seconds and costs of what is over, summed
         self._after: dict[str, float] = {}  # of a fit: urgency of the most urgent work that waits for it
@@ -66,7 +65,7 @@ class PlannedWork:
         """A fit, or a trial of a search, is over."""
         sums = self._took.setdefault(self._stage(key), [0.0, 0.0])
         sums[0] = FADES * sums[0] + seconds
-        sums[1] = FADES * sums[1] + self._share(key)
+        sums[1] = FADES * sums[1] + self._cost(key)
 
     def seconds_left(self, waiting: Iterable[str], running: Sequence[str]) -> float | None:
         """How long the open work takes if as much goes on side by side as now; None before anything is over.
@@ -80,26 +79,18 @@ class PlannedWork:
 
         def expected(key: str) -> float:
             known = self._took.get(self._stage(key), (seconds, cost))
-            return self._share(key) * known[0] / max(known[1], 1e-9)
+            return self._cost(key) * known[0] / max(known[1], 1e-9)
 
         trials = {key: search.trials for key, search in self.plan.searches.items()}
         left = sum(expected(key) * trials.get(key, 1) for key in waiting) + sum(expected(key) / 2 for key in running)
         return left / max(1, len(running))
 
-    def _share(self, key: str) -> float:
-        """What it takes beside others: one of a stage that nobody has seen yet is compared with them by this."""
-        job = self.plan.fits.get(key) or self.plan.searches[key]
-        return self._cost(key) * TIMES.get(job.part.role, 1.0) if job.part.own is None else 1.0
-
     def _stage(self, key: str) -> str:
         return (self.plan.fits.get(key) or self.plan.searches[key]).stage.name
 
     def _cost(self, key: str) -> float:
-        """Epochs x trials x steps: of a fit, or of a search's sub-network, which is about what a trial of it takes."""
-        job = self.plan.fits.get(key) or self.plan.searches[key]
-        if isinstance(job, Fit):
-            epochs, trials = job.epochs, len(job.train.trial_ids)
-        else:
-            epochs = getattr(job.settings, "epochs", 1)
-            trials = sum(len(s.trial_ids) for s in (job.inner[0].train, job.inner[0].validation))
-        return float(epochs * trials * (job.part.steps[1] - job.part.steps[0]))
+        """Estimated seconds of a fit, or of about a trial of a search."""
+        if key not in self._costs:
+            fit = self.plan.fits.get(key)
+            self._costs[key] = self.costs.fit(fit) if fit else self.costs.search(self.plan.searches[key])
+        return self._costs[key]

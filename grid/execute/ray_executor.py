@@ -32,6 +32,7 @@ from ray.exceptions import RayError
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
 from grid.execute.executor import Prepared, Tick, Where
+from grid.execute.interrupts import held_back
 from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool
 from grid.execute.ray_preparer import Preparer, log_of
@@ -113,7 +114,12 @@ class Cluster:
                 # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
                 services.resolve_ip_for_localhost = lambda host: host
                 services.start_ray_process = partial(_start, services.start_ray_process)
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+            try:
+                with held_back():
+                    ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+            except KeyboardInterrupt:
+                ray.shutdown()
+                raise
         self.asked = False
         self._wait_for_nodes()
 

@@ -16,6 +16,7 @@ from dataprep.faults import DIVERGED, Failure
 from grid.execute.open_searches import OpenSearches
 from grid.execute.planned_work import PlannedWork
 from grid.execute.ready_queue import ReadyQueue
+from grid.plan.costs import Costs
 from grid.plan.planner import Planner
 from grid.plan.specs import Fit, Search
 from grid.store.artefacts import Store
@@ -42,7 +43,8 @@ class Scheduler:
         self.kinds: set[str] = set()  # of the failures; see dataprep.faults
         self.running: dict[str, Item] = {}
         self.searches = OpenSearches(planner.plan, store, lambda: tick(total=self.total))
-        self.queue, self.planned = ReadyQueue(), PlannedWork(planner.plan, store)
+        costs = Costs.of(planner.experiment, planner.dataset)
+        self.queue, self.planned = ReadyQueue(), PlannedWork(planner.plan, store, costs)
         self.postponed: list[str] | None = []  # None in the second pass: then running out of memory is a failure
         self.total = self.made_trials = 0
         self.made: list[Fit] = []

@@ -157,7 +157,7 @@ def _unknown(name: str, signals: Iterable[str]) -> InputError:
     hint = f": did you mean {meant!r}?" if meant != name and set(meant.split("+")) <= {*known, "frame"} else ""
     hint = hint or suggestion(name, (*PAPER_ROWS, *known, *_without_recordings()))
     return InputError(
-        f"unknown modality {name!r}{hint}; a row is frame, or some of {', '.join(known)} joined by +, "
+        f"unknown modality {name!r}{hint or '.'} A row is frame, or some of {', '.join(known)} joined by +, "
         "or one of another method such as eda:argmax"
     )
 

@@ -67,7 +67,9 @@ def stratified(traits: Mapping[str, tuple[object, ...]], *, folds: int, seed: in
     """
     if folds < 2 or folds > len(traits):
         raise InputError(
-            f"{folds} folds by subject asked for, but there are {len(traits)} subjects: choose 2 to {len(traits)}"
+            f"{folds} folds by subject asked for, but there are {len(traits)} subjects: choose 2 to {len(traits)} "
+            "by [protocol] folds in the experiment's TOML, or leave one subject out at a time by --protocol loso; --folds only "
+            "picks some of the folds"
         )
     place = {name: i for i, name in enumerate(shuffled(tuple(traits), seed))}
     order = sorted(traits, key=lambda name: (*traits[name], place[name]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 from collections import Counter
@@ -18,7 +19,8 @@ from grid.experiment.cells import Cell, is_further
 from grid.experiment.config import Experiment
 from grid.experiment.families import BASELINE_METHODS, group, is_baseline, is_derived
 from grid.experiment.scenarios import scenario_index, window
-from grid.plan import calibration
+from grid.plan import calibration, memory
+from grid.plan.costs import Costs
 from grid.plan.disk import free, needed, size
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
@@ -26,15 +28,11 @@ from grid.results import learned
 from grid.results.axes import spread
 from grid.store.artefacts import Store
 from painmodels.tasks import PAIN, Task
-from painmodels.trunks.backbones import backbone
 
 MARKS_SHOWN = 12
 """Lines about rows that did not learn."""
 OF_KIND = {"cells": "", "derived": " of derived signals", "baselines": " of baselines", "onsets": " of other onsets"}
 """Kinds of cells that are counted apart, and what a text calls their cells and fits."""
-TYPICAL_SECONDS = {"prepare": 0.01, "step": 1e-5, "weight": 2.2e-10}
-"""CPU seconds until this store knows better: a prepared frame; one step of one sequence in training an LSTM of 64 units; one
-weight of FC-7 and one frame in training it. Measured on one core of a server: right to a factor of two or three."""
 
 
 def frames(experiment: Experiment, inventory: Inventory, name: str) -> tuple[int, int, int] | None:
@@ -90,10 +88,10 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
     for name in dict.fromkeys(f.stage.name for f in plan.fits.values()):
         fits = [f for f in plan.fits.values() if f.stage.name == name]
         work.append((name, [f.stage.key for f in fits], fits))
-    total = 0.0
+    total, costs = 0.0, Costs.of(experiment, inventory.dataset)
     for name, keys, fits in work:
         n_done = sum(k in stored[name] for k in keys)
-        each = _seconds(name, stored[name], store, inventory, fits)
+        each = _seconds(name, stored[name], store, inventory, fits, costs)
         total += each * (len(keys) - n_done)
         left = len(keys) - n_done
         line = f"{name:<24}{len(keys):>8}{n_done:>8}{left:>8}"
@@ -105,7 +103,7 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
     if have is not None:
         short = "" if wanted <= have else ": TOO LITTLE; make room, or choose another --store"
         lines[-1] += f"; {size(have)} are free there{short}"
-    lines += ["", f"{served_text(plan)}; estimated CPU time left {_span(total)} (divide by the processors you have)"]
+    lines += [*_needs(experiment, plan, total), "", served_text(plan)]
     return "\n".join(lines)
 
 
@@ -149,8 +147,8 @@ def served_text(plan: Plan) -> str:
     return "; ".join(f"{len(fits[what])} fits{OF_KIND[what]} serve {n} cells" for what, n in cells.items())
 
 
-def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fits: list) -> float:
-    """Mean CPU seconds of one stage of this name: the median of up to 20 stored ones, else from typical costs."""
+def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fits: list[Fit], costs: Costs) -> float:
+    """Mean CPU seconds of one stage of this name: the median of up to 20 stored ones, else the estimate of grid.plan.costs."""
     known = []
     for key in sorted(stored)[:20]:
         manifest = store.folder(name, key) / "manifest.json"
@@ -158,23 +156,22 @@ def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fi
             known.append(json.loads(manifest.read_text(encoding="utf-8"))["facts"].get("seconds", 0.0))
     if known:
         return statistics.median(known)
-    if name in recordings() and recording(name).of == VIDEO:
-        return inventory.dataset.n_steps * TYPICAL_SECONDS["prepare"]
     if name in recordings():
-        return 0.2
-    if not fits:
-        return 0.0
-    return statistics.mean(_fit_seconds(fit, inventory) for fit in fits)
+        blocks = [len(job.trials) for job in inventory.signals]
+        return costs.recording(name, 1 if recording(name).of == VIDEO else round(statistics.mean(blocks)))
+    return statistics.mean(costs.fit(fit) for fit in fits) if fits else 0.0
 
 
-def _fit_seconds(fit: Fit, inventory: Inventory) -> float:
-    seen = fit.epochs * len(fit.train.trial_ids) * (fit.steps[1] - fit.steps[0])
-    if fit.role == "spatial":
-        features = backbone(inventory.trunk.name).feature_size if inventory.trunk else 0
-        return seen * features * getattr(fit.settings, "width", 0) * TYPICAL_SECONDS["weight"]
-    if fit.role in ("temporal", "physiological"):
-        return seen * TYPICAL_SECONDS["step"] * getattr(fit.settings, "hidden", 64) / 64
-    return seen * TYPICAL_SECONDS["step"] / 20
+def _needs(experiment: Experiment, plan: Plan, total_s: float) -> list[str]:
+    """Memory and hours: of this machine by its processors, of a GPU as far as it is known."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most, told = memory.of_largest_fit(plan, experiment.trunk.name), experiment.execution.fit_memory_mb
+    room = f"memory      about {size(memory.WORKER)} for a worker that prepares, up to {size(most)} for one that fits"
+    room += f"; {size(cores * most)} for the {cores} at once of this machine"
+    if most > told * 1e6:
+        room += f" (say [execution] fit_memory_mb = {-(-most // 10**8) * 100}, and fewer run at once where that is too much)"
+    here = f"time        about {_span(total_s / cores)} on this machine ({cores} processors)"
+    return [room, f"{here}, {_span(total_s)} of processor time; on one GPU: not measured"]
 
 
 def _span(seconds: float) -> str:
