@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from grid.plan.costs import Costs
-from grid.plan.specs import Plan
+from grid.plan.planner import Planner
 from grid.store.artefacts import Store
 
 FADES = 0.9
@@ -15,8 +15,9 @@ FADES = 0.9
 class PlannedWork:
     """The fits and searches of a plan, by key. The plan may grow; `new` gives each key once, `rank` is told of it once."""
 
-    def __init__(self, plan: Plan, store: Store, costs: Costs) -> None:
-        self.plan, self.store, self.costs = plan, store, costs
+    def __init__(self, planner: Planner, store: Store) -> None:
+        self.plan, self.store = planner.plan, store
+        self.costs = Costs.of(planner.experiment, planner.dataset)
         self._seen: set[str] = set()
         self._stored: dict[str, set[str]] = {}  # stage -> keys, from before this run: what it makes itself it has seen
         self._costs: dict[str, float] = {}

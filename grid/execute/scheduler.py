@@ -16,7 +16,6 @@ from dataprep.faults import DIVERGED, Failure
 from grid.execute.open_searches import OpenSearches
 from grid.execute.planned_work import PlannedWork
 from grid.execute.ready_queue import ReadyQueue
-from grid.plan.costs import Costs
 from grid.plan.planner import Planner
 from grid.plan.specs import Fit, Search
 from grid.store.artefacts import Store
@@ -43,8 +42,7 @@ class Scheduler:
         self.kinds: set[str] = set()  # of the failures; see dataprep.faults
         self.running: dict[str, Item] = {}
         self.searches = OpenSearches(planner.plan, store, lambda: tick(total=self.total))
-        costs = Costs.of(planner.experiment, planner.dataset)
-        self.queue, self.planned = ReadyQueue(), PlannedWork(planner.plan, store, costs)
+        self.queue, self.planned = ReadyQueue(), PlannedWork(planner, store)
         self.postponed: list[str] | None = []  # None in the second pass: then running out of memory is a failure
         self.total = self.made_trials = 0
         self.made: list[Fit] = []
