@@ -216,6 +216,11 @@ def _method_row(recordings: str, name: str) -> Row:
         more = " and every other signal" if every else ""
         joined = " joined by +" if entry.several else ""
         raise InputError(f"the method {name} cannot see {recordings!r}; it sees {', '.join(entry.on)}{more}{joined}")
+    words = recordings.split("+")
+    if entry.joins and (entry.joins not in words or len(words) < 2):
+        raise InputError(
+            f"the method {name} cannot see {recordings!r}; it sees {entry.joins} joined to others: {entry.compared[0]}"
+        )
     return Row(f"{seen.name}:{name}", seen.signals, clip=seen.clip, frame=seen.frame, method=name)
 
 

@@ -132,6 +132,7 @@ class Method:
 
     `on`        words that it can see (`eda`, `ecg`, `emg`, `video`, `frame`), none if it needs no recording
     `several`   it can see several of them together, too
+    `joins`     a word that each of its rows has, joined to at least one other; empty: none
     `any_signal`  it can see every other signal, too, also one that nobody has named before
     `parts`     (words of the row, choice of networks) -> its parts, inputs first; the last one gives the predictions
     `rows`      the rows that `--baselines` adds
@@ -147,6 +148,7 @@ class Method:
     control: str = ""
     compared: tuple[str, ...] = ()
     any_signal: bool = False
+    joins: str = ""
 
 
 def needs(parts: Sequence[Part], role: str) -> tuple[str, ...]:

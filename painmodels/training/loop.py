@@ -27,6 +27,9 @@ from painmodels.tasks import Task
 from painmodels.training.checkpoints import Checkpoint, Row, arrays_of, resume, signature_of, start_from, state_of
 from painmodels.training.learning import Learning, recorded
 
+PICTURES = 2**25
+"""Values of pictures that are turned into numbers at once, 128 MB; what a network makes of them takes some times as much."""
+
 
 class DivergedError(ValueError):
     """The loss or the gradient is not finite any more, because of the settings or the data; not a bug."""
@@ -137,6 +140,7 @@ def outputs(
             model = network.build(settings, [x.shape[-1] for x in inputs]).to(device).eval()
         start_from(model, weights, whole=True)
         parts = []
+        batch = _rows_at_once(inputs, batch)
         for start in range(0, len(inputs[0]), batch):
             rows = [_tensor(x[start : start + batch], device) for x in inputs]
             if network.per_frame:  # a trial at a time: the frames of a batch of trials would fill the memory
@@ -152,6 +156,12 @@ def outputs(
         if not torch.isfinite(result).all():
             raise DivergedError(f"{network.role} {network.name}: found {what} that are not finite in {result.dtype}")
         return result.numpy()
+
+
+def _rows_at_once(inputs: Sequence[np.ndarray] | Sequence[torch.Tensor], batch: int) -> int:
+    """`batch` trials, or fewer where the inputs hold a picture of each step."""
+    sizes = [int(np.prod(x.shape[1:])) for x in inputs if x.ndim > 3]
+    return max(1, min(batch, PICTURES // sum(sizes))) if sizes else batch
 
 
 def _dtype(network: SubNetwork, what: str) -> torch.dtype:
@@ -216,6 +226,7 @@ def evaluated(
     model.eval()
     loss = right = 0.0
     with torch.inference_mode():
+        batch = _rows_at_once(inputs, batch)
         for start in range(0, len(target), batch):
             rows = slice(start, start + batch)
             logits = model(*(x[rows].float() for x in inputs))
