@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 
@@ -23,3 +24,8 @@ def below(root: int) -> dict[int, str]:
             except OSError:
                 continue
     return found
+
+
+def hears_interrupts() -> None:
+    """`preexec_fn` of a process that SIGINT is to end: a shell starts what runs in its background deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import TINY
-from tests.processes import below
+from tests.processes import below, hears_interrupts
 
 SECONDS = 30
 """A run ends within 10 s on a machine of its own; tests share theirs."""
@@ -65,7 +65,8 @@ def test_one_interrupt_ends_a_run_and_the_same_command_goes_on(
     rows = ["--modalities", "frame,video,eda", "--scenarios", "all87", "--executor", executor]
     asked = [sys.executable, "-m", "grid.launch", "--data", str(tiny_data), "--experiment", str(experiment)]
     with log.open("w") as said:  # a session of its own: as from a terminal, every process of it gets the signal
-        run = subprocess.Popen([*asked, *rows, "--out", str(out)], stdout=said, stderr=said, start_new_session=True)
+        how = {"stdout": said, "stderr": said, "start_new_session": True, "preexec_fn": hears_interrupts}
+        run = subprocess.Popen([*asked, *rows, "--out", str(out)], **how)  # type: ignore[call-overload]
     until(lambda: MOMENTS[moment](out, log.read_text()), run)
     started = below(run.pid)
     os.killpg(run.pid, signal.SIGINT)

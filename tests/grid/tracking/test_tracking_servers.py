@@ -22,6 +22,7 @@ from grid import launch
 from grid.tracking import sync
 from tests.benchmarks.mirror import make_folder
 from tests.mlflow_servers import answers, content, differences, free_port, server, wait_for
+from tests.processes import hears_interrupts
 
 pytestmark = pytest.mark.slow
 TOOLS = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
@@ -66,8 +67,8 @@ def test_a_server_killed_while_it_is_written_to_and_many_writers_after_it_is_bac
 def test_the_ui_takes_its_server_with_it(tiny_grid: Path, tmp_path: Path, ended_by: signal.Signals) -> None:
     out, port = Path(shutil.copytree(tiny_grid, tmp_path / "out")), free_port()
     command = [sys.executable, "-m", "grid.tracking", "ui", str(out), "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, **quiet)  # type: ignore[call-overload]
+    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": hears_interrupts}
+    process = subprocess.Popen(command, **how)  # type: ignore[call-overload]
     try:
         wait_for(port, process)
         process.send_signal(ended_by)
