@@ -76,7 +76,7 @@ class Median(Task):
         return p_NC[:, 0].round().astype(int)
 
 
-SEES_EDA = [name for name, entry in methods().items() if "eda" in entry.on and name not in ("hybrid", "argmax")]
+SEES_EDA = [n for n, m in methods().items() if "eda" in m.on and not m.joins and n not in ("hybrid", "argmax")]
 ROWS = ("eda", *(f"eda:{name}" for name in SEES_EDA), "majority")
 
 
