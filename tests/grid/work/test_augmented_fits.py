@@ -11,11 +11,8 @@ from dataprep.datasets import dataset
 from grid.experiment.cells import row
 from grid.experiment.config import load
 from grid.plan.nodes import graph
-from grid.plan.specs import Fit, TrainSet
-from grid.store.artefacts import Store
-from grid.store.identity import Stage
-from grid.work.fit_predict import Runner
 from painmodels.training.augment import KINDS
+from tests.grid.work.one_fit import one_fit
 
 IDS = tuple(f"t{i:02d}" for i in range(40))
 TRAIN = IDS[:30]
@@ -40,22 +37,7 @@ class Held:
 def fitted(folder: Path, *, held_out: float, augment: dict) -> dict[str, np.ndarray]:
     experiment = load("methods-demo", augment=augment, methods={"cnn-lstm": {"epochs": 2}})
     (node,) = graph(experiment, row("eda:cnn-lstm"))
-    train = TrainSet(TRAIN, tuple(t[:2] for t in TRAIN), tuple(i % 2 for i in range(len(TRAIN))), "side")
-    biovid = dataset("biovid")
-    stage = Stage("fit-x", 1, node.params(biovid, (0, 138), node.settings, node.normalise, 0), (train.key,))
-    job = Fit(
-        stage=stage,
-        part=node.spec(biovid, (0, 138)),
-        settings=node.settings,
-        upstream=(),
-        normalise=node.normalise,
-        train=train,
-        scenario="all87",
-        fold=0,
-    )
-    store = Store(folder)
-    Runner(store, Held(held_out=held_out)).fit(job)
-    return {name: value.copy() for name, value in store.arrays(stage).items()}
+    return one_fit(folder, node, TRAIN, (0, 138), Held(held_out=held_out))
 
 
 def test_held_out_trials_change_no_byte_of_an_augmented_fit(tmp_path: Path) -> None:
