@@ -142,7 +142,5 @@ def arrays_of(seen: Recordings, name: str) -> list[np.ndarray]:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(
-        ValueError, match="no kind of recording is called 'thermal'; there are: features, mask, faces, signals"
-    ):
+    with pytest.raises(ValueError, match=r"no kind of recording is called 'thermal'; there are: .*features.*signals"):
         kinds.recording("thermal")

@@ -41,5 +41,5 @@ def test_each_algorithm_tries_in_its_own_way_and_is_in_the_key(tmp_path: Path) -
 
 
 def test_an_unknown_algorithm_is_told_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"search\.algorithm: found 'genetic', expected one of random, tpe"):
+    with pytest.raises(InputError, match=r"search\.algorithm: found 'genetic', expected one of .*tpe"):
         experiment(tmp_path, algorithm="genetic")

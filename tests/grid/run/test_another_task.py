@@ -132,7 +132,7 @@ def test_every_method_does_tasks_of_several_classes(kind: str, three_levels: tup
 
 
 def test_a_task_that_nobody_made_is_named(three_levels: tuple[Path, Path]) -> None:
-    with pytest.raises(ConfigError, match="no task is called 'median'; there are: binary, multiclass"):
+    with pytest.raises(ConfigError, match=r"no task is called 'median'; there are: .*binary.*multiclass"):
         load(str(three_levels[1]))
 
 

@@ -265,7 +265,7 @@ def test_missing_weights_say_where_they_come_from_and_what_works_without(
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"name": "alexnet"}, "there are: mini-xception-fer, alexnet-table1"),
+        ({"name": "alexnet"}, "there are: .*alexnet-table1"),
         ({"name": "mini-xception-fer", "scaling": "unit"}, "expected one of grey64"),
         ({"name": "mini-xception-fer", "precision": "float16"}, "expected one of float32, bfloat16"),
         ({"name": "mini-xception-fer", "random": True, "weights": SHIPPED}, "exclude each other"),
