@@ -22,6 +22,7 @@ from dataprep.records import InputError
 from painmodels.tasks import Task, unnamed
 
 NETWORKS = "painmodels.networks"
+RANDOM = "random"
 ROLES = ("spatial", "temporal", "attention", "physiological", "fusion")
 
 
@@ -66,6 +67,29 @@ class Training:
     def softmax(self) -> bool:
         """Whether these are logits of classes, whose softmax gives probabilities."""
         return self.learns.softmax
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained(Training):
+    """Settings of a network that can start from weights of a `backbone` of painmodels/trunks/backbones.py.
+
+    `weights`: "random", or in an experiment's file the path of a .safetensors file, and everywhere else what stands for its
+    content. `begins`: how the names of the tensors begin that are taken from the file; the network has them in `start`.
+    """
+
+    weights: str = RANDOM
+
+    backbone: ClassVar[str]
+
+    @property
+    def begins(self) -> tuple[str, ...]:
+        """By default all."""
+        return ("",)
+
+    @property
+    def from_file(self) -> bool:
+        """Whether it starts from a file's weights."""
+        return self.weights != RANDOM
 
 
 def said(settings: Any) -> dict[str, Any]:

@@ -74,6 +74,23 @@ def read_weights(name: str, path: Path, *, only: Collection[str] | None = None) 
     return checked if only is None else {key: checked[key] for key in checked if key in only}
 
 
+def content_mark(name: str, path: Path) -> str:
+    """What stands for the content of a weight file of backbone `name`. Raises InputError if it is absent or another's."""
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file, expected weights of {name} as .safetensors. They come from: {backbone(name).source}; "
+            f"import the file: python -m painmodels.weights import FILE --as {name} --out {path.with_suffix('.safetensors')}"
+        )
+    digest = file_digest(path)
+    _found_good(name, path, digest)
+    return f"{name} sha256 {digest[:12]}"
+
+
+@lru_cache(maxsize=64)
+def _found_good(name: str, path: Path, _digest: str) -> None:
+    read_weights(name, path)
+
+
 def provenance(name: str, path: Path) -> str:
     """One sentence on where the weights of `path` come from."""
     entry = backbone(name)

@@ -7,7 +7,7 @@ Every file `NAME_executor.py` of this folder is one, which `--executor NAME` cho
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
 from grid.store.artefacts import Store
-from grid.work.blocks import Stages
+from grid.work.blocks import Stages, Starts
 from grid.work.prepare import SignalsBlock, quarantine_video
 
 Tick = Callable[..., None]
@@ -76,8 +76,8 @@ class Executor(Protocol):
     def prepare(self, videos: Sequence[VideoJob], signals: Sequence[SignalsJob], tick: Tick) -> Prepared:
         """Make the artefacts of all jobs, or read them; a bad recording becomes a defect, anything else a failure."""
 
-    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
-        """Do all that the scheduler hands out; gives fit key -> reason of those that failed. `head`: the trunk's own FC-7."""
+    def work(self, work: Scheduler, prepared: Prepared, starts: Starts) -> dict[str, str]:
+        """Do all that the scheduler hands out; gives fit key -> reason of those that failed. `starts`: name -> first weights."""
 
     def close(self) -> None:
         """Give back what was taken."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-
-import numpy as np
 
 from dataprep.faults import failure
 from grid.execute.executor import Prepared, Tick, Where
@@ -20,7 +18,7 @@ from grid.plan.preparation import SignalsJob, VideoJob, of_trials
 from grid.plan.specs import Fit
 from grid.store.artefacts import Store
 from grid.work.attempts import in_own_process, tried
-from grid.work.blocks import StoreBlocks
+from grid.work.blocks import Starts, StoreBlocks
 from grid.work.fit_predict import Runner
 from grid.work.prepare import run_signals, run_video
 from grid.work.search_trial import search_trial
@@ -57,9 +55,9 @@ class InProcess:
             with self.store.marked(job.stage):
                 run_video(job, self.store)
 
-    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
+    def work(self, work: Scheduler, prepared: Prepared, starts: Starts) -> dict[str, str]:
         """Run all fits and searches, one after another; returns the reason of each fit that failed."""
-        runner = Runner(self.store, StoreBlocks(self.store, prepared.stages, prepared.signals, head))
+        runner = Runner(self.store, StoreBlocks(self.store, prepared.stages, prepared.signals, starts))
         for number in itertools.count():
             worker = f"item-{number}"
             item = work.take(worker)

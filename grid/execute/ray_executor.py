@@ -44,7 +44,7 @@ from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.work.attempts import in_own_process, tried
-from grid.work.blocks import StoreBlocks
+from grid.work.blocks import Starts, StoreBlocks
 from grid.work.limits import crash_reason, hung, time_limit
 from grid.work.prepare import run_signals
 
@@ -55,9 +55,10 @@ ASK_AHEAD = 1000
 class RayBlocks(StoreBlocks):
     """Features by reference into the object store, from the durable store where a reference is lost; all else as elsewhere."""
 
-    def __init__(self, store: Store, prepared: Prepared, head: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, store: Store, prepared: Prepared, starts: Starts) -> None:
         super().__init__(store, prepared.stages, dict(prepared.signals))
-        self.head_ref: Any = ray.put(dict(head)) if head else None  # the driver's: a worker's node may not have the file
+        # put by the driver: a worker's node may not have the file
+        self.start_refs: dict[str, Any] = {name: ray.put(dict(x)) for name, x in starts.items()}
         self.refs = dict(prepared.refs)
 
     def of_video(self, kind: str, trial_ids: Iterable[str]) -> list[np.ndarray]:
@@ -72,9 +73,9 @@ class RayBlocks(StoreBlocks):
         blocks |= dict(zip(missing, super().of_video(kind, missing), strict=True))
         return [blocks[t] for t in wanted]
 
-    def head(self) -> Mapping[str, np.ndarray]:
-        """The trunk's own FC-7, which a node holds once, however many workers it runs."""
-        return ray.get(self.head_ref) if self.head_ref is not None else {}
+    def start(self, name: str) -> Mapping[str, np.ndarray]:
+        """Weights that a network starts from, which a node holds once, however many workers it runs."""
+        return ray.get(self.start_refs[name]) if name in self.start_refs else super().start(name)
 
 
 @ray.remote
@@ -230,9 +231,9 @@ class Cluster:
             out.take_video(job, said, self.store)
             tick(failed=bool(said.kind))
 
-    def work(self, work: Scheduler, prepared: Prepared, head: Mapping[str, np.ndarray]) -> dict[str, str]:
+    def work(self, work: Scheduler, prepared: Prepared, starts: Starts) -> dict[str, str]:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
-        blocks = RayBlocks(self.store, prepared, head)
+        blocks = RayBlocks(self.store, prepared, starts)
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
         self._ask_for(work.total, share)
         share["memory"] = self._memory(self.execution.fit_memory_mb)

@@ -37,6 +37,7 @@ from grid.experiment.config_tables import (
     explained,
 )
 from grid.experiment.families import RULES, added_pairs
+from grid.experiment.weight_files import beside_file, marked
 from painmodels import registry
 from painmodels.methods.graph import Estimator, Part
 from painmodels.tasks import Task, kind_of, task
@@ -124,7 +125,7 @@ class Experiment(Table):
         table, where = self.methods.get(name, {}), f"[methods.{name}]"
         if isinstance(table.get(part.role), dict):
             table, where = table[part.role], f"[methods.{name}.{part.role}]"
-        return part.trained, self._told(settings_of(part.trained.settings, table, where))
+        return part.trained, self._told(marked(settings_of(part.trained.settings, table, where), where))
 
     def space(self, name: str, part: Part) -> Space:
         """What is searched for a part of a method, `normalise` (of signals) among it; empty without a search."""
@@ -237,6 +238,8 @@ def _read(name_or_file: str, where: str, *, beside: Path | None = None) -> tuple
         protocol["folds_from"] = str(path.parent.resolve() / protocol["folds_from"])
     if isinstance(trunk, dict) and isinstance(trunk.get("weights"), str) and trunk["weights"]:
         trunk["weights"] = str(path.parent.resolve() / trunk["weights"])
+    for of_method in table["methods"].values() if isinstance(table.get("methods"), dict) else ():
+        beside_file(of_method, path.parent.resolve())
     return path, table
 
 

@@ -16,6 +16,7 @@ from grid.execute.executor import Executor, Prepared, Where, start
 from grid.execute.scheduler import Scheduler
 from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
+from grid.experiment.weight_files import weight_files
 from grid.monitor import status
 from grid.monitor.progress import Display
 from grid.plan.disk import needed, require
@@ -27,8 +28,11 @@ from grid.run.finished_rows import FinishedRows
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
 from grid.store.leases import leased, remove_stale
+from grid.work.blocks import FC7
 from grid.work.prepare import known_defects
+from painmodels.registry import Pretrained
 from painmodels.trunks.trunk import head_start
+from painmodels.weights import read_weights
 
 
 class Session:
@@ -116,7 +120,7 @@ class Session:
         self.hardware = executor.description
         try:
             # what cannot be loaded stops here, before the first recording
-            head = first_weights(self.experiment) if videos and self.inventory.trunk else {}
+            starts = first_weights(self.experiment, self._settings(), trunk=bool(videos and self.inventory.trunk))
             prepared = self._prepare(executor, videos, signals, strict)
             jobs: list[VideoJob | SignalsJob] = [*new_videos, *new_signals]
             new = [stage for job in jobs for stage in job.stages]
@@ -138,13 +142,16 @@ class Session:
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
             with Display("fitting", work.total, unit=unit) as display:
                 shown.append(display)
-                self.failed = executor.work(work, prepared, head)
+                self.failed = executor.work(work, prepared, starts)
             self.kinds |= work.kinds
             self.made.update(name for fit in work.made for name in (fit.stage.name, fit.stage.key))
             self.made["search-trial"] = work.made_trials
             self._say_what_is_wanted()
         finally:
             executor.close()
+
+    def _settings(self) -> list[Any]:
+        return [*(fit.settings for fit in self.plan.fits.values()), *(s.settings for s in self.plan.searches.values())]
 
     def _say_what_is_wanted(self) -> None:
         keys = {name: [stage.key for stage in stages] for name, stages in self.inventory.prepared.items()}
@@ -180,7 +187,13 @@ class Session:
         self.plan.unprepared = other.plan.unprepared
 
 
-def first_weights(experiment: Experiment) -> dict[str, Any]:
-    """The trunk's own FC-7, from which the spatial network starts; empty where the trunk is random."""
+def first_weights(experiment: Experiment, settings: Iterable[Any], *, trunk: bool) -> dict[str, dict[str, Any]]:
+    """What networks of these settings start from, by name: the trunk's own FC-7 (none where that is random), and files."""
     t, fold = experiment.trunk, experiment.spatial.get("fc7") != "frozen-bn"
-    return {} if t.random else head_start(t.name, weights=Path(t.weights) if t.weights else None, fold=fold)
+    weights = Path(t.weights) if t.weights else None
+    found = {FC7: head_start(t.name, weights=weights, fold=fold)} if trunk and not t.random else {}
+    marks = {s.weights for s in settings if isinstance(s, Pretrained)}
+    for mark, (backbone, path) in weight_files(experiment).items():
+        if mark in marks:
+            found[mark] = {name: x.numpy() for name, x in read_weights(backbone, path).items()}
+    return found

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from dataprep.faces import FaceTrack, track_of
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
+from painmodels.registry import Pretrained
 
 Stages = Mapping[str, Mapping[str, Stage]]
 """Kind of recording -> trial id -> the artefact that holds it (grid.plan.preparation.of_trials)."""
+
+
+Starts = Mapping[str, Mapping[str, np.ndarray]]
+FC7 = "fc7"
+"""The name of the trunk's own FC-7 (painmodels.trunks.trunk.head_start), empty if it has none."""
 
 
 class Blocks(Protocol):
@@ -30,17 +36,17 @@ class Blocks(Protocol):
     def tracks(self, trial_ids: Iterable[str]) -> list[FaceTrack]:
         """Where the face of each trial is."""
 
-    def head(self) -> Mapping[str, np.ndarray]:
-        """The trunk's own FC-7, as the driver read it (painmodels.trunks.trunk.head_start); empty if it has none."""
+    def start(self, name: str) -> Mapping[str, np.ndarray]:
+        """Weights that a network starts from, as the driver read them: FC7, or those of a file by its mark. Raises KeyError."""
 
 
 class StoreBlocks:
     """Recordings read from the store on demand, signals (small) held in memory."""
 
     def __init__(
-        self, store: Store, stages: Stages, signals: Mapping[str, np.ndarray], head: Mapping[str, np.ndarray] | None = None
+        self, store: Store, stages: Stages, signals: Mapping[str, np.ndarray], starts: Starts | None = None
     ) -> None:
-        self.store, self.stages, self.signal_arrays, self.head_arrays = store, stages, signals, head or {}
+        self.store, self.stages, self.signal_arrays, self.starts = store, stages, signals, {FC7: {}, **(starts or {})}
 
     def of_video(self, kind: str, trial_ids: Iterable[str]) -> list[np.ndarray]:
         """A recording that is made of the video, (n_frames, …) each."""
@@ -65,6 +71,13 @@ class StoreBlocks:
         """Where the face of each trial is."""
         return [track_of(self.store.arrays(self.stages["faces"][t])) for t in trial_ids]
 
-    def head(self) -> Mapping[str, np.ndarray]:
-        """The trunk's own FC-7."""
-        return self.head_arrays
+    def start(self, name: str) -> Mapping[str, np.ndarray]:
+        """Weights that a network starts from, by their name."""
+        return self.starts[name]
+
+
+def first_weights(blocks: Blocks, settings: Any) -> dict[str, np.ndarray] | None:
+    """The weights of the file that a network's settings name, as far as it takes them; None where it names none."""
+    if not isinstance(settings, Pretrained) or not settings.from_file:
+        return None
+    return {f"start.{name}": x for name, x in blocks.start(settings.weights).items() if name.startswith(settings.begins)}

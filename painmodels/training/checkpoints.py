@@ -101,13 +101,18 @@ def state_of(
 ) -> dict[str, np.ndarray]:
     """What a checkpoint holds: weights, Adam's moments and step counts, the curve, and the signature."""
     state = {f"model/{key}": value for key, value in arrays_of(model).items()}
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         for key in _ADAM:
             state[f"adam/{name}/{key}"] = optimiser.state[parameter][key].cpu().numpy().copy()
     state["curve"] = np.array([[row[c] for c in _COLUMNS] for row in curve], dtype=np.float64)
     state[_NORM] = np.array([row[_NORM] for row in curve], dtype=np.float64)
     state["signature"] = signature
     return state
+
+
+def _trained(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
+    """The parameters that are not frozen: Adam keeps moments of these alone."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def resume(
@@ -125,7 +130,7 @@ def resume(
         _log.warning("checkpoint: %s; this fit begins anew", wrong)
         return []
     start_from(model, {key[6:]: value for key, value in state.items() if key.startswith("model/")}, whole=True)
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         arrays = {key: torch.from_numpy(np.array(state[f"adam/{name}/{key}"])) for key in _ADAM}
         # the step count stays on the CPU, where Adam keeps it
         optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in arrays.items()}
@@ -141,7 +146,7 @@ def _unfit(state: Mapping[str, np.ndarray], model: torch.nn.Module, signature: n
         return "found that of another fit, expected the same network, settings, labels, shapes and seed"
     weights = arrays_of(model)
     expected = {f"model/{key}": (value.shape, value.dtype) for key, value in weights.items()}
-    for name, _ in model.named_parameters():
+    for name, _ in _trained(model):
         for key in _ADAM:
             expected[f"adam/{name}/{key}"] = ((), np.dtype(np.float32)) if key == "step" else expected[f"model/{name}"]
     n_epochs = len(state["curve"]) if "curve" in state and state["curve"].ndim == 2 else 0

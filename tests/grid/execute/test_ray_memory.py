@@ -77,8 +77,8 @@ class _Reader:
         float(np.asarray(self.blocks.of_video("features", self.ids[:1])[0], dtype=np.float32).sum())  # type: ignore[attr-defined]
         return os.getpid()
 
-    def head(self) -> dict[str, np.ndarray]:
-        return self.blocks.head()  # type: ignore[attr-defined]
+    def start(self, name: str) -> dict[str, np.ndarray]:
+        return self.blocks.start(name)  # type: ignore[attr-defined]
 
     def read(self) -> tuple[float, float]:
         before = own_mb()
@@ -98,8 +98,8 @@ def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[Video
     prepared = cluster.prepare(jobs, [], lambda **_: None)
     ids = [job.trial.trial_id for job in jobs]
     assert prepared.videos == set(ids)
-    head = {"fc7.weight": np.arange(1_000_000, dtype=np.float32)}  # read by the driver: a worker has no file of it
-    blocks = RayBlocks(store, prepared, head)
+    start = {"features.0.0.weight": np.arange(1_000_000, dtype=np.float32)}  # read by the driver: a worker has no file of it
+    blocks = RayBlocks(store, prepared, {"a file": start})
     data_mb = 60 * N_STEPS * WIDTH * 2 / 1024**2
     grown_mb: dict[int, list[float]] = {}
     readers: list[object] = []
@@ -110,7 +110,8 @@ def test_readers_on_a_node_share_one_copy(small_ray: None, tiny_jobs: list[Video
         grown_mb[n] = [own for own, _ in results]
         assert len({total for _, total in results}) == 1
     print(f"{data_mb:.0f} MB of features; own memory of each reader, MB:", grown_mb)
-    np.testing.assert_array_equal(ray.get(readers[0].head.remote())["fc7.weight"], head["fc7.weight"])  # type: ignore[attr-defined]
+    found = ray.get(readers[0].start.remote("a file"))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(found["features.0.0.weight"], start["features.0.0.weight"])
     for reader in readers:
         ray.kill(reader)
     # A copy of its own would be 65 MB each, 518 MB for the eight of them.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from grid.experiment import config
 from grid.experiment.cells import PAPER_ROWS
@@ -94,11 +96,20 @@ def test_every_shipped_experiment_loads(name: str) -> None:
         ("[protocol]\nname = 'subjects'", "protocol.name: found 'subjects', expected one of .*: did you mean 'subject'"),
         ("[fussion]\nepochs = 3", "unknown key 'fussion': did you mean 'fusion'"),
         ("[signals]\nnormalise = 'fold'", "signals.normalise: .* found 'fold'"),
+        (
+            "[methods.mobilenet]\nweights = 'nowhere.safetensors'",
+            r"\[methods.mobilenet\] weights: .*nowhere.safetensors: no such file, expected weights of mobilenet_v2",
+        ),
+        (
+            "[methods.mobilenet]\nweights = 'other.safetensors'",
+            r"weights: .*other.safetensors: these are not the weights of mobilenet_v2: found x \(1,\) …, expected features",
+        ),
         ("not toml", "not valid TOML"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, change: str, message: str) -> None:
     file = tmp_path / "mine.toml"
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "other.safetensors")
     head = "name = 'mine'\n[axes]\nmodalities = ['eda']\nscenarios = ['a']\n"
     head += "[scenarios.a]\nsubset = 'all'\n[trunk]\nname = 'vgg16'\n"
     file.write_text(head + change)

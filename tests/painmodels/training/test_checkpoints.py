@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from painmodels.methods import mobilenet
 from painmodels.training.checkpoints import Checkpoint, file_checkpoint
 from painmodels.training.loop import fit
 from tests.painmodels.training.small_fits import CASES, LABELS, LSTM, SMALL, T, planted, same
@@ -19,10 +20,15 @@ class Killed(Exception):  # noqa: N818
     pass
 
 
-@pytest.mark.parametrize("role", ["physiological", "spatial"])
+FACES = np.random.default_rng(0).integers(0, 256, (len(LABELS), 3, 8, 8), dtype=np.uint8)
+FROZEN = (mobilenet.NETWORK, {"weights": "of a file", "blocks": 1, "side": 8, "batch": 16}, [FACES])
+"""A network of which layers are frozen."""
+
+
+@pytest.mark.parametrize("role", ["physiological", "spatial", "frozen"])
 @pytest.mark.parametrize("killed_in", [2, 5])
 def test_a_killed_fit_goes_on_to_the_same_bytes(role: str, killed_in: int, tmp_path: Path) -> None:
-    entry, values, inputs = CASES[role]
+    entry, values, inputs = {**CASES, "frozen": FROZEN}[role]
     extra = {"dropout": 0.3, "hidden": 6} if role == "physiological" else {}
     settings = entry.settings(**{**values, **extra, "epochs": 8, "milestones": (3, 6)})
     whole = fit(entry, settings, inputs, LABELS, seed=2)
