@@ -67,6 +67,7 @@ def facts(model: Predictor, found: Prediction, *, threshold: float | None) -> di
     for column, values_M in zip(model.learns.columns, () if found.members_MC is None else found.members_MC.T, strict=False):
         out[f"{column}_of_each"] = [round(float(value), 6) for value in values_M]
     out["window_s"] = round(model.window_s, 3)
+    out["used_s"] = [round(t, 3) for t in model.used_s]
     out["time_s"] = [round(float(t), 3) for t in found.times_s_T]
     for name, values_T in ((f"frame_{strength.name}", found.frames_T), ("attention", found.attention_T)):
         if values_T is not None:

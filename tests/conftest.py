@@ -119,3 +119,10 @@ def tiny_grid(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.T
         == 0
     )
     return out
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs the whole tiny grid is slow: `make quick` never computes one."""
+    for item in items:
+        if "tiny_grid" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

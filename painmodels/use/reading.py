@@ -68,14 +68,21 @@ class Reader:
         """First and one-past-last step that is used."""
         return self.members[0].pipeline.steps
 
+    @property
+    def used_s(self) -> tuple[float, float]:
+        """The part of a window that the row sees, in s from the window's start: its scenario may skip the rest."""
+        first, end = self.members[0].pipeline.steps
+        return first / self.clock_hz, end / self.clock_hz
+
     def __repr__(self) -> str:
         inputs = [*self.inputs, *(["a video of the face"] if self.uses_video else [])]
         data = "synthetic data: says nothing about pain" if self.about["synthetic"] else self.about["reader"]
         given = " or ".join(self.classes) if self.learns.n_classes else self.learns.gives
         many = f", {len(self.members)} models" if len(self.members) > 1 else ""
+        used = "" if self.used_s == (0.0, self.window_s) else f" (used: {self.used_s[0]:g} to {self.used_s[1]:g} s)"
         return (
             f"<{type(self).__name__} {self.about['cell']}{many}: {', '.join(inputs)} -> {given}; "
-            f"window {self.window_s:g} s, {self.n_steps} steps at {self.clock_hz:g} Hz; trained on {data}>"
+            f"window {self.window_s:g} s{used}, {self.n_steps} steps at {self.clock_hz:g} Hz; trained on {data}>"
         )
 
     def video(self, path: File | Video, *, show: Callable[[np.ndarray], None] = lambda crops: None) -> np.ndarray:

@@ -18,6 +18,8 @@ from dashboards.results import read_results
 from grid.experiment.cells import PAPER_ROWS
 from grid.results.tables import table2
 
+pytestmark = pytest.mark.slow
+
 MakeFolder = Callable[..., Path]
 Predict = Callable[..., pd.DataFrame]
 RunRecord = Callable[..., dict[str, Any]]

@@ -19,6 +19,8 @@ from dataprep.records import Trial
 from dataprep.synthetic.dataset import write_synthetic
 from tests.dataprep.video.makers import Kind, write
 
+pytestmark = pytest.mark.slow
+
 TIME_S = np.arange(2816) / 512
 CHANNELS: dict[str, np.ndarray] = {
     "slow": 3 + np.sin(TIME_S),

@@ -80,6 +80,7 @@ def with_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     SEEN.clear()
 
 
+@pytest.mark.slow
 def test_kinds_are_made_stored_and_read(
     with_kinds: None,
     tiny_grid: Path,

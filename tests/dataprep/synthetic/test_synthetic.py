@@ -216,6 +216,7 @@ def test_pain_that_is_held_shows_in_every_frame():
     assert np.ptp(brows) < 0.05
 
 
+@pytest.mark.slow
 def test_pain_moves_the_face_after_two_seconds_and_hardly_that_of_the_low_expressive(people):
     timid = [face.draw_person(np.random.default_rng(i), expressive=False) for i in range(4)]
 

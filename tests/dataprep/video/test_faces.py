@@ -75,6 +75,7 @@ def sway(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("clips") / "sway.mp4", 60, swaying)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", list(DECODERS))
 @pytest.mark.parametrize(("places", "most"), [(swaying, 25), (nodding_quickly, 45)])
 def test_boxes_are_those_of_detection_in_every_full_frame(tmp_path: Path, places: Places, most: int, decoder: str) -> None:
@@ -94,6 +95,7 @@ def test_a_face_in_poor_light_is_followed_as_well(tmp_path: Path) -> None:
     assert np.min(overlaps) >= 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["asl", "grid", "misc"])
 def test_boxes_of_recordings_are_those_of_detection_in_every_full_frame(folder: str) -> None:
     clips = sorted(p for p in (CLIPS / folder).glob("*") if p.suffix != ".csv")

@@ -82,6 +82,7 @@ def test_a_slanted_picture_is_refused_not_guessed(folder: Path, matrix: tuple[in
         pictures_of(path, decoder=decoder)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("sar", SHAPES, ids=str)
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mkv", "libx265"), ("avi", "mpeg4")])

@@ -68,6 +68,7 @@ def test_steps_follow_the_clock_where_a_frame_was_dropped(tmp_path: Path, decode
         numbers(write(tmp_path / "b.mp4", 170, skip=[20, 21, 22]), decoder, 170)
 
 
+@pytest.mark.slow
 @both
 def test_a_video_of_another_rate_is_taken_by_the_times_of_its_frames(tmp_path: Path, decoder: str) -> None:
     """Step k is the frame on screen at k / 25 s; a frame that comes within a quarter of a step is on screen already."""
@@ -89,6 +90,7 @@ def test_a_video_of_another_rate_is_taken_by_the_times_of_its_frames(tmp_path: P
         numbers(write(tmp_path / "8.mp4", 40, rate=8), decoder, 75)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("rate", [15, 30])
 def test_one_frame_of_another_rate_may_be_missing_and_two_not(tmp_path: Path, decoder: str, rate: int) -> None:
@@ -154,6 +156,7 @@ def test_an_unknown_decoder_is_named_with_the_known_ones(tmp_path: Path) -> None
         open_video(tmp_path / "a.mp4", decoder="ffmpeg")
 
 
+@pytest.mark.slow
 def test_without_decord_the_default_decoder_works_and_decord_is_refused_by_name(tmp_path: Path) -> None:
     from dataprep.synthetic.dataset import write_synthetic
 
@@ -179,6 +182,7 @@ for refused in (lambda: open_video({str(clip)!r}, decoder="decord"), lambda: con
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", ["asl/brother.mkv", "misc/pyfeat_no_face.mp4", "misc/pyfeat_face_noface.mov"])
 def test_decoders_agree_on_recordings(clip: str) -> None:
     path = CLIPS / clip

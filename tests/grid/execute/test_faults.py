@@ -208,6 +208,7 @@ class Ends:
         raise RecordingError("x.mp4: found nothing, expected something")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "kind", "words"),
     [

@@ -70,6 +70,7 @@ def test_the_only_learning_rate_that_learns_is_found_for_half_the_epochs(tmp_pat
     assert facts["score"] > 0.9
 
 
+@pytest.mark.slow
 def test_random_labels_stay_at_chance_in_the_outer_test_though_the_best_inner_score_does_not(tmp_path: Path) -> None:
     """The proof of the nesting: a search that saw the test side would lift the outer score as it lifts its own."""
     outer, best = [], []

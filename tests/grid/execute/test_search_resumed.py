@@ -17,6 +17,8 @@ from painmodels.training import checkpoints
 from painmodels.training.loop import DivergedError
 from tests.grid.execute.small_searches import experiment, people, planned, run, without_seconds, worked
 
+pytestmark = pytest.mark.slow
+
 DONE = {"epochs": 9, "rung": 3, "inner": [], "seconds": 0.0, "last": True}
 
 

@@ -40,6 +40,7 @@ def test_a_window_that_a_trial_has_not_is_refused(table: dict) -> None:
         window(BIOVID, mine.scenario("all87"))
 
 
+@pytest.mark.slow
 def test_a_row_sees_its_window_alone(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     """In training, in the grid's predictions and in a trained row in use; what is of a trial to its end is refused."""
     text = tiny_experiment.read_text()

@@ -71,6 +71,7 @@ def test_a_method_of_two_parts(
     assert "the method two-steps cannot see 'video'; it sees eda, ecg joined by +" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_estimator_is_searched_like_a_network(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(tiny_experiment.read_text() + SEARCH)

@@ -24,6 +24,8 @@ from grid.store.leases import leased
 from grid.tracking import mirrors
 from grid.tracking.mirrors import held
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 SKIP = ("data", "store", ".lock")
 

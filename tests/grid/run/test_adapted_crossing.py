@@ -59,6 +59,7 @@ def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Ses
     return session
 
 
+@pytest.mark.slow
 def test_accuracy_rises_where_the_sensors_differ_and_nothing_is_fitted_again(run: Session, two: tuple[Path, Path]) -> None:
     scores = pd.read_csv(run.out / "scores.csv").set_index(["modality", "scenario"]).accuracy
     for row, how in (

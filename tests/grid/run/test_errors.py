@@ -118,6 +118,7 @@ def test_a_subject_folder_missing_is_said_and_the_rest_goes_on(
     assert predictions.subject_name.nunique() == 4
 
 
+@pytest.mark.slow
 def test_broken_recordings_are_left_out_and_counted(
     copy: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

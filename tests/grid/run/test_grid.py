@@ -19,6 +19,8 @@ from safetensors.numpy import load_file
 from grid.launch import main
 from painmodels.tasks import PAIN
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = (
     "modality,scenario,protocol,fold,repeat,seed,n_test,accuracy,f1,sensitivity,specificity,auroc,balanced_accuracy,brier"
     ",learned,fits_not_learned,fits_collapsed,data"

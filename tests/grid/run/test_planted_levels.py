@@ -14,6 +14,8 @@ from dataprep.records import InputError
 from grid.experiment.config import ConfigError
 from tests.grid.run.scored import scored
 
+pytestmark = pytest.mark.slow
+
 LEVELS = ("none", "mild", "medium", "strong", "worst")
 DATA = """
 name = "levels"

@@ -81,6 +81,7 @@ def sends(calls: Path) -> str:
     return "\n".join(line for line in lines if "sendto(" in line or "sendmsg(" in line or "EINPROGRESS" in line)
 
 
+@pytest.mark.slow
 def test_faces_of_a_census_are_told_and_forgotten(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     look = tmp_path / "look"
     check([str(tiny_data), "--out", str(look), "--jobs", "2"])

@@ -40,6 +40,7 @@ def run(tmp_path: Path, data: Path, toml: str, modalities: str) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_five_classes_with_every_other_network_and_emg(five_levels: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     toml = tiny_experiment.read_text().replace(
         "[temporal]", "[task]\nclasses = ['BL1', 'PA1', 'PA2', 'PA3', 'PA4']\n[temporal]\nnetwork = 'tcn'"

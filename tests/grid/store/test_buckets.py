@@ -33,6 +33,8 @@ from grid.store.leases import remove_stale
 from painmodels.export import from_run
 from tests.dataprep.datasets.trees import unbc
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "pain-grid-test"
 
 

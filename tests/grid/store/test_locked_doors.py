@@ -23,6 +23,8 @@ from grid.store.exclusive_lock import exclusive_lock
 from grid.store.identity import Stage
 from painmodels.weights import main as weights_main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

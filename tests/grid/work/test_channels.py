@@ -18,6 +18,7 @@ def run(data: Path, experiment: Path, out: Path, rows: str) -> pd.DataFrame:
     return pd.read_parquet(out / "predictions.parquet")
 
 
+@pytest.mark.slow
 def test_a_flat_channel_costs_the_rows_that_use_it(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -16,6 +16,8 @@ from grid.run.session import first_weights
 from painmodels.trunks.trunk import whole_state
 from tests.grid.work.one_fit import one_fit
 
+pytestmark = pytest.mark.slow
+
 IDS = tuple(f"s{i // 4}-{i}" for i in range(24))
 TRAIN = IDS[:16]
 

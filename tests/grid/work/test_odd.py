@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
 from dashboards.report import write_report
 from dataprep.datasets.synthetic import DATASET
@@ -16,6 +17,7 @@ from grid.launch import main
 from tests.dataprep.video.makers import Kind, write
 
 
+@pytest.mark.slow
 def test_odd_recordings_are_used_and_listed(tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     shutil.copytree(tiny_data, data)

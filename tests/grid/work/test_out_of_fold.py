@@ -106,6 +106,7 @@ def averaged(runner: Runner, plan: Plan, labels: Mapping[str, int]) -> float:
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 def test_a_stream_that_overfits_costs_less(tiny_experiment: Path, tmp_path: Path) -> None:
     planted = Planted()
     labels = dict(zip(planted.index.trial_ids, planted.index.labels, strict=True))

@@ -81,6 +81,7 @@ def given(x_NTP3: np.ndarray) -> Recordings:
     return Recordings(n=len(x_NTP3), rate_hz=RATE_HZ, signals={}, made={"mesh": x_NTP3})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_each_learns_a_movement_that_it_can_see(row: str) -> None:
     assert row in method(row.partition(":")[2]).compared

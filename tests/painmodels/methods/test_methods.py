@@ -68,6 +68,7 @@ def judge(trained: Estimator | SubNetwork, weights: dict[str, np.ndarray], given
     return outputs(trained, trained.settings(), weights, scaled(given), what="prediction", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", default_rows())
 def test_every_method_of_one_part_keeps_the_contract(row: str) -> None:
     trained = trained_of(row)

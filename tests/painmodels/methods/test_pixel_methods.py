@@ -56,6 +56,7 @@ def part_of(row: str) -> tuple[SubNetwork, Any, list[np.ndarray]]:
     return part.trained, load("methods-demo").trained(name, part)[1], [made()[i.recording] for i in part.inputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_each_learns_a_cue_that_it_can_see(name: str) -> None:
     assert name in method(name.partition(":")[2]).compared

@@ -57,6 +57,7 @@ def accuracy(p_N: np.ndarray) -> float:
     return float(((p_N > 0.5) == LABELS[TEST]).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
     [row for m in methods().values() for row in m.compared if not any(word in row for word in ("emg", "native", "video"))],

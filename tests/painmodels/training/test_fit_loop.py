@@ -11,6 +11,7 @@ from painmodels.training.loop import fit, outputs
 from tests.painmodels.training.small_fits import CASES, LABELS, LSTM, SMALL, N, T, planted, same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", CASES)
 def test_a_planted_signal_is_learnt_and_generalises(role: str) -> None:
     entry, values, inputs = CASES[role]
@@ -35,6 +36,7 @@ def test_labels_without_a_signal_teach_nothing() -> None:
     assert abs(((probability > 0.5) == y[200:]).mean() - 0.5) < 0.12  # three standard errors of 200 coin flips
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", CASES)
 def test_equal_arguments_give_equal_bytes_whatever_the_threads(role: str) -> None:
     entry, values, inputs = CASES[role]

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_sharing_and_caching_change_no_prediction() -> None:
     script = ROOT / "tests" / "benchmarks" / "training.py"
     sizes = ["--trials", "8", "--steps", "4", "--epochs", "2", "--physiological-epochs", "3", "--width", "64"]

@@ -174,6 +174,7 @@ def test_bfloat16_is_close() -> None:
     assert np.abs(exact - quick).mean() < 0.03 * np.abs(exact).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["unit", "caffe"])
 def test_bfloat16_of_alexnet_is_within_one_percent_and_shared_bit_by_bit(scaling: str) -> None:
     exact = load_trunk("alexnet-fer-bn", random=True, scaling=scaling)

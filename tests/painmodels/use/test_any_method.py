@@ -23,6 +23,8 @@ from painmodels.registry import network
 from painmodels.stream import replay
 from painmodels.use.model import load
 
+pytestmark = pytest.mark.slow
+
 TWO_PARTS = Method(
     "two-parts",
     on=("eda", "ecg", "video"),

@@ -146,6 +146,7 @@ JUDGED: dict[str, Callable[[Signals], Signals]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_judged_is_refused_with_a_reason_everywhere(
     name: str, entrances: dict[str, Entrance], good: Signals

@@ -149,6 +149,7 @@ def test_a_device_that_is_not_there_is_told(folders: dict[str, str]) -> None:
             painmodels.load(folders["eda"], device=name)
 
 
+@pytest.mark.slow
 def test_the_package_is_typed_and_light_to_import() -> None:
     assert (Path(painmodels.__file__).parent / "py.typed").is_file()
     code = "import sys, painmodels; assert 'torch' not in sys.modules; painmodels.load; assert 'ray' not in sys.modules"

@@ -10,8 +10,12 @@ import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
+import pytest
+
 from painmodels.export import main as export
 from painmodels.use.wheel import PREDICT, USED, write_wheel
+
+pytestmark = pytest.mark.slow
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())["project"]
 

@@ -13,6 +13,8 @@ from painmodels.use.model import Model, load
 from painmodels.use.model_files import ABOUT, TENSORS
 from painmodels.use.onnx_files import write_onnx
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models(tiny_grid: Path) -> dict[str, Model]:

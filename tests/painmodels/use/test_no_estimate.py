@@ -139,6 +139,7 @@ def entrances(models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD)
 def test_bad_signals_have_no_estimate(name: str, entrances: dict, signals: Signals) -> None:
     for entrance, call in entrances.items():

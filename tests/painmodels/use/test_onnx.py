@@ -65,6 +65,7 @@ def samples(path: Path) -> dict[str, np.ndarray]:
     return {"eda": table["gsr"][:2807], "ecg": table["ecg"][:2807]}
 
 
+@pytest.mark.slow
 def test_all_recordings_at_once_from_their_own_rate_with_onnxruntime_and_numpy_alone(
     model: Model, folder: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

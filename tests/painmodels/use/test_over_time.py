@@ -18,6 +18,8 @@ from painmodels.use.model import Ensemble, Model
 from painmodels.use.over_time import Event, events, over_time
 from painmodels.use.predictions import Estimate, Prediction
 
+pytestmark = pytest.mark.slow
+
 CLIPS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "videos"
 
 

@@ -23,6 +23,8 @@ from painmodels.trunks.trunk import load_trunk
 from painmodels.use.model import Model, load
 from painmodels.use.onnx_files import write_onnx
 
+pytestmark = pytest.mark.slow
+
 ROW = "eda+ecg+video"
 
 
@@ -142,6 +144,7 @@ def test_one_recording_on_the_command_line(exported: Path, tiny_data: Path, tiny
     assert found["p_pain"] == pytest.approx(load(exported).predict(**clip).p_pain, abs=1e-5)
     assert len(found["attention"]) == len(found["frame_p_pain"]) == len(found["time_s"]) == 88
     assert found["time_s"][0] == 2.0
+    assert found["used_s"] == [2.0, 5.52]  # of the window of 5.52 s that is read
     assert "synthetic" in found["note"]
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -23,6 +23,8 @@ from painmodels.stream import main, replay
 from painmodels.use import sources
 from painmodels.use.sources import Frames, Samples, is_running, lsl_columns, lsl_source, pipe_source, together, video_source
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 512.0
 
 
