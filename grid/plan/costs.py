@@ -29,6 +29,7 @@ TRUNK_S = {
     "vgg16": 0.32,
     "resnet50": 0.114,
     "mobilenet_v2": 0.025,
+    "vit_b_16": 0.47,
 }
 """A frame through the trunk, in float32; in bfloat16, where the processor has it, half."""
 OTHER_TRUNK_S = 0.02

@@ -76,6 +76,14 @@ def _mobilenet(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return network.features(x).mean((2, 3))  # type: ignore[operator]
 
 
+def _vit(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    margin = (x.shape[-1] - network.image_size) // 2  # type: ignore[operator]
+    inner = x[..., margin:, margin:][..., : network.image_size, : network.image_size]
+    patches = network.conv_proj(inner).flatten(2).transpose(1, 2)  # type: ignore[operator]
+    token = network.class_token.expand(x.shape[0], -1, -1)  # type: ignore[operator]
+    return network.encoder(torch.cat([token, patches], dim=1))[:, 0]  # type: ignore[operator]
+
+
 _ENTRIES = (
     Backbone(
         name="mini-xception-fer",
@@ -150,6 +158,17 @@ _ENTRIES = (
         head=("classifier",),
         scalings=("imagenet",),
         source=f"{_PYTORCH}/mobilenet_v2-7ebf99e0.pth",
+    ),
+    Backbone(
+        name="vit_b_16",
+        feature_size=768,
+        parameters=86_567_656,
+        build=lambda: _torchvision("vit_b_16"),
+        trunk=_vit,
+        ends="the token's state after the encoder; of 227 x 227 pixels it sees the 224 x 224 in the middle",
+        head=("heads.head",),
+        scalings=("imagenet",),
+        source=f"{_PYTORCH}/vit_b_16-c867db91.pth",
     ),
 )
 BACKBONES: Mapping[str, Backbone] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from skimage import data
+from torchvision.models import VisionTransformer
 
 from painmodels.trunks.alexnet import FEW, _pool
 from painmodels.trunks.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
@@ -64,7 +65,17 @@ def test_every_backbone_obeys_its_contract(name: str) -> None:
         for scaling in entry.scalings:
             x = torch.empty((2, 1, 64, 64) if SCALINGS[scaling] is None else (2, 3, 227, 227))
             assert entry.trunk(network, x).shape == (2, entry.feature_size)
-            assert network(x).ndim == 2
+            side = getattr(network, "image_size", 227)
+            assert network(x[..., :side, :side]).ndim == 2
+
+
+def test_the_vision_transformer_gives_what_torchvision_feeds_its_head() -> None:
+    small = VisionTransformer(image_size=224, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32).eval()
+    x = scaled(torch.from_numpy(crops(2)), "imagenet").contiguous()
+    with torch.inference_mode():
+        found = BACKBONES["vit_b_16"].trunk(small, x)
+        expected, given = small(x[..., 1:225, 1:225]), small.heads(found)
+    torch.testing.assert_close(given, expected)
 
 
 def test_the_shipped_weights_are_the_recorded_file() -> None:
