@@ -4,7 +4,7 @@
 # make docs   the documentation site, into docs/site
 # make quick  the tests that are neither slow nor start a Ray
 # make methods  published systems and baselines on the same ten folds (STRESS=FOLDER: of Stress-Predict, too); hours, resumable
-# Needs Python 3.11, git and make; everything else goes into .venv.
+# Needs Python 3.11 (3.11.5 or later; PYTHON=python3.12 or python3.13 takes another), git and make; everything else goes into .venv.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -73,7 +73,7 @@ pythons:
 	@for python in python3.11 python3.12 python3.13; do \
 	    $$python -c '' 2>/dev/null || { echo "$$python: not here"; continue; }; \
 	    test -d .venvs/$$python || $$python -m venv .venvs/$$python; \
-	    .venvs/$$python/bin/python -m pip install -qq --retries 10 --ignore-requires-python --constraint constraints.txt --editable '.[dev]' \
+	    .venvs/$$python/bin/python -m pip install -qq --retries 10 --constraint constraints.txt --editable '.[dev]' \
 	    && .venvs/$$python/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster and not long' \
 	    && echo "$$python: passed" || echo "$$python: FAILED"; \
 	done
