@@ -113,7 +113,7 @@ or the reason why there is none.
     import painmodels
     found = painmodels.load("this folder").predict({", ".join(files)})
 
-Needs Python 3.11, 3.12 or 3.13 and pain-grid with the extra `predict`, not Ray, MLflow or Optuna; where its wheel is in this folder,
+Needs Python 3.11 to 3.13 and pain-grid with the extra `predict`, not Ray, MLflow or Optuna; where its wheel is in this folder,
 `pip install './pain_grid-….whl[predict]'`. Written with
 
     {f"{chr(10)}    ".join(needs())}
