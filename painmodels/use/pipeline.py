@@ -72,7 +72,7 @@ class Pipeline(nn.Module):
         for node in self.graph:
             entry: Any = node.trained
             if _per_frame(node):
-                inputs = [video_NTF[..., self.columns.parts[_of_video(node)[0]]]]
+                inputs = list(_taken(node, self.columns, video_NTF).values())
             else:
                 steps |= _taken(node, self.columns, video_NTF)
                 inputs = self._inputs(node, values, steps, mask_NT, signals_NTC)
@@ -96,8 +96,7 @@ class Pipeline(nn.Module):
     def _of_frames(self, node: Node, video_NTF: torch.Tensor) -> dict[str, torch.Tensor]:
         """What a network on single frames gives of each step: its prediction, and what other parts take of it."""
         part: Any = self.parts[node.role]
-        (name,) = _of_video(node)
-        x_NTF = video_NTF[..., self.columns.parts[name]]
+        (x_NTF,) = _taken(node, self.columns, video_NTF).values()
         flat, shape = x_NTF.flatten(0, 1), x_NTF.shape[:2]
         found = {f"{node.role}.p": self.learns.given(part(flat)).unflatten(0, shape)}
         for role, output in self.wanted:

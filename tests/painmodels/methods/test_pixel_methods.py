@@ -15,6 +15,7 @@ from grid.experiment.cells import row
 from grid.experiment.config import load
 from painmodels.methods import cnn2d, cnn3d, lstm_3dcnn, method, mobilenet, sparse_lstm, vit
 from painmodels.methods.clips import cut, shown, spread
+from painmodels.methods.frames_from_scratch import RESNET50, VGG16
 from painmodels.registry import SubNetwork, network
 from painmodels.training.loop import fit, outputs
 
@@ -22,8 +23,10 @@ STEPS, PEOPLE, TRIALS = 40, 18, 8
 LABELS = np.arange(PEOPLE * TRIALS) % 2
 TRAIN, TEST = slice(0, 13 * TRIALS), slice(13 * TRIALS, None)
 EPOCHS = {"video:mobilenet": 6, "eda+ecg+emg+video:cnn2d": 20, "video:vit": 12, "eda+ecg+emg+video:lstm-3dcnn": 10}
+SHOWN = slice(25, None, 4)
+"""Of single frames: some of those that show the cue."""
 ROWS = ("video:mobilenet", "video:3dcnn", "video:vit", "video:sparse-lstm")
-ROWS += ("eda+ecg+emg+video:cnn2d", "eda+ecg+emg+video:lstm-3dcnn")
+ROWS += ("frame:vgg16", "frame:resnet50", "eda+ecg+emg+video:cnn2d", "eda+ecg+emg+video:lstm-3dcnn")
 
 
 @cache
@@ -62,9 +65,20 @@ def test_each_learns_a_cue_that_it_can_see(name: str) -> None:
     assert name in method(name.partition(":")[2]).compared
     trained, settings, inputs = part_of(name)
     settings = replace(settings, epochs=min(settings.epochs, EPOCHS.get(name, 8)))
+    if trained.per_frame:
+        inputs = [x[:, SHOWN] for x in inputs]
     weights = fit(trained, settings, [x[TRAIN] for x in inputs], LABELS[TRAIN], seed=3).weights
     p_N = outputs(trained, settings, weights, [x[TEST] for x in inputs], what="prediction")
-    assert ((p_N > 0.5) == LABELS[TEST]).mean() >= 0.8
+    assert ((p_N.T > 0.5) == LABELS[TEST]).mean() >= 0.8
+
+
+def test_networks_from_scratch_have_the_published_layers() -> None:
+    """Torchvision's counts, less two colours of the first convolution and all but two of its 1000 classes."""
+    with torch.device("meta"):
+        vgg, resnet = (n.build(n.settings(), [112]) for n in (VGG16, RESNET50))
+        assert sum(p.numel() for p in vgg.parameters()) == 138_357_544 - 2 * 9 * 64 - 998 * 4097
+        assert sum(p.numel() for p in resnet.parameters()) == 25_557_032 - 2 * 49 * 64 - 998 * 2049
+        assert resnet(torch.empty(3, 112, 112)).shape == (3, 2)
 
 
 @pytest.mark.parametrize(
