@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboards import wording
 from dashboards.claims import plural, records
 from dashboards.results import Results
 from grid.experiment.cells import PAPER_ROWS
 from grid.experiment.families import FRAME_MEAN
+from grid.protocols import in_words
 from grid.results.tables import in_order, is_the_papers, paper_table3, published_systems
 
 OTHER_FOLDS = "other folds"
@@ -82,7 +82,7 @@ def _ours(results: Results, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "study": "this run, synthetic data" if results.get("data", "synthetic") else "this run",
         "modality": seen if method else modality,
-        "method": f"{method}, {wording.protocol_text(protocol)}" if method else wording.protocol_text(protocol),
+        "method": f"{method}, {in_words(protocol)}" if method else in_words(protocol),
         "validation": plural(int(max(row["folds"] for row in rows)), "fold"),
         "ours": True,
         "note": "",

@@ -45,6 +45,7 @@ from dataprep.outputs import drafted
 from dataprep.program import program
 from dataprep.rounding import rounded
 from grid.experiment.families import FRAME_MEAN
+from grid.protocols import in_words
 from grid.results import selection
 from grid.results.axes import AXES
 from grid.results.inference import ALPHA
@@ -158,7 +159,7 @@ def _panel(
     units = tested.groupby("modality", observed=True).size()
     return {
         "title": panel.title,
-        "protocol": wording.protocol_text(panel.protocol),
+        "protocol": in_words(panel.protocol),
         "rows": panel.rows,
         "units": {str(name): int(n) for name, n in units.items()},
         "n_subjects": len(panel.by_subject),

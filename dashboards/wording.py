@@ -199,24 +199,6 @@ def size_text(facts: Mapping[str, Any], panel: Panel) -> str:
     return f"{text}; {papers} in the paper" if isinstance(papers, int) and papers > here else text
 
 
-def protocol_text(protocol: str) -> str:
-    """A fold protocol in plain words."""
-    known = {
-        "subject": "no subject on two sides of a fold",
-        "sample": "trials of a subject may be on both sides of a fold",
-        "loso": "one subject left out at a time",
-        "holdout": "one fixed split by subject",
-    }
-    if (k := protocol.removeprefix("personal-")) != protocol:
-        own = (
-            f"{k} trials of each class of the tested person train, too"
-            if k != "0"
-            else "the tested person's trials do not train"
-        )
-        return f"{own}; that person's others are tested"
-    return known.get(protocol, f"protocol {protocol}")
-
-
 def age_text(panel: Panel, larger: Panel, people: pd.DataFrame) -> str | None:
     """Says that the subjects of `panel`, a part of those of `larger`, are also younger, where that is so; else None.
 

@@ -1,7 +1,7 @@
 """Cross-validation protocols: one file each, exporting `split(index, *, folds, seed, holdout) -> tuple[FoldSplit, ...]`.
 
 `seed` alone decides which partition it is. Where no seed changes who is held out together, it is not used, and the file says
-`ONE_PARTITION = True`. A protocol is a pure function of the table
+`ONE_PARTITION = True`; `IN_WORDS` is what the report says of it. A protocol is a pure function of the table
 of trials: it sees no path and no array. Folds are decided on every trial of the scenario, before any trial is found to be
 broken, so that all rows of the grid share the same folds.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import compress
+from types import ModuleType
 
 from dataprep.records import InputError, SampleIndex
 
@@ -100,10 +101,22 @@ def protocols() -> dict[str, Protocol]:
     return found
 
 
+def in_words(name: str) -> str:
+    """What the report says of a protocol, named as in cells; `protocol NAME` where its file says nothing or is not here."""
+    module = _module_of(name)
+    told = getattr(module, "in_words", None)
+    return told(name) if told else getattr(module, "IN_WORDS", f"protocol {name}")
+
+
 def has_one_partition(name: str) -> bool:
     """Whether no seed changes who is held out together under this protocol, named as in cells (`personal-4` of `personal`).
 
     False for a protocol that this version does not have.
     """
-    base = next((known for known in protocols() if name == known or name.startswith(f"{known}-")), "")
-    return bool(base and getattr(importlib.import_module(f"{__name__}.{base}"), "ONE_PARTITION", False))
+    return bool(getattr(_module_of(name), "ONE_PARTITION", False))
+
+
+def _module_of(name: str) -> ModuleType | None:
+    """The file of a protocol that is named as in cells (`personal-4` of `personal`)."""
+    base = next((known for known in protocols() if name == known or name.startswith(f"{known}-")), None)
+    return importlib.import_module(f"{__name__}.{base}") if base else None

@@ -6,6 +6,7 @@ from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject
 
 ONE_PARTITION = True
+IN_WORDS = "one fixed split by subject"
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:

@@ -24,6 +24,17 @@ KS = (0, 2, 4, 8)
 """Calibration trials of each class."""
 
 
+def in_words(protocol: str) -> str:
+    """`personal-4` as a sentence of the report."""
+    k = protocol.removeprefix("personal-")
+    own = (
+        f"{k} trials of each class of the tested person train, too"
+        if k != "0"
+        else "the tested person's trials do not train"
+    )
+    return f"{own}; that person's others are tested"
+
+
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """For every k a fold a person, in the order of their names. `seed` decides the groups and the order of a person's trials."""
     label_of = dict(zip(index.trial_ids, index.labels, strict=True))

@@ -10,6 +10,7 @@ from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit
 
 ONE_PARTITION = True
+IN_WORDS = "the split that the data set was published with, no subject on two sides"
 
 SIDES = ("train", "validation", "test")
 

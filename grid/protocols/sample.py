@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, shuffled
 
+IN_WORDS = "trials of a subject may be on both sides of a fold"
+
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """Trials of each class are shuffled by name and dealt to the folds in turn."""

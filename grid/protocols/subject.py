@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject, shuffled
 
+IN_WORDS = "no subject on two sides of a fold"
+
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
     """Subjects are shuffled by name and dealt to the folds in turn, so that fold sizes differ by one subject at most."""

@@ -12,6 +12,7 @@ from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, by_subject, subject
 
 ONE_PARTITION = True
+IN_WORDS = "trained on one data set and tested on another, or within one by subject"
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:

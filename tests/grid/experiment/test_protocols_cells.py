@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataprep.datasets import dataset
 from dataprep.records import SampleIndex
 from grid.experiment import cells
-from grid.protocols import FoldSplit, protocols
+from grid.protocols import FoldSplit, in_words, protocols
 
 
 def index(n_subjects: int, per_class: int = 2) -> SampleIndex:
@@ -60,6 +60,13 @@ def test_the_published_holdout_of_biovid() -> None:
     assert len(split.test) == 26
     with pytest.raises(ValueError, match="no fixed hold-out split"):
         protocols()["holdout"](table, folds=10, seed=0, holdout=None)
+
+
+def test_protocols_are_told_in_words() -> None:
+    for name in ("subject", "sample", "loso", "holdout", "published", "transfer"):
+        assert in_words(name) != f"protocol {name}"
+    assert in_words("personal-4").startswith("4 trials of each class of the tested person train")
+    assert in_words("of-another-version") == "protocol of-another-version"
 
 
 def test_a_subject_on_two_sides_is_refused() -> None:
