@@ -25,6 +25,7 @@ import jinja2
 import numpy as np
 
 from dataprep.faults import guarded
+from dataprep.ports import free_port
 from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from dataprep.rounding import rounded
@@ -252,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    server = Page(load(options.model, device=options.device), port=options.port)
+    server = Page(load(options.model, device=options.device), port=free_port(options.port))
     print(f"{server.url}  (this machine alone; Ctrl-C ends it)", flush=True)
     with server:
         server.serve_forever()

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from dataprep.faults import guarded
+from dataprep.ports import free_port
 from dataprep.program import program
 from grid.monitor import prometheus
 
@@ -102,6 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)
         return 2
+    return guarded(lambda: _live(options))
+
+
+def _live(options: argparse.Namespace) -> int:
+    for name in ("--port", "--prometheus-port", "--grafana-port"):
+        free_port(getattr(options, name[2:].replace("-", "_")), name)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was started here ends with it
     folder = (options.dir / "live").resolve()
     folder.mkdir(exist_ok=True)

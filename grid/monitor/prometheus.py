@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dataprep.faults import guarded
+from dataprep.ports import free_port
 from dataprep.program import program
 from dataprep.records import InputError
 from grid.monitor import status
@@ -64,10 +66,10 @@ class GridCollector(Collector):
 
 
 def serve(out: Path, port: int) -> int:
-    """Serve in the background on loopback; returns the port (another one if `port` is 0)."""
+    """Serve in the background on loopback; returns the port (another one if `port` is 0). InputError if it is in use."""
     registry = CollectorRegistry()
     registry.register(GridCollector(out))
-    server, _ = start_http_server(port, addr="127.0.0.1", registry=registry)
+    server, _ = start_http_server(free_port(port), addr="127.0.0.1", registry=registry)
     return server.server_port
 
 
@@ -85,6 +87,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.dir.is_dir():
         print(f"error: {options.dir}: no such folder; expected the --out of a run", file=sys.stderr)
         return 2
+    return guarded(lambda: _serve(options))
+
+
+def _serve(options: argparse.Namespace) -> int:
     print(f"http://127.0.0.1:{serve(options.dir, options.port)}/metrics   (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

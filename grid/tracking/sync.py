@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 from dataprep.faults import guarded
+from dataprep.ports import free_port
 from dataprep.program import program
 from grid.tracking.connection import UNREACHABLE, UNUSABLE, MlflowException, check_database, is_file, local_uri
 from grid.tracking.mirror import Mirror, compare_page
@@ -72,7 +73,8 @@ def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, s
 
 
 def ui(out: Path, port: int) -> int:
-    """Serve a result folder's runs on loopback until interrupted; returns the server's exit code."""
+    """Serve a result folder's runs on loopback until interrupted; gives the exit code. InputError: the port is in use."""
+    free_port(port)
     mirror = Mirror(out, local_uri(out))
     mirror.sync()
     print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs?{VIEWED}   (Ctrl-C ends it)")
