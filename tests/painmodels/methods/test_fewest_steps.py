@@ -21,7 +21,8 @@ def networks_of_methods() -> Iterator[Any]:
             continue
         words = tuple((entry.compared or entry.on)[0].split(":")[0].split("+"))
         for part in entry.parts(words, lambda role: network(role, "concat")):
-            if isinstance(part.trained, SubNetwork) and all(i.recording for i in part.inputs):
+            steps = isinstance(part.trained, SubNetwork) and not part.trained.per_frame
+            if steps and all(i.recording for i in part.inputs):
                 yield pytest.param(part, words, id=f"{name}-{part.role}")
 
 
