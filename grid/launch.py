@@ -71,8 +71,9 @@ def _command(options: argparse.Namespace) -> int:
 
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
-    uri = options.tracking_uri if options.plan else None
-    places = probes.places(out, options.store or Store(out / "store").root, uri)
+    places = probes.places(out, options.store or Store(out / "store").root, options.tracking_uri)
+    if not options.plan and probes.SILENT in places:
+        print(f"warning: MLflow {places.rpartition('tracking')[2].strip()}", file=sys.stderr)
     options.folder = out
     with nullcontext() if options.plan else exclusive_lock(out):
         return _run(options, experiment, out, places)
@@ -180,7 +181,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:
-            print(f"\nbefore it can run: {found.missing}")
+            raise InputError(f"before it can run: {found.missing}")
         return 0
     for defect in found.defects[:5]:
         print(f"left out: {defect.reason}")
@@ -224,7 +225,7 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
         print(f"{len(session.plan.impossible)} cells impossible with this data: see {out / 'failures.csv'}")
     print(summary(session))
     print(mirrored)
-    print(show.seen(out, problem))
+    print(show.seen(out, problem, options.tracking_uri))
     tracebacks = f"; tracebacks are in {out / 'logs'}" if (out / "logs").is_dir() else "; tracebacks are above"
     if session.failures:
         print(f"{len(session.failures)} preparations failed: see {out / 'failures.csv'}", file=sys.stderr)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from dataprep.faces import FaceSettings
 from dataprep.records import InputError
@@ -191,6 +191,16 @@ def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(f"{where}: {explained(error, known)}") from None
 
 
+def _keys(kind: type[BaseModel], within: str = "") -> list[str]:
+    """Every key that a file may have, with its tables: `fit`, `fit.seeds` …"""
+    found = []
+    for name, about in kind.model_fields.items():
+        found.append(f"{within}{name}")
+        if isinstance(about.annotation, type) and issubclass(about.annotation, BaseModel):
+            found += _keys(about.annotation, f"{within}{name}.")
+    return found
+
+
 def names() -> tuple[str, ...]:
     """The experiments that ship with the project."""
     return tuple(sorted(p.stem for p in EXPERIMENTS.glob("*.toml")))
@@ -215,7 +225,7 @@ def load(name_or_file: str, **changes: Any) -> Experiment:
         experiment = Experiment.model_validate(table)
         check(experiment)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, list(Experiment.model_fields))}") from None
+        raise ConfigError(f"{path}: {explained(error, _keys(Experiment))}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     return experiment

@@ -230,6 +230,10 @@ class Execution(Table):
     nodes_wait_s: float = Field(1800, ge=0)
 
 
+SHOWN = 3
+"""Problems of a file that are told at once."""
+
+
 def explained(error: ValidationError, known: list[str]) -> str:
     """The problem of a pydantic error in one line: everything that is missing, else the first that is wrong."""
     first = error.errors()[0]
@@ -240,6 +244,6 @@ def explained(error: ValidationError, known: list[str]) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}{suggestion(where, known)}"
-    found = f", found {first['input']!r}"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {first['msg']}{found}{more}"
+    every = [e for e in error.errors() if e["type"] != "missing"]
+    told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in every[:SHOWN])
+    return told + (f" (and {len(every) - SHOWN} more)" if len(every) > SHOWN else "")

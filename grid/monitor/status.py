@@ -28,6 +28,7 @@ from grid.results.learned import KEY, Mark, by_verdict
 from grid.results.tables import SCENARIOS, in_order
 from grid.store.artefacts import Store
 from grid.store.layout import check_layout
+from grid.store.leases import living
 from painmodels.training.learning import verdict_of
 
 PLAN = "plan.json"
@@ -56,7 +57,8 @@ class Snapshot:
     """The state of a grid. `stages`: name -> state -> count; `cells`: (modality, scenario, fold, repeat, seed) -> state, and
     `marks` what the fits behind it learned, as far as they are stored.
 
-    `frames` and `epochs`: worked through in all, as far as stored. `eta_s`: None if nothing is left or nothing known.
+    `at_work`: whether a process works in the store now. `frames` and `epochs`: worked through in all, as far as stored.
+    `eta_s`: None if nothing is left or nothing known.
     """
 
     stages: dict[str, Counter[str]] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Snapshot:
     store_bytes: int = 0
     eta_s: float | None = None
     idle_s: float | None = None
+    at_work: bool = False
 
 
 @cache
@@ -93,15 +96,16 @@ def snapshot(out: Path) -> Snapshot:
     for cell in plan["cells"]:
         for fit in cell["fits"]:
             wanted.setdefault(fit["stage"], set()).add(fit["key"])
-    running = store.running()
+    at_work = living(store)
+    running = store.running(at_work)
     failed = _failed(out, since=plan["started"])
     there = {name: store.keys(name) & keys for name, keys in wanted.items()}
-    found = Snapshot()
+    found = Snapshot(at_work=bool(at_work))
     for name, keys in wanted.items():
         done = len(there[name])
-        at_work = sum(f"{name}-{key}" in running for key in keys - there[name])
+        running_now = sum(f"{name}-{key}" in running for key in keys - there[name])
         broken = sum(f"{name}-{key}" in failed and f"{name}-{key}" not in running for key in keys - there[name])
-        counts = {"done": done, "running": at_work, "failed": broken, "todo": len(keys) - done - at_work - broken}
+        counts = {"done": done, "running": running_now, "failed": broken, "todo": len(keys) - done - running_now - broken}
         found.stages[name] = Counter(counts)
     predicted = store.keys("predict")
     for cell in plan["cells"]:
@@ -209,7 +213,9 @@ def show(out: Path, console: Console | None = None) -> None:
         more = f"  ({', '.join(parts)})" if parts else ""
         console.print(f"{name:<28}{counts['done']:>6} of {sum(counts.values())}{more}")
     over = not any(v in ("todo", "running") for v in now.cells.values())
-    eta = "nothing left to do" if over else f"ETA {_span(now.eta_s)}" if now.eta_s else "ETA not known yet"
+    eta = f"ETA {_span(now.eta_s)}" if now.eta_s else "ETA not known yet"
+    if over or not now.at_work:
+        eta = "nothing left to do" if over else "no process works here now: the same command goes on from here"
     idle = f"; last result {_span(now.idle_s)} ago" if now.idle_s is not None else ""
     console.print(f"\n{eta}{idle}; {now.quarantined} recordings left out; store {now.store_bytes / 1e6:.0f} MB")
 

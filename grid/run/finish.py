@@ -37,7 +37,9 @@ def mirror(out: Path, uri: str | None) -> tuple[str, set[str]]:
             raise
         said = (str(error).splitlines() or [type(error).__name__])[0]
         if isinstance(error, sync.UNREACHABLE) and uri and not sync.is_file(uri):
-            return f"MLflow could not be reached, or refuses ({said}); the results are complete; {again}", set()
+            said = "nothing answers" if "Max retries exceeded" in said else said
+            why = f"MLflow could not be reached at {redact(uri)}, or refuses ({said})"
+            return f"{why}; the results are complete; {again}", {MACHINE}
         if isinstance(error, sync.UNUSABLE):
             return f"MLflow mirror: the database cannot be used ({said}); the results are complete; {again}", {MACHINE}
         return _bug(error, out)

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line. Its names are a contract with users' scripts."""
     p = argparse.ArgumentParser(
         prog=program("grid.launch"),
+        allow_abbrev=False,  # `--al` is a slip
         description="Train and compare every cell of the grid: modality rows x scenarios x folds (x partitions x seeds).",
         epilog="examples:\n"
         "  python -m grid.launch --all                                    synthetic data, minutes on a laptop\n"
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         "--store", type=_place, metavar="DIR|URI", help="folder for artefacts, also s3://bucket/prefix; default: DIR/store"
     )
     run = p.add_argument_group("where to run")
-    run.add_argument("--plan", action="store_true", help="print the plan and stop")
+    run.add_argument("--plan", action="store_true", help="print the plan and stop; exit code 2 where the run would be refused")
     run.add_argument("--status", action="store_true", help="show the progress of the run in --out, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from dataprep.storage import Place
 from grid.tracking.redact import redact
 
 ANSWER_S = 5.0
+SILENT = "no MLflow answers there now"
 
 
 def places(out: Path, root: Place, uri: str | None) -> str:
@@ -57,6 +59,20 @@ def tracking(uri: str | None, out: Path) -> str:
     try:
         host, port = parts.hostname or "", parts.port or ports.get(parts.scheme.split("+")[0], 5432)
         socket.create_connection((host, port), timeout=ANSWER_S).close()
-    except (OSError, ValueError) as error:
-        return f"{redact(uri)}: nothing answers there now ({error}); results do not need it"
+        if parts.scheme.startswith("http"):
+            _speaks_http(parts.scheme, host, port)
+    except (OSError, ValueError, HTTPException) as error:
+        why = f"{error or type(error).__name__}"
+        return f"{redact(uri)}: {SILENT} ({why}); results do not need it, but the run ends with exit code 1 if it stays away"
     return f"{redact(uri)} (answers)"
+
+
+def _speaks_http(scheme: str, host: str, port: int) -> None:
+    """Raises HTTPException or OSError where what listens is no web server. What it answers is not looked at."""
+    kind = HTTPSConnection if scheme == "https" else HTTPConnection
+    connection = kind(host, port, timeout=ANSWER_S)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+    finally:
+        connection.close()

@@ -27,6 +27,7 @@ from grid.plan.specs import Fit, Plan
 from grid.results import learned
 from grid.results.axes import spread
 from grid.store.artefacts import Store
+from grid.tracking.redact import redact
 from painmodels.tasks import PAIN, Task
 
 MARKS_SHOWN = 12
@@ -69,7 +70,8 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
         done = sum(c in plan.predicts and plan.predicts[c].stage.key in stored["predict"] for c in mine)
         possible = sum(c not in plan.impossible for c in mine)
         rows, scenarios = (len({getattr(c, axis) for c in mine}) for axis in ("modality", "scenario"))
-        crossed = f"{rows} {'baselines' if what == 'baselines' else 'rows'} x {scenarios} scenarios x folds{more}"
+        kind = ("baseline" if what == "baselines" else "row") + "s" * (rows != 1)
+        crossed = f"{rows} {kind} x {scenarios} scenario{'s' * (scenarios != 1)} x folds{more}"
         lines.append(f"{what:<12}{len(mine)} ({crossed}): {done} done, {possible - done} to do")
     if plan.searches:
         n_trials = sum(s.trials for s in plan.searches.values())
@@ -226,12 +228,16 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
     return "\n".join(lines)
 
 
-def seen(out: Path, problem: str) -> str:
-    """The paths of the results; `problem` is the reason if there is no report."""
+def seen(out: Path, problem: str, uri: str | None = None) -> str:
+    """The paths of the results; `problem` is the reason if there is no report, `uri` where runs were mirrored to."""
+    mirrored = f"{sys.executable} -m grid.tracking ui {out}"
+    if uri:
+        name = json.loads((out / "run.json").read_text(encoding="utf-8"))["experiment"]["name"]
+        mirrored = f"{redact(uri)}, experiment {name!r}"
     return "\n".join(
         [
             f"report   {out / 'report.html'}" if not problem else f"report   could not be written: {problem}",
             f"tables   {out / 'table2.csv'}, scores.csv, predictions.parquet",
-            f"MLflow   {sys.executable} -m grid.tracking ui {out}",
+            f"MLflow   {mirrored}",
         ]
     )

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -157,9 +157,10 @@ class Store:
         finally:
             mark.unlink(missing_ok=True)
 
-    def running(self) -> set[str]:
-        """The marks there are now: `<stage>-<key>`."""
-        return {at.name.rpartition(".")[2] for at in (self.root / MARKS).glob("*")}
+    def running(self, of: Collection[str] | None = None) -> set[str]:
+        """The marks there are now: `<stage>-<key>`; those of the owners `of` alone, if given."""
+        marks = [at.name.rpartition(".") for at in (self.root / MARKS).glob("*")]
+        return {mark for owner, _, mark in marks if of is None or owner in of}
 
     def size(self) -> int:
         """Bytes of everything below the root."""

@@ -130,6 +130,11 @@ def _refuse(store: Store, owner: str) -> None:
             )
 
 
+def living(store: Store) -> set[str]:
+    """Owners of drivers that work in the store now, as far as this machine can tell."""
+    return {lease.owner for lease in leases(store) if not lease.over(time.time(), SILENT_S)}
+
+
 def leases(store: Store) -> list[Lease]:
     """All that are there, of the living and the dead."""
     found = []

@@ -13,6 +13,8 @@ from rich.console import Console
 
 from grid.launch import main
 from grid.monitor import status
+from grid.store.artefacts import Store
+from grid.store.leases import leased
 
 
 @pytest.fixture
@@ -44,16 +46,20 @@ def test_half_a_grid_has_an_eta_and_says_what_runs_and_what_failed(copy: Path) -
         shutil.rmtree(copy / "store" / "predict" / cell["predict"])
     fits = [c["fits"][0] for c in gone]
     (copy / "store" / ".running").mkdir(exist_ok=True)
-    (copy / "store" / ".running" / f"{fits[0]['stage']}-{fits[0]['key']}").touch()
+    (copy / "store" / ".running" / f"dead.{fits[2]['stage']}-{fits[2]['key']}").touch()  # its process was killed
     (copy / "logs").mkdir(exist_ok=True)
     (copy / "logs" / f"{fits[1]['stage']}-{fits[1]['key']}.txt").write_text("trouble")
-    now = status.snapshot(copy)
+    assert "no process works here now: the same command goes on from here" in text_of(copy)
+    with leased(Store(copy / "store")) as store:
+        (copy / "store" / ".running" / f"{store.owner}.{fits[0]['stage']}-{fits[0]['key']}").touch()
+        now = status.snapshot(copy)
+        told, coloured = text_of(copy), text_of(copy, colour=True)
     states = [now.cells[c["modality"], c["scenario"], c["fold"], 0, 0] for c in gone]
-    assert states[:2] == ["running", "failed"]
+    assert states[:3] == ["running", "failed", "todo"]
     assert now.stages["fit-physiological-eda"] == {"done": 0, "running": 1, "failed": 1, "todo": 2}
     assert now.eta_s is None  # no fit of this kind is known
-    assert "ETA not known yet" in text_of(copy)
-    assert "\x1b[33m◐" in text_of(copy, colour=True)
+    assert "ETA not known yet" in told
+    assert "\x1b[33m◐" in coloured
 
 
 def test_the_eta_follows_what_was_measured(copy: Path) -> None:

@@ -17,7 +17,7 @@ from grid.run import probes
 
 
 def test_a_plan_tells_and_checks_its_places(
-    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ["--all", "--plan", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
     out = tmp_path / "out"
@@ -28,7 +28,11 @@ def test_a_plan_tells_and_checks_its_places(
     assert f"tracking    a database in {out}" in told
     assert not (out / "store").exists()
     assert main([*given, "--out", str(out), "--tracking-uri", "http://127.0.0.1:9"]) == 0
-    assert "nothing answers there now" in capsys.readouterr().out
+    assert "no MLflow answers there now" in capsys.readouterr().out
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # it listens, and is no web server
+        mute.settimeout(0)
+        monkeypatch.setattr(probes, "ANSWER_S", 0.2)
+        assert "no MLflow answers there now" in probes.tracking(f"http://127.0.0.1:{mute.getsockname()[1]}", out)
     assert main([*given, "--out", str(out), "--tracking-uri", "htp://127.0.0.1"]) == 2
     assert "--tracking-uri" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
