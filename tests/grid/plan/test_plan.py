@@ -88,7 +88,7 @@ def test_recalibration_and_other_onsets_are_counted_apart(
     assert main(["--plan", *where, "--modalities", "eda", "--folds", "0"]) == 0
     told = capsys.readouterr().out
     assert "cells       2 (1 row x 2 scenarios x folds): 0 done, 2 to do" in told
-    assert "onsets      5 (1 rows x 5 scenarios x folds): 0 done, 5 to do" in told  # 2 s is expressive67's own
+    assert "onsets      5 (1 row x 5 scenarios x folds): 0 done, 5 to do" in told  # 2 s is expressive67's own
     assert "calibrate   platt: 7 calibrations, on predictions of 21 further fits in inner folds" in told
     assert "10 fits serve 2 cells; 25 fits of other onsets serve 5 cells" in told
     assert main(["--plan", *where, "--modalities", "eda", "--folds", "0", "--scenarios", "expressive67@3s"]) == 0

@@ -152,8 +152,8 @@ def test_the_terminal_counts_and_shows_them(
     text = capsys.readouterr().out
     assert "subject, 2 folds, 4 partitions" in text
     assert "fit seeds   0, 3" in text
-    assert "cells       16 (1 rows x 1 scenarios x folds x 4 partitions x 2 seeds): 16 done, 0 to do" in text
-    assert "baselines   16 (1 baselines x 1 scenarios x folds x 4 partitions x 2 seeds): 16 done, 0 to do" in text
+    assert "cells       16 (1 row x 1 scenario x folds x 4 partitions x 2 seeds): 16 done, 0 to do" in text
+    assert "baselines   16 (1 baseline x 1 scenario x folds x 4 partitions x 2 seeds): 16 done, 0 to do" in text
     assert main([*command, "--repeats", "2", "--seeds", "0-2", "--folds", "1", "--out", str(tmp_path), "--plan"]) == 0
     assert "cells       6 (" in capsys.readouterr().out
     status.show(grid)
