@@ -65,10 +65,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> int:
+    from grid.execute.executor import check
     from grid.run import probes
     from grid.store.artefacts import Store
     from grid.store.exclusive_lock import exclusive_lock
 
+    if options.address:
+        check(options.executor, options.address)
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
     places = probes.places(out, options.store or Store(out / "store").root, options.tracking_uri)

@@ -1,6 +1,7 @@
 """What an executor is: it prepares recordings, does the work that a scheduler hands out, and is closed.
 
-Every file `NAME_executor.py` of this folder is one, which `--executor NAME` chooses: it exports `start(Where) -> Executor`.
+Every file `NAME_executor.py` of this folder is one, which `--executor NAME` chooses: it exports `start(Where) -> Executor`, and
+`check(address)` if it can join a cluster.
 `in-process` does everything in this process, `ray` on a Ray cluster.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dataprep.faults import RECORDING, Failure
-from dataprep.records import Defect
+from dataprep.records import Defect, InputError
 from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.preparation import SignalsJob, VideoJob
@@ -99,6 +100,19 @@ class Where:
 
 def start(name: str, where: Where) -> Executor:
     """The executor of that name, started."""
-    module = importlib.import_module(f"grid.execute.{name.replace('-', '_')}_executor")
-    started: Executor = module.start(where)
+    started: Executor = _module(name).start(where)
     return started
+
+
+def check(name: str, address: str) -> None:
+    """Raises InputError if the executor of that name joins no cluster, or if none answers at `address`."""
+    module = _module(name)
+    if not hasattr(module, "check"):
+        raise InputError(
+            f"--address {address}: the executor {name} joins no cluster; expected --executor ray, or no --address"
+        )
+    module.check(address)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"grid.execute.{name.replace('-', '_')}_executor")

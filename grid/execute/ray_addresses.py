@@ -15,7 +15,7 @@ SOCKET_LIMIT = 107  # bytes in the path of a socket, of Linux
 
 
 def probe(address: str, *, running: Callable[[], Collection[str]], seconds: float = 5.0) -> None:
-    """Raises InputError if nothing answers at HOST:PORT or ray://HOST:PORT: Ray itself would try for half a minute or more."""
+    """Raises InputError if nothing answers at HOST:PORT (Ray itself would try for half a minute or more), or at ray://HOST:PORT."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "auto")
     if address == "local":
@@ -28,18 +28,24 @@ def probe(address: str, *, running: Callable[[], Collection[str]], seconds: floa
                 "`ray status` says whether there is one. Without --address, a Ray is started for this run alone"
             )
     parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.scheme == "ray":
+        raise InputError(
+            f"--address {address}: a run cannot go through Ray's client, because the driver of its fits has to be a part of the "
+            "cluster. Run the command on the head with --address auto, or from here as a job: `ray job submit --address "
+            "http://127.0.0.1:8265 -- python -m grid.launch … --address auto` (grid/clusters/README.md)"
+        )
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host or not port or parts.scheme not in ("", "ray"):
-        raise InputError(f"--address {address}: expected auto, HOST:PORT or ray://HOST:PORT")
+    if not host or not port or parts.scheme:
+        raise InputError(f"--address {address}: expected auto or HOST:PORT")
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
         raise InputError(
-            f"--address {address}: no Ray answers there ({error}). Check on the head: `ray status`; the port (6379, or 10001 "
-            "with ray://); that this machine reaches it; and that both have the same token. On the head itself: --address auto"
+            f"--address {address}: no Ray answers there ({error}). Check on the head: `ray status`; the port (6379 as "
+            "a rule); that this machine reaches it; and that both have the same token. On the head itself: --address auto"
         ) from None
 
 

@@ -106,7 +106,7 @@ class Cluster:
     def __init__(self, store: Store, execution: Execution, *, address: str | None, logs: Path) -> None:
         self.store, self.execution, self.logs = store, execution, logs
         if address:
-            probe(address, running=services.find_gcs_addresses)
+            check(address)
         if not ray.is_initialized():
             # "local": never the Ray that somebody else happens to run on this machine
             options: dict[str, Any] = {"address": address or "local"}
@@ -246,6 +246,11 @@ class Cluster:
         if self.asked:
             self._ask_for(0, {})
         ray.shutdown()
+
+
+def check(address: str) -> None:
+    """Raises InputError if no Ray answers there."""
+    probe(address, running=services.find_gcs_addresses)
 
 
 def start(where: Where) -> Cluster:

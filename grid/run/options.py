@@ -106,7 +106,9 @@ def parser() -> argparse.ArgumentParser:
         "--store", type=_place, metavar="DIR|URI", help="folder for artefacts, also s3://bucket/prefix; default: DIR/store"
     )
     run = p.add_argument_group("where to run")
-    run.add_argument("--plan", action="store_true", help="print the plan and stop; exit code 2 where the run would be refused")
+    run.add_argument(
+        "--plan", action="store_true", help="print the plan and stop; exit code 2 where the run would be refused"
+    )
     run.add_argument("--status", action="store_true", help="show the progress of the run in --out, and stop")
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"

@@ -266,12 +266,32 @@ def test_a_uri_with_one_slash_is_no_local_folder(text: str, tiny_data: Path, cap
     assert "one slash" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere", "http://127.0.0.1:8265"])
-def test_an_address_where_nothing_answers_is_told_at_once(
-    address: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize(
+    ("address", "more", "words"),
+    [
+        ("127.0.0.1:9", [], "no Ray answers there"),
+        ("127.0.0.1:9", ["--plan"], "no Ray answers there"),
+        ("ray://127.0.0.1:9", [], "ray job submit"),
+        ("nowhere", ["--plan"], "expected auto or HOST:PORT"),
+        ("http://127.0.0.1:8265", [], "expected auto or HOST:PORT"),
+        ("auto", ["--in-process"], "joins no cluster"),
+        ("auto", ["--in-process", "--plan"], "joins no cluster"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_told_at_once(
+    address: str,
+    more: list[str],
+    words: str,
+    tiny_data: Path,
+    tiny_experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     wanted = [a for a in arguments(tiny_data, tiny_experiment, tmp_path) if a != "--in-process"]
-    assert main([*wanted, "--address", address]) == 2
-    told = capsys.readouterr().err
-    assert f"--address {address}: " in told
-    assert "kept" not in told
+    assert main([*wanted, "--address", address, *more]) == 2
+    told = capsys.readouterr()
+    assert f"--address {address}: " in told.err
+    assert words in told.err
+    assert "kept" not in told.err
+    assert not told.out
+    assert not list(tmp_path.rglob("*.json"))
