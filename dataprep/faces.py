@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,13 @@ class Steps:
 
     `crops_BYXC`: the face as the settings cut it out, (B, size, size, 3) uint8 RGB; `states_B15`: where it is, as a track
     has it: box, landmarks, score, in pixels of the whole picture. `frames`: the whole pictures, of which any window can be cut;
-    empty unless they are asked for, since they take megabytes each.
+    empty unless they are asked for, since they take megabytes each. `settings`: those that the face was followed with.
     """
 
     crops_BYXC: np.ndarray
     states_B15: np.ndarray
     frames: tuple[Frame, ...] = ()
+    settings: FaceSettings = field(default_factory=FaceSettings)
 
 
 class Followed:
@@ -76,10 +77,10 @@ class Followed:
         for frame, state_15 in self._boxed:
             waiting.append((crop(frame, state_15[:4], self._settings), state_15, frame if frames else None))
             if len(waiting) == CHUNK:
-                yield together(waiting)
+                yield together(waiting, self._settings)
                 waiting.clear()
         if waiting:
-            yield together(waiting)
+            yield together(waiting, self._settings)
 
     def to_the_end(self) -> FaceTrack:
         """The track alone: nothing is cut out."""
@@ -93,10 +94,11 @@ def track_of(arrays: Mapping[str, Any]) -> FaceTrack:
     return FaceTrack(**{name: a.item() if a.ndim == 0 else a for name, a in arrays.items()})
 
 
-def together(waiting: Sequence[tuple[np.ndarray, np.ndarray, Frame | None]]) -> Steps:
+def together(waiting: Sequence[tuple[np.ndarray, np.ndarray, Frame | None]], settings: FaceSettings) -> Steps:
     """Crops, states and frames (or None) of steps in a row."""
     crops, states, frames = zip(*waiting, strict=True)
-    return Steps(crops_BYXC=np.stack(crops), states_B15=np.stack(states), frames=tuple(f for f in frames if f is not None))
+    pictures = tuple(f for f in frames if f is not None)
+    return Steps(crops_BYXC=np.stack(crops), states_B15=np.stack(states), frames=pictures, settings=settings)
 
 
 def follow(

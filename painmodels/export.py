@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load
 
 from dataprep.datasets import dataset
+from dataprep.faces import FaceSettings
 from dataprep.faults import guarded
 from dataprep.outputs import check_folder
 from dataprep.program import program
@@ -90,7 +91,7 @@ def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
         arrays = load((_folder(run, calibration) / "arrays.safetensors").read_bytes())
         tensors |= {f"{CALIBRATION}.{name.removeprefix('network.')}": value for name, value in arrays.items()}
     trunk: dict[str, Any] = {}
-    facts = Facts(clock_hz=reader.clock_hz, n_steps=reader.n_steps)
+    facts = Facts(clock_hz=reader.clock_hz, n_steps=reader.n_steps, faces=FaceSettings(**experiment["faces"]))
     if any(recording(kind).trunk for kind in takes):
         state, trunk = _trunk(about)
         tensors |= {f"trunk.{name}": value for name, value in state.items()}

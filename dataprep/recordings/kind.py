@@ -8,12 +8,12 @@ of the signals at its own rate (`of_channel`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from dataprep.faces import FaceTrack, Steps
+from dataprep.faces import FaceSettings, FaceTrack, Steps
 
 Source = Literal["video", "signals", ""]
 VIDEO: Source = "video"
@@ -24,13 +24,14 @@ SIGNALS: Source = "signals"
 class Facts:
     """What the shape of a trial's recording may depend on. `rate_hz` is a channel's own, 0 where the data set does not say it.
 
-    `trunk_width`: features of a frame by the experiment's trunk, 0 where no row uses it.
+    `trunk_width`: features of a frame by the experiment's trunk, 0 where no row uses it. `faces`: how faces are followed.
     """
 
     clock_hz: float
     n_steps: int
     rate_hz: float = 0.0
     trunk_width: int = 0
+    faces: FaceSettings = field(default_factory=FaceSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class Recording:
     `trunk`       it needs the frozen CNN (else `of_video` is given None)
     `to_the_end`  what it has of a step is of the trial from there to its end: a window that ends before cannot use it
     `frames`      it needs the whole pictures (else `Steps.frames` is empty)
+    `settings`    fields of FaceSettings that decide it alone, in its key where they are not at their default
     `version`     raised when the same files come to give other values
 
     One without a function is made in a way of its own: the signals on the clock, by dataprep.signals.files.
@@ -79,6 +81,7 @@ class Recording:
     to_the_end: bool = False
     trunk: bool = False
     frames: bool = False
+    settings: tuple[str, ...] = ()
     version: int | str = 1
 
     def size(self, facts: Facts) -> int:

@@ -24,6 +24,7 @@ class FaceSettings:
     smooth_s            half width of the smoothing window
     max_gap_s           longest time without a face that is bridged
     min_score           detector score below which there is no face
+    pixels              side of the aligned face (dataprep/recordings/pixels.py), where a row takes it
     """
 
     detector: str = "retinaface-mobile"
@@ -41,11 +42,14 @@ class FaceSettings:
     smooth_s: float = 0.04
     max_gap_s: float = 0.5
     min_score: float = 0.6
+    pixels: int = 112
 
     def __post_init__(self) -> None:
         if self.crop not in ("square", "box"):
             raise InputError(f"crop: found {self.crop!r}, expected 'square' or 'box'")
         if self.work_px < 32 or self.near_px < 32 or self.near < 1 or self.margin < 0:
             raise InputError("work_px, near_px, near, margin: expected at least 32, 32, 1 and 0")
+        if not 16 <= self.pixels <= 448:
+            raise InputError(f"pixels: found {self.pixels}, expected 16 to 448")
         if min(self.key_s, self.full_scan_s) <= 0 or min(self.smooth_s, self.max_gap_s) < 0:
             raise InputError("key_s and full_scan_s: expected more than 0; smooth_s and max_gap_s: at least 0")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ class Inventory:
     def shape_facts(self) -> Facts:
         """What the shape of a recording may depend on, but for the rate of a channel."""
         width = backbone(self.trunk.name).feature_size if self.trunk else 0
-        return Facts(clock_hz=self.dataset.clock_hz, n_steps=self.dataset.n_steps, trunk_width=width)
+        facts = Facts(clock_hz=self.dataset.clock_hz, n_steps=self.dataset.n_steps, trunk_width=width)
+        return replace(facts, faces=self.videos[0].settings) if self.videos else facts
 
     def _keys_of(self, name: str, bad: Collection[tuple[str, str]]) -> dict[str, str]:
         """Trial id -> the key of its recording of a kind, of the trials where the file that it is made of can be used."""

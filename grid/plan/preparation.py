@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataprep import faces
-from dataprep.recordings import stored
+from dataprep.recordings import recordings, stored
 from dataprep.recordings.kind import SIGNALS, VIDEO
 from dataprep.records import DataSet, Trial
 from dataprep.signals.derived import VERSION as DERIVED_VERSION
@@ -157,7 +157,8 @@ def video_job(
     """The job for a trial whose video file has the content hash `mark`, and for the kinds of recording that are wanted."""
     clock = {"clock_hz": dataset.clock_hz, "n_steps": dataset.n_steps}
     every = asdict(settings)
-    tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS}
+    of_kinds = {name for kind in recordings().values() for name in kind.settings}
+    tracking = {k: v for k, v in every.items() if k not in CROP_SETTINGS and k not in of_kinds}
     if mark.startswith(PICTURES):
         tracking |= {"frames_hz": trial.frames_hz, "pictures_version": picture_folders.VERSION}
     part = {} if trial.video_start_s is None else {"start_s": trial.video_start_s}
@@ -166,7 +167,9 @@ def video_job(
     made = {}
     for kind in stored(wanted, VIDEO):
         of_trunk = {"trunk": trunk.fingerprint} if kind.trunk and trunk else {}
-        made[kind.name] = Stage(name=kind.name, version=kind.version, params={**cropping, **of_trunk}, inputs=(track.key,))
+        own = {k: every[k] for k in kind.settings if every[k] != getattr(faces.FaceSettings, k)}
+        params = {**cropping, **of_trunk, **own}
+        made[kind.name] = Stage(name=kind.name, version=kind.version, params=params, inputs=(track.key,))
     return VideoJob(
         trial=trial,
         settings=settings,

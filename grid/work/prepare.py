@@ -70,7 +70,7 @@ def _make(job: VideoJob, new: Mapping[str, Recording], known: faces.FaceTrack | 
         store.write(job.track, arrays, {"subject": job.trial.subject})
     seconds = round((time.monotonic() - started) / max(1, len(new)), 3)
     width = backbone(job.trunk.name).feature_size if job.trunk else 0
-    shape_facts = Facts(clock_hz=job.clock_hz, n_steps=job.n_steps, trunk_width=width)
+    shape_facts = Facts(clock_hz=job.clock_hz, n_steps=job.n_steps, trunk_width=width, faces=job.settings)
     for name, parts in rows.items():
         shape = (len(track), *new[name].shape(shape_facts)[1:])
         made = new[name].checked(np.concatenate(parts), shape)[: track.n_frames]

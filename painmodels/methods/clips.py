@@ -10,9 +10,11 @@ from torch.nn import functional
 
 
 def shown(x_BTSS: torch.Tensor, side: int) -> torch.Tensor:
-    """Grey levels 0 to 255 as numbers around 0, made smaller by averaging where `side` is smaller."""
+    """Grey levels 0 to 255 as numbers around 0, of pictures made smaller by averaging or larger by interpolation."""
     if side < x_BTSS.shape[-1]:
         x_BTSS = functional.adaptive_avg_pool2d(x_BTSS, side)
+    elif side > x_BTSS.shape[-1]:
+        x_BTSS = functional.interpolate(x_BTSS, (side, side), mode="bilinear")
     return x_BTSS / 127.5 - 1
 
 

@@ -116,7 +116,7 @@ def of_video(
 
     def release() -> None:
         if waiting:
-            found.append(take(together(waiting)))
+            found.append(take(together(waiting, model.face_settings)))
             waiting.clear()
 
     opened = open_video(str(video), decoder=model.face_settings.decoder, stream=model.face_settings.stream)

@@ -115,7 +115,7 @@ class Stream:
         seen = [face is not None for face in faces]
         with one_thread():
             if any(seen):
-                video_BF[seen] = self.columns_of(together([face for face in faces if face is not None]))
+                video_BF[seen] = self.columns_of(together([f for f in faces if f is not None], self.model.face_settings))
             # FC-7 now, some frames at a time: the estimate of a second is left with the recurrent part
             known = self.model.each_step(video_BF)
         self.steps += [

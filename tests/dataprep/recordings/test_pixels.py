@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from dataprep.faces import FaceSettings
 from dataprep.recordings import recording
 from dataprep.recordings.kind import Facts
 from dataprep.recordings.pixels import SIDE, TEMPLATE_52, aligned, similarity
@@ -51,3 +52,12 @@ def test_a_face_at_the_edge_of_the_picture_is_filled_up() -> None:
 def test_a_data_set_like_biovid_takes_six_gigabytes() -> None:
     size = recording("pixels").size(Facts(clock_hz=25.0, n_steps=138))
     assert 3480 * size == pytest.approx(6.0e9, rel=0.01)
+    smaller = Facts(clock_hz=25.0, n_steps=138, faces=FaceSettings(pixels=56))
+    assert recording("pixels").size(smaller) * 4 == size
+
+
+def test_another_size_shows_the_same_face() -> None:
+    whole, small = (aligned(*portrait(20), side).astype(int) for side in (SIDE, 56))
+    assert np.abs(whole.reshape(56, 2, 56, 2).mean((1, 3)) - small).mean() < 3
+    with pytest.raises(ValueError, match="pixels: found 8, expected 16 to 448"):
+        FaceSettings(pixels=8)
