@@ -87,7 +87,7 @@ class Recordings:
     def signals(self, trial_ids) -> list[np.ndarray]:
         return [self.raw[t] for t in trial_ids]
 
-    def head(self) -> dict[str, np.ndarray]:
+    def start(self, name: str) -> dict[str, np.ndarray]:
         return {}
 
 
