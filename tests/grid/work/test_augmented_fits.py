@@ -30,7 +30,7 @@ class Held:
     def signals(self, trial_ids: Iterable[str]) -> list[np.ndarray]:
         return [self.arrays[t] for t in trial_ids]
 
-    def head(self) -> Mapping[str, np.ndarray]:
+    def start(self, name: str) -> Mapping[str, np.ndarray]:
         return {}
 
 

@@ -62,7 +62,7 @@ class Planted:
     def tracks(self, trial_ids: Iterable[str]) -> list[FaceTrack]:
         raise AssertionError("found a part that takes faces, expected rows of signals on the clock and of features")
 
-    def head(self) -> Mapping[str, np.ndarray]:
+    def start(self, name: str) -> Mapping[str, np.ndarray]:
         return {}
 
 

@@ -57,6 +57,10 @@ def accuracy(p_N: np.ndarray) -> float:
     return float(((p_N > 0.5) == LABELS[TEST]).mean())
 
 
+OTHERS = ("emg", "native", "video", "frame")
+"""Rows that have no place here: they take other recordings, and have tests of their own."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
