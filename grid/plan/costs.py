@@ -9,7 +9,7 @@ measured on one core of a server by tests/benchmarks/plan_costs.py, which shows 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from dataprep.recordings import recording
@@ -33,6 +33,8 @@ TRUNK_S = {
 }
 """A frame through the trunk, in float32; in bfloat16, where the processor has it, half."""
 OTHER_TRUNK_S = 0.02
+OF_FACE_S = {"mesh": 0.0022, "pixels": 0.0003}
+"""What a kind of recording takes of a frame beside the picture."""
 SIGNAL_S = 0.005
 """A trial of a recording that is made of the signals."""
 BASE_S = 0.01
@@ -54,9 +56,31 @@ STEP_S = {
 """A step of a trial in an epoch, by role; at the published sizes, where these are a network of its own."""
 OTHER_STEP_S = 1e-5
 """The same of a network that is not in the table."""
+FACE_STEP_S = {
+    "vgg16": (0.31, 3e-4),
+    "resnet50": (0.098, 3e-4),
+    "mobilenet": (1e-4, 3e-5),
+    "3dcnn": (2.6e-3, 3e-5),
+    "lstm-3dcnn": (6.6e-4, 3e-5),
+    "stgcn-gru": (4.1e-4, 3e-5),
+    "gnn": (1.2e-4, 3e-5),
+    "vit": (6e-5, 3e-5),
+    "sparse-lstm": (3.4e-5, 3e-5),
+    "cnn2d": (3.5e-5, 3e-5),
+}
+"""The same of networks on the face: at their default sizes, of which SIZES says how much less or more others need, and the
+least that is added whatever the size."""
+SIZES = {"side": 2, "width": 2, "widths": 1, "filters": 2, "every": -1}
+"""A setting that says how large a network is -> the power of it that its work grows with; of several numbers, the first."""
 FUSION_S = 7e-5
 """A trial in an epoch."""
-ESTIMATOR_S = {"rf": (0.15, 1e-3), "logistic": (0.005, 1e-4), "mlp": (0.0, 5e-5), "multitask": (0.0, 2e-4)}
+ESTIMATOR_S = {
+    "rf": (0.15, 1e-3),
+    "landmarks-rf": (0.15, 8e-3),
+    "logistic": (0.005, 1e-4),
+    "mlp": (0.0, 5e-5),
+    "multitask": (0.0, 2e-4),
+}
 """An estimator by its method, and a trial of it (in an epoch, where it has such); the others take no time."""
 APPLIED = 1 / 3
 """A pass without training beside one with it."""
@@ -82,7 +106,7 @@ class Costs:
             return trials * SIGNAL_S
         half = 2 if self.precision == "bfloat16" else 1
         trunk_s = TRUNK_S.get(self.trunk, OTHER_TRUNK_S) / half if kind.trunk else 0.0
-        return trials * self.n_steps * (PICTURE_S + trunk_s)
+        return trials * self.n_steps * (PICTURE_S + trunk_s + OF_FACE_S.get(name, 0.0))
 
     def fit(self, fit: Fit) -> float:
         """A fit: its own training, and the networks before it, which are applied to the training side once."""
@@ -118,4 +142,17 @@ class Costs:
         if isinstance(part.own, Estimator):
             once, of_trial = ESTIMATOR_S.get(part.method, (0.0, 0.0))
             return share * (once + trials * of_trial)
+        if part.role in FACE_STEP_S:
+            whole, least = FACE_STEP_S[part.role]
+            return share * steps * (least + whole * _size(settings))
         return share * steps * STEP_S.get(part.role, OTHER_STEP_S)
+
+
+def _size(settings: Any) -> float:
+    """How much work a network of these settings is, where one of their defaults is 1."""
+    found = 1.0
+    for field in fields(settings):
+        if field.name in SIZES and field.default is not MISSING:
+            now, usual = (x[0] if isinstance(x, tuple) else x for x in (getattr(settings, field.name), field.default))
+            found *= (now / usual) ** SIZES[field.name]
+    return found

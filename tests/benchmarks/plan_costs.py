@@ -32,6 +32,8 @@ from grid.work.blocks import StoreBlocks
 from grid.work.fit_predict import Runner
 from grid.work.prepare import run_signals, run_video
 
+FACES = ("frame:vgg16", "frame:resnet50", "video:mobilenet", "video:3dcnn", "video:vit", "video:sparse-lstm", "video:gnn")
+FACES += ("video:stgcn-gru", "video:landmarks-rf", "eda+ecg+emg+video:cnn2d", "eda+ecg+emg+video:lstm-3dcnn", "emg:rf")
 CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "demo": ("demo", {}, ()),
     "paper": (
@@ -40,8 +42,10 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         ("video", "eda", "eda+video", "eda+ecg+video", "video:rf"),
     ),
     "published": ("published", {}, ()),
+    "faces": ("methods-demo", {}, FACES),
 }
-"""Name -> experiment, changes, rows (all where none is named): the small trunk, the paper's sizes, methods on body signals."""
+"""Name -> experiment, changes, rows (all where none is named): the small trunk, the paper's sizes, methods on body signals,
+small ones on the face."""
 EPOCHS = {"spatial": 1, "attention": 30, "fusion": 30, "physiological": 20}
 """Epochs that are made of a role at most; 3 of all others."""
 
