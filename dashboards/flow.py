@@ -13,7 +13,9 @@ NAMED_AT_MOST, REASONS_AT_MOST = 10, 3
 def flow(results: Results) -> str:
     """How many people were found, how many were left out and why, and what was used; what a trial is, where that is known."""
     lost, used = people_without_trials(results), _used(results)
-    found = len(lost) + len(used)
+    in_all = results.get("data", "subjects")
+    others = max(0, in_all - len(lost) - len(used)) if isinstance(in_all, int) else 0
+    found = len(lost) + len(used) + others
     text = f"Found: {plural(found, 'person')}. "
     if lost:
         more = f" and {len(lost) - NAMED_AT_MOST} more" if len(lost) > NAMED_AT_MOST else ""
@@ -22,6 +24,8 @@ def flow(results: Results) -> str:
             "here speaks of such people. "
         )
     text += f"Used: {plural(len(used), 'person')}, {used_trials(results)}. "
+    if others:
+        text += f"The other {others} are tested in no scenario and fold that was run. "
     ids = results.quarantine["trial_id"].astype(str)
     partly = ids[(ids != "") & ~results.quarantine["subject"].isin(lost)].nunique()
     if partly:

@@ -100,7 +100,13 @@ def test_without_the_papers_people_no_published_number_stands_in_table_3(
     assert next(iter(rows.values()))[0].startswith("cnn, ")
 
 
-def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Predict) -> None:
+def test_people_of_folds_that_were_not_run_are_told(make_folder: MakeFolder, predict: Predict) -> None:
+    text = page_of(make_folder(predict(rows=("eda",), scenarios={"all87": FEW["all87"]}))).text
+    assert "Found: 87 people. Used: 10 people, 400 trials" in text
+    assert "The other 77 are tested in no scenario and fold that was run." in text
+
+
+def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
     predictions = predict(
         rows=("ecg", "eda", "eda+ecg", "majority", "eda:argmax"), scenarios={"all87": [f"p{i}" for i in range(40)]}
     )
@@ -109,7 +115,8 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
     learning = pd.DataFrame([("ecg", "all87", "subject", 0, 0, 0, "physiological-ecg", "k", "not learned", 20, *[0.7] * 6)])
     learning.columns = pd.Index(COLUMNS)
     quarantine = pd.DataFrame([("t", "p", "video", "f", "no face")] * 3, columns=QUARANTINE_COLUMNS)
-    page = page_of(make_folder(predictions, learning=learning, quarantine=quarantine))
+    run = run_record(data={**run_record()["data"], "subjects": 40})
+    page = page_of(make_folder(predictions, learning=learning, quarantine=quarantine, run=run))
     head = page.text[: page.text.index("Models were trained")]
     assert "2 of 3 rows are shown to be above chance (eda, eda+ecg)" in head  # ecg did not learn
     assert "Better than the trivial rule for its recordings: 2 of 3 (eda, eda+ecg)" in head
