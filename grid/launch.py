@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataprep.faults import BUG, MACHINE, exit_code, guarded
+from dataprep.faults import BUG, INTERRUPTED, MACHINE, exit_code, guarded
 from dataprep.program import program
 from dataprep.records import InputError
 from grid.run.options import parser
@@ -57,11 +57,15 @@ def main(arguments: list[str] | None = None) -> int:
         or options.plan
     ):
         p.error("say what to compute: --all, or a selection such as --modalities eda (see --help)")
-    return guarded(
-        lambda: _command(options),
-        kept="what was finished is kept; the same command goes on from here",
-        log=lambda: None if options.plan or not options.folder else options.folder / "logs",
-    )
+    from grid.execute.interrupts import TERMINATED, sigterm_noted
+
+    with sigterm_noted() as terminated:
+        code = guarded(
+            lambda: _command(options),
+            kept="what was finished is kept; the same command goes on from here",
+            log=lambda: None if options.plan or not options.folder else options.folder / "logs",
+        )
+    return TERMINATED if terminated and code == INTERRUPTED else code
 
 
 def _command(options: argparse.Namespace) -> int:

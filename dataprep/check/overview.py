@@ -46,9 +46,12 @@ def signals_picture(measured: Sequence[TrialFacts], dataset: DataSet, path: Path
         top, bottom = panels[0][c], panels[1][c]
         duration_s = dataset.n_steps / dataset.clock_hz
         extent = (0.0, duration_s, float(len(trials)), 0.0)
-        top.imshow(scaled_NTC[:, :, c], aspect="auto", interpolation="nearest", cmap="viridis", extent=extent)
+        picture = top.imshow(scaled_NTC[:, :, c], aspect="auto", interpolation="nearest", cmap="viridis", extent=extent)
         for end in ends:
             top.axhline(end, color="white", linewidth=1)
+        if c == len(names) - 1:
+            scale = figure.colorbar(picture, ax=top, ticks=[0, 1], label="value in the trial")
+            scale.ax.set_yticklabels(["lowest", "highest"])
         top.set(title=name, xlabel="time in s", ylabel=f"trial: {names_of_classes}, from above" if c == 0 else "")
         bottom.plot(spans_NC[:, c], ".", markersize=3)
         bottom.set(xlabel="trial", ylabel="range in the trial, native units" if c == 0 else "", yscale="log")

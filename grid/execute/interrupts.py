@@ -1,4 +1,4 @@
-"""Ctrl-C where a library cannot stand it: it is held back until that is over."""
+"""Ctrl-C and SIGTERM: both end a run alike, and are held back where a library cannot stand them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a run that was asked to end by SIGTERM, as schedulers of clusters do."""
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does. To be said again after `ray.init`, which has a handler of its own."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+
+@contextmanager
+def sigterm_noted() -> Iterator[list[int]]:
+    """SIGTERM is a Ctrl-C inside; it is in the list if there was one. What was there before comes back at the end."""
+    before = signal.getsignal(signal.SIGTERM)
+    _noted.clear()
+    end_on_sigterm()
+    try:
+        yield _noted
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+_noted: list[int] = []
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    _noted.append(number)
+    of_interrupts = signal.getsignal(signal.SIGINT)
+    if not callable(of_interrupts):  # a shell's background ignores Ctrl-C
+        raise KeyboardInterrupt
+    of_interrupts(signal.SIGINT, frame)
 
 
 @contextmanager

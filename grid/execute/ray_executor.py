@@ -32,7 +32,7 @@ from ray.exceptions import RayError
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
 from grid.execute.executor import Prepared, Tick, Where
-from grid.execute.interrupts import held_back
+from grid.execute.interrupts import end_on_sigterm, held_back
 from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool
 from grid.execute.ray_preparer import Preparer, log_of
@@ -121,6 +121,7 @@ class Cluster:
             except KeyboardInterrupt:
                 ray.shutdown()
                 raise
+            end_on_sigterm()
         self.asked = False
         self._wait_for_nodes()
 

@@ -1,4 +1,4 @@
-"""One Ctrl-C ends a run soon, says what is kept, and leaves no process; the same command goes on."""
+"""One Ctrl-C or SIGTERM ends a run soon, says what is kept, and leaves no process; the same command goes on."""
 
 from __future__ import annotations
 
@@ -48,17 +48,19 @@ def until(true: Callable[[], bool], run: subprocess.Popen) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("executor", "moment"),
+    ("executor", "moment", "number"),
     [
-        ("in-process", "preparation"),
-        ("in-process", "fits"),
-        pytest.param("ray", "Ray starts", marks=pytest.mark.ray),
-        pytest.param("ray", "preparation", marks=[pytest.mark.ray, pytest.mark.long]),
-        pytest.param("ray", "fits", marks=pytest.mark.ray),
+        ("in-process", "preparation", signal.SIGINT),
+        ("in-process", "fits", signal.SIGTERM),
+        pytest.param("ray", "Ray starts", signal.SIGINT, marks=pytest.mark.ray),
+        pytest.param("ray", "preparation", signal.SIGINT, marks=[pytest.mark.ray, pytest.mark.long]),
+        pytest.param("ray", "preparation", signal.SIGTERM, marks=[pytest.mark.ray, pytest.mark.long]),
+        pytest.param("ray", "fits", signal.SIGINT, marks=pytest.mark.ray),
+        pytest.param("ray", "fits", signal.SIGTERM, marks=[pytest.mark.ray, pytest.mark.long]),
     ],
 )
-def test_one_interrupt_ends_a_run_and_the_same_command_goes_on(
-    executor: str, moment: str, tiny_data: Path, tmp_path: Path
+def test_one_signal_ends_a_run_and_the_same_command_goes_on(
+    executor: str, moment: str, number: int, tiny_data: Path, tmp_path: Path
 ) -> None:
     out, experiment, log = tmp_path / "out", tmp_path / "long.toml", tmp_path / "log.txt"
     experiment.write_text(LONG)
@@ -69,8 +71,12 @@ def test_one_interrupt_ends_a_run_and_the_same_command_goes_on(
         run = subprocess.Popen([*asked, *rows, "--out", str(out)], **how)  # type: ignore[call-overload]
     until(lambda: MOMENTS[moment](out, log.read_text()), run)
     started = below(run.pid)
-    os.killpg(run.pid, signal.SIGINT)
-    assert run.wait(timeout=SECONDS) == 130
+    if number == signal.SIGINT:
+        os.killpg(run.pid, number)
+    else:  # of a scheduler: to the driver alone
+        os.kill(run.pid, number)
+    assert run.wait(timeout=SECONDS) == 128 + number
+    assert "Traceback" not in log.read_text()
     assert "interrupted: what was finished is kept; the same command goes on from here" in log.read_text()
     assert not (out / "report.html").exists()
     until_gone = time.monotonic() + SECONDS
