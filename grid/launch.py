@@ -128,6 +128,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
     from dataprep.datasets import dataset
     from dataprep.exclusions import read_exclusions
+    from grid.execute.executor import nodes
     from grid.experiment import cells
     from grid.experiment.partitions import splits_of
     from grid.experiment.scenarios import named_for, with_onsets
@@ -184,7 +185,8 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
     _refuse(session.plan)
     if options.plan:
-        print(f"{show.plan_text(experiment, found, session.plan, store)}\n\n{places}")
+        there = nodes(options.executor, options.address) if options.address else None
+        print(f"{show.plan_text(experiment, found, session.plan, store, there)}\n\n{places}")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:

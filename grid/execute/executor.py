@@ -1,7 +1,7 @@
 """What an executor is: it prepares recordings, does the work that a scheduler hands out, and is closed.
 
-Every file `NAME_executor.py` of this folder is one, which `--executor NAME` chooses: it exports `start(Where) -> Executor`, and
-`check(address)` if it can join a cluster.
+Every file `NAME_executor.py` of this folder is one, which `--executor NAME` chooses: it exports `start(Where) -> Executor`, and,
+if it can join a cluster, `check(address)` and `nodes(address)`.
 `in-process` does everything in this process, `ray` on a Ray cluster.
 """
 
@@ -112,6 +112,22 @@ def check(name: str, address: str) -> None:
             f"--address {address}: the executor {name} joins no cluster; expected --executor ray, or no --address"
         )
     module.check(address)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a cluster that takes work: its processors, GPUs, and the bytes of memory that it lends to work."""
+
+    cpus: int
+    gpus: int
+    memory: int
+
+
+def nodes(name: str, address: str) -> list[Node]:
+    """The nodes of the cluster at `address` that take work now. Raises InputError as `check` does."""
+    check(name, address)
+    found: list[Node] = _module(name).nodes(address)
+    return found
 
 
 def _module(name: str) -> Any:

@@ -129,6 +129,12 @@ class Dispatcher:
         self._thread.join()
         ray.kill(self.mailbox)
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be done."""
+        with self._lock:
+            return self.work.over and not self.again
+
     def expects(self, worker: str) -> bool | None:
         """Whether this worker would find something to do, None if nothing is left to be done. Raises what went wrong."""
         with self._lock:

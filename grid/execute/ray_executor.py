@@ -26,15 +26,14 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 from ray._private import ray_constants, services
-from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
-from grid.execute.executor import Prepared, Tick, Where
+from grid.execute.executor import Node, Prepared, Tick, Where
 from grid.execute.interrupts import end_on_sigterm, held_back
 from grid.execute.ray_addresses import probe, short_folder
-from grid.execute.ray_pool import Pool
+from grid.execute.ray_pool import Pool, say_if_full
 from grid.execute.ray_preparer import Preparer, log_of
 from grid.execute.ray_tune import run_work
 from grid.execute.scheduler import Scheduler
@@ -48,8 +47,8 @@ from grid.work.blocks import Starts, StoreBlocks
 from grid.work.limits import crash_reason, hung, time_limit
 from grid.work.prepare import run_signals
 
-ASK_AHEAD = 1000
-"""How many places for work are asked of an autoscaler at most; it starts no more nodes than its own limit."""
+ASK_AHEAD = 100
+"""On a cluster, which may grow: how many workers wait for a place at most. An autoscaler sees them; they end with the driver."""
 
 
 class RayBlocks(StoreBlocks):
@@ -82,6 +81,11 @@ class RayBlocks(StoreBlocks):
 def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int) -> Any:
     with time_limit(limit_s, log_of(logs, job.stage)):
         return tried(lambda: run_signals(job, store), retries=retries)
+
+
+@ray.remote(num_cpus=1)
+def _nothing() -> None:
+    """Ask for a node."""
 
 
 @ray.remote
@@ -122,16 +126,17 @@ class Cluster:
                 ray.shutdown()
                 raise
             end_on_sigterm()
-        self.asked = False
+        self.ahead = ASK_AHEAD if address else 0
         self._wait_for_nodes()
 
     def _wait_for_nodes(self) -> None:
         """Wait for the first node that takes work: an autoscaled cluster may begin with a head alone."""
         until = time.monotonic() + self.execution.nodes_wait_s
+        asked = None
         while not ray.cluster_resources().get("CPU", 0):
-            if not self.asked:
+            if asked is None:
                 print("no node takes work yet: asking for one and waiting …", flush=True)
-                self._ask_for(1, {"CPU": 1.0})
+                asked = _nothing.remote()  # what waits is what an autoscaler starts nodes for
             if time.monotonic() > until:
                 raise TimeoutError(
                     f"no node that takes work came within execution.nodes_wait_s = {self.execution.nodes_wait_s:g}"
@@ -139,13 +144,6 @@ class Cluster:
             time.sleep(2)
         have = ray.cluster_resources()
         self.cpus, self.gpus = int(have["CPU"]), int(have.get("GPU", 0))
-
-    def _ask_for(self, places: int, share: Mapping[str, float]) -> None:
-        """Request places from an autoscaler, if there is one; 0 ends the request."""
-        self.asked = places > 0
-        per_node = max(1, round(1 / share["GPU"])) if "GPU" in share else 1
-        whole = {k: int(v * per_node) for k, v in share.items() if k in ("CPU", "GPU")}
-        request_resources(bundles=[whole] * min(ASK_AHEAD, -(-places // per_node)))
 
     @property
     def description(self) -> str:
@@ -166,6 +164,8 @@ class Cluster:
         """
         out = Prepared(of_trials(videos, signals))
         e = self.execution
+        if self.ahead:  # a Ray of its own has no others
+            say_if_full({"CPU": 1.0} if signals or not self.gpus else {"CPU": 1.0, "GPU": 1 / e.prepares_per_gpu})
         asked = {}
         for job in signals:
             task = _signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
@@ -206,11 +206,11 @@ class Cluster:
         e = self.execution
         share = {"num_gpus": 1 / e.prepares_per_gpu} if self.gpus else {}
         actor = Preparer.options(num_cpus=1, memory=self._memory(e.prepare_memory_mb), **share)  # type: ignore[attr-defined]
-        self._ask_for(len(videos), {"CPU": 1.0, **({"GPU": 1 / e.prepares_per_gpu} if self.gpus else {})})
 
         def capacity() -> int:
             have = ray.cluster_resources()
-            return int(have.get("GPU", 0)) * e.prepares_per_gpu if self.gpus else int(have.get("CPU", 0))
+            places = int(have.get("GPU", 0)) * e.prepares_per_gpu if self.gpus else int(have.get("CPU", 0))
+            return places + self.ahead
 
         device = "cuda" if self.gpus else "cpu"
         (spec,) = {job.trunk for job in videos}
@@ -236,22 +236,32 @@ class Cluster:
         """Run all fits and searches in one Ray Tune run; returns the reason of each fit that failed."""
         blocks = RayBlocks(self.store, prepared, starts)
         share = {"CPU": 1.0, "GPU": 1 / self.execution.fits_per_gpu} if self.gpus else {"CPU": 1.0}
-        self._ask_for(work.total, share)
+        if self.ahead:
+            say_if_full(share)
         share["memory"] = self._memory(self.execution.fit_memory_mb)
         most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
         alone = {"CPU": most, **({"GPU": 1.0} if self.gpus else {})}
-        return run_work(work, blocks, self.store, shares=(share, alone), execution=self.execution, logs=self.logs)
+        ask: dict[str, Any] = {"execution": self.execution, "logs": self.logs, "ahead": self.ahead}
+        return run_work(work, blocks, self.store, shares=(share, alone), **ask)
 
     def close(self) -> None:
         """Disconnect from the cluster, and stop it if it was started here."""
-        if self.asked:
-            self._ask_for(0, {})
         ray.shutdown()
 
 
 def check(address: str) -> None:
     """Raises InputError if no Ray answers there."""
     probe(address, running=services.find_gcs_addresses)
+
+
+def nodes(address: str) -> list[Node]:
+    """The nodes of the cluster there that take work now."""
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        shares = [n["Resources"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        return [Node(int(n["CPU"]), int(n.get("GPU", 0)), int(n.get("memory", 0))) for n in shares]
+    finally:
+        ray.shutdown()
 
 
 def start(where: Where) -> Cluster:

@@ -8,7 +8,7 @@ that kills its process takes no other down with it for good.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,8 @@ from ray.exceptions import RayError
 from grid.work.limits import STARTS
 
 GROW_SECONDS = 2.0
+ENDING_SECONDS = 3.0
+"""So long may the processes of preparation take to give their processors back."""
 QUEUED_PER_ACTOR = 2
 """Jobs handed to an actor ahead of time: it never waits, and the driver never floods the object store."""
 
@@ -39,7 +41,7 @@ class Outcome:
 
 
 class Pool:
-    """`make()` starts an actor, which has a method `ready`; `capacity()` is how many there is room for now."""
+    """`make()` starts an actor, which has a method `ready`; `capacity()`: how many are wanted now, running or waiting."""
 
     def __init__(self, make: Callable[[], Any], capacity: Callable[[], int]) -> None:
         self.make, self.capacity = make, capacity
@@ -126,3 +128,18 @@ def _end(actor: Any) -> None:
     """Kill an actor; one that was never started, or is gone, raises here."""
     with suppress(RayError):
         ray.kill(actor)
+
+
+def say_if_full(share: Mapping[str, float]) -> None:
+    """Say who waits why. To be called while this run holds nothing, apart from preparers that are just ending."""
+    until = time.monotonic() + ENDING_SECONDS
+    while full := [what for what, much in share.items() if ray.available_resources().get(what, 0) < much]:
+        if time.monotonic() > until:
+            what, have = full[0], int(ray.cluster_resources().get(full[0], 0))
+            used = have - int(ray.available_resources().get(what, 0))
+            print(
+                f"  waiting for a free {'processor' if what == 'CPU' else what} ({used} of {have} in use by others)",
+                flush=True,
+            )
+            return
+        time.sleep(0.2)

@@ -27,6 +27,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from dataprep.faults import Failure, failure
 from grid.execute.ray_dispatcher import Dispatcher, Order, Outcome, Part, Said, hung_log
@@ -133,6 +134,25 @@ def _warnings_to(path: Path) -> None:
     logging.getLogger("painmodels").addHandler(handler)
 
 
+class NothingLeft(Stopper):
+    """Ends the run once nothing is left: workers that still wait for a place are not started to be sent home."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher: Dispatcher | None = dispatcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No single worker is stopped."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether everything has been done."""
+        return self.dispatcher is not None and self.dispatcher.over
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As of the searcher."""
+        return {"dispatcher": None}
+
+
 class WorkerSearcher(Searcher):
     """Tune requests trials here: it gets a worker while work is ready, None for now, or FINISHED."""
 
@@ -173,12 +193,14 @@ def run_work(
     shares: tuple[Mapping[str, float], Mapping[str, float]],
     execution: Execution,
     logs: Path,
+    ahead: int = 0,
 ) -> dict[str, str]:
     """Work through the list on the connected cluster; returns the reason of each fit that failed.
 
     `shares`: the resources of a worker, and those of one that gets a machine to itself, for fits that ran out of memory
-    beside others.
+    beside others. `ahead`: how many workers may wait for nodes that are yet to come.
     """
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(1 + ahead)
     if work.total == 0:
         return {}
     _tune(shares[0], work, blocks, store, execution=execution, logs=logs)
@@ -206,6 +228,7 @@ def _tune(
             run_config=tune.RunConfig(
                 name="fits",
                 storage_path=scratch,
+                stop=NothingLeft(dispatcher),
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),

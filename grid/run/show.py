@@ -15,6 +15,7 @@ import pandas as pd
 from dataprep.recordings import recording, recordings
 from dataprep.recordings.kind import VIDEO
 from dataprep.rounding import rounded
+from grid.execute.executor import Node
 from grid.experiment.cells import Cell, is_further
 from grid.experiment.config import Experiment
 from grid.experiment.families import BASELINE_METHODS, group, is_baseline, is_derived
@@ -47,8 +48,10 @@ def frames(experiment: Experiment, inventory: Inventory, name: str) -> tuple[int
     return len(set(index.subjects)), len(index), len(index) * (last - first)
 
 
-def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: Store) -> str:
-    """The plan in words and numbers."""
+def plan_text(
+    experiment: Experiment, inventory: Inventory, plan: Plan, store: Store, nodes: Collection[Node] | None = None
+) -> str:
+    """The plan in words and numbers. `nodes`: of the cluster that would do it; without them this machine would."""
     stored = {
         name: store.keys(name) for name in {*(f.stage.name for f in plan.fits.values()), *inventory.prepared, "predict"}
     }
@@ -105,7 +108,7 @@ def plan_text(experiment: Experiment, inventory: Inventory, plan: Plan, store: S
     if have is not None:
         short = "" if wanted <= have else ": TOO LITTLE; make room, or choose another --store"
         lines[-1] += f"; {size(have)} are free there{short}"
-    lines += [*_needs(experiment, plan, total), "", served_text(plan)]
+    lines += [*_needs(experiment, plan, total, nodes), "", served_text(plan)]
     return "\n".join(lines)
 
 
@@ -164,16 +167,24 @@ def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fi
     return statistics.mean(costs.fit(fit) for fit in fits) if fits else 0.0
 
 
-def _needs(experiment: Experiment, plan: Plan, total_s: float) -> list[str]:
-    """Memory and hours: of this machine by its processors, of a GPU as far as it is known."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _needs(experiment: Experiment, plan: Plan, total_s: float, nodes: Collection[Node] | None) -> list[str]:
+    """Memory and hours: of this machine or the cluster by its processors, of a GPU as far as it is known."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = here if nodes is None else sum(node.cpus for node in nodes)
     most, told = memory.of_largest_fit(plan, experiment.trunk.name), experiment.execution.fit_memory_mb
     room = f"memory      about {size(memory.WORKER)} for a worker that prepares, up to {size(most)} for one that fits"
-    room += f"; {size(cores * most)} for the {cores} at once of this machine"
+    if nodes is None:
+        room += f"; {size(cores * most)} for the {cores} at once of this machine"
+    for (cpus, lent), number in Counter((node.cpus, size(node.memory)) for node in nodes or ()).items():
+        room += f"; {size(cpus * most)} for the {cpus} at once of a node ({number} with {lent} for work)"
     if most > told * 1e6:
         room += f" (say [execution] fit_memory_mb = {-(-most // 10**8) * 100}, and fewer run at once where that is too much)"
-    here = f"time        about {_span(total_s / cores)} on this machine ({cores} processors)"
-    return [room, f"{here}, {_span(total_s)} of processor time; on one GPU: not measured"]
+    where = f"this machine ({cores} processors)"
+    if nodes is not None:
+        gpus = sum(node.gpus for node in nodes)
+        where = f"the cluster as it is now ({len(nodes)} node{'s' * (len(nodes) != 1)}, {cores} processors, {gpus} GPUs)"
+    wall = f"about {_span(total_s / cores)} on" if cores else "not known: no node takes work yet on"
+    return [room, f"time        {wall} {where}, {_span(total_s)} of processor time; on one GPU: not measured"]
 
 
 def _span(seconds: float) -> str:
