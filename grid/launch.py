@@ -27,7 +27,6 @@ from grid.run.options import parser
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment
     from grid.plan.inventory import Inventory
-    from grid.plan.specs import Plan
     from grid.run.session import Session
 
 
@@ -183,7 +182,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         folds = cells.fold_numbers(options.folds, most)
 
     session = Session(experiment, found, out, rows=rows, scenarios=scenarios, folds=folds)
-    _refuse(session.plan)
+    _refuse(session, None if options.plan else write_quarantine)
     if options.plan:
         there = nodes(options.executor, options.address) if options.address else None
         print(f"{show.plan_text(experiment, found, session.plan, store, there)}\n\n{places}")
@@ -202,18 +201,23 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     session.run(options.executor, address=options.address, strict=options.strict)
     whole = earlier.joined(session, surveyed)
     if not session.failures:
-        _refuse(session.plan, lambda: write_quarantine(whole))  # of recordings that turned out to be unusable
+        _refuse(whole, write_quarantine)  # recordings may have turned out to be unusable
     return _finish(options, session, write(whole))
 
 
-def _refuse(plan: Plan, before: Callable[[], None] = lambda: None) -> None:
-    """Raises InputError, after `before`, if no cell can be computed: a run that does nothing is no success."""
+def _refuse(session: Session, write: Callable[[Session], None] | None) -> None:
+    """Raises InputError if no cell can be computed: a run that does nothing is no success. `write` lists what was left out."""
+    plan, left_out = session.plan, session.defects
     if not plan.cells:
         raise InputError("nothing was selected: expected at least one row, scenario and fold")
     if len(plan.impossible) == len(plan.cells):
-        before()
-        reasons = list(dict.fromkeys(plan.impossible.values()))
-        raise InputError("no cell can be computed: " + "; ".join(reasons[:3]))
+        said = "no cell can be computed: " + "; ".join(list(dict.fromkeys(plan.impossible.values()))[:3])
+        if left_out:
+            said += f"\n{len(left_out)} recordings are left out, such as {left_out[0].reason}"
+            if write:
+                write(session)
+                said += f"\nall of them, with the reasons: {session.out / 'quarantine.csv'}"
+        raise InputError(said)
 
 
 def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
