@@ -83,6 +83,10 @@ def retry(work: Callable[[], T], waits_s: tuple[float, ...] = WAITS_S) -> T:
     return work()
 
 
+FOLDER_TAG = "grid.folder"
+"""On an experiment: machine and result folder that its overview, and the means of its rows, were written from last."""
+
+
 class Runs:
     """The experiment `name`, made if it is not there, with its artefacts at `place` (None: where the server says).
 
@@ -139,6 +143,13 @@ class Runs:
         for name, value in tags.items():
             if there.get(name) != value:
                 self.client.set_experiment_tag(self.experiment, name, value)
+
+    def written_by(self, folder: str) -> str | None:
+        """Note which result folder writes here now; gives the one that did before, if it was another."""
+        before = self.client.get_experiment(self.experiment).tags.get(FOLDER_TAG)
+        if before != folder:
+            self.client.set_experiment_tag(self.experiment, FOLDER_TAG, folder)
+        return before if before != folder else None
 
     def settle(self) -> None:
         """After all writes: remove runs that were made twice because an answer came too late."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import mlflow
@@ -167,7 +168,9 @@ def test_a_run_per_stage_with_every_epoch_and_links_both_ways(tiny_grid: Path) -
         ({"faces": {"detector": "retinaface"}}, {"eda+video"}),  # a row without video is the same, whatever finds faces
     ],
 )
-def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(change: dict, rows: set[str], tmp_path: Path) -> None:
+def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(
+    change: dict, rows: set[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     database = f"sqlite:///{tmp_path / 'one.db'}"
     for name in ("a", "b"):
         out = make_folder(tmp_path / name, name="same", epochs=2, folds=2, scenarios=("all87",)) or tmp_path / name
@@ -175,6 +178,8 @@ def test_grids_of_other_seeds_or_faces_have_parents_of_their_own(change: dict, r
         run["experiment"] = {**run["experiment"], **(change if name == "b" else {})}
         (out / "run.json").write_text(json.dumps(run))
         sync.sync(out, database, models=False)
+    said = capsys.readouterr().err  # the overview is one, whatever stays apart
+    assert f"the MLflow experiment 'same' was written from {socket.gethostname()}:{tmp_path / 'a'} before" in said
     client = MlflowClient(database)
     found = client.search_runs([client.get_experiment_by_name("same").experiment_id], "tags.kind = 'row'")
     named = [r.data.tags["modality"] for r in found]
