@@ -11,6 +11,9 @@ from grid.store.artefacts import Store
 FADES = 0.9
 """What an earlier fit counts beside the next of its stage, when the time left is estimated: a machine does not stay as busy."""
 
+SHARED = 0.75
+"""How much of what others took beyond their plan is the machine's, and so the next stage's, too."""
+
 
 class PlannedWork:
     """The fits and searches of a plan, by key. The plan may grow; `new` gives each key once, `rank` is told of it once."""
@@ -68,23 +71,26 @@ class PlannedWork:
         sums[0] = FADES * sums[0] + seconds
         sums[1] = FADES * sums[1] + self._cost(key)
 
-    def seconds_left(self, waiting: Iterable[str], running: Sequence[str]) -> float | None:
-        """How long the open work takes if as much goes on side by side as now; None before anything is over.
+    def seconds_left(self, waiting: Iterable[str], running: Sequence[str], *, workers: int) -> float | None:
+        """How long the open work takes if so many work side by side; None before anything is over.
 
-        A fit takes what fits of its stage took, for its cost; one of a stage of which none is over, what all took. Half is left
-        of what runs. Trials of a search count as often as there are trials.
+        A fit takes what fits of its stage took, for its cost; one of a stage of which none is over, what was planned, and `SHARED`
+        of the surprise (as a ratio) that all others were. Half is left of what runs. Trials of a search count as often as there
+        are trials.
         """
         if not self._took:
             return None
         seconds, cost = (sum(sums[n] for sums in self._took.values()) for n in (0, 1))
 
         def expected(key: str) -> float:
-            known = self._took.get(self._stage(key), (seconds, cost))
-            return self._cost(key) * known[0] / max(known[1], 1e-9)
+            known = self._took.get(self._stage(key))
+            if known:
+                return self._cost(key) * known[0] / max(known[1], 1e-9)
+            return self._cost(key) * (seconds / max(cost, 1e-9)) ** SHARED
 
         trials = {key: search.trials for key, search in self.plan.searches.items()}
         left = sum(expected(key) * trials.get(key, 1) for key in waiting) + sum(expected(key) / 2 for key in running)
-        return left / max(1, len(running))
+        return left / max(1, workers)
 
     def _stage(self, key: str) -> str:
         return (self.plan.fits.get(key) or self.plan.searches[key]).stage.name

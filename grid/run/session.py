@@ -135,8 +135,7 @@ class Session:
 
             def tick(**state: Any) -> None:
                 for display in shown:
-                    running = [item.job.stage.key for item in work.running.values()]
-                    rows.tell(display, work.made, {**state, "left_s": work.planned.seconds_left(work.queue, running)})
+                    rows.tell(display, work.made, {**state, "left_s": work.seconds_left})
 
             work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"
