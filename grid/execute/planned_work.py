@@ -74,8 +74,8 @@ class PlannedWork:
     def seconds_left(self, waiting: Iterable[str], running: Sequence[str], *, workers: int) -> float | None:
         """How long the open work takes if so many work side by side; None before anything is over.
 
-        A fit takes what fits of its stage took, for its cost; one of a stage of which none is over, what was planned, and `SHARED`
-        of the surprise (as a ratio) that all others were. Half is left of what runs. Trials of a search count as often as there
+        A fit takes what fits of its stage took, for its cost; one of a stage of which none is over, what was planned, and
+        `SHARED` of the surprise (as a ratio) that all others were. Half is left of what runs. Trials of a search count as often as there
         are trials.
         """
         if not self._took:
