@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from grid.plan.costs import Costs
 from grid.plan.planner import Planner
 from grid.store.artefacts import Store
+
+if TYPE_CHECKING:
+    from grid.execute.scheduler import Item
 
 FADES = 0.9
 """What an earlier fit counts beside the next of its stage, when the time left is estimated: a machine does not stay as busy."""
@@ -71,12 +75,12 @@ class PlannedWork:
         sums[0] = FADES * sums[0] + seconds
         sums[1] = FADES * sums[1] + self._cost(key)
 
-    def seconds_left(self, waiting: Iterable[str], running: Sequence[str], *, workers: int) -> float | None:
-        """How long the open work takes if so many work side by side; None before anything is over.
+    def seconds_left(self, waiting: Iterable[str], running: Mapping[str, Item], workers: int) -> float | None:
+        """How long the open work takes if so many workers go on (one that has just finished among them); None at first.
 
         A fit takes what fits of its stage took, for its cost; one of a stage of which none is over, what was planned, and
-        `SHARED` of the surprise (as a ratio) that all others were. Half is left of what runs. Trials of a search count as often as there
-        are trials.
+        `SHARED` of the surprise (as a ratio) that all others were. Half is left of what runs. Trials of a search count as
+        often as there are trials.
         """
         if not self._took:
             return None
@@ -89,7 +93,9 @@ class PlannedWork:
             return self._cost(key) * (seconds / max(cost, 1e-9)) ** SHARED
 
         trials = {key: search.trials for key, search in self.plan.searches.items()}
-        left = sum(expected(key) * trials.get(key, 1) for key in waiting) + sum(expected(key) / 2 for key in running)
+        left = sum(expected(key) * trials.get(key, 1) for key in waiting) + sum(
+            expected(item.job.stage.key) / 2 for item in running.values()
+        )
         return left / max(1, workers)
 
     def _stage(self, key: str) -> str:

@@ -106,12 +106,6 @@ class Scheduler:
         return len(self.running) + bool(self.queue.ready)
 
     @property
-    def seconds_left(self) -> float | None:
-        """How long the open work takes with as many workers as now, one that has just finished among them; None at first."""
-        running = [item.job.stage.key for item in self.running.values()]
-        return self.planned.seconds_left(self.queue, running, workers=self.busy)
-
-    @property
     def over(self) -> bool:
         """Nothing is being worked on, and nothing waits but what was put off."""
         return not self.running and not self.queue.ready and (not len(self.queue) or bool(self.postponed))

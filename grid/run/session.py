@@ -135,7 +135,8 @@ class Session:
 
             def tick(**state: Any) -> None:
                 for display in shown:
-                    rows.tell(display, work.made, {**state, "left_s": work.seconds_left})
+                    left_s = work.planned.seconds_left(work.queue, work.running, work.busy)
+                    rows.tell(display, work.made, {**state, "left_s": left_s})
 
             work = Scheduler(self.planner, self.store, tick)
             unit = "fits and search trials (more follow)" if self.plan.searches else "fits"

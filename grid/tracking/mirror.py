@@ -7,8 +7,6 @@ set side by side where they are; every epoch is in the run of the stage, once, h
 from __future__ import annotations
 
 import json
-import socket
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +24,6 @@ from grid.results.learned import Mark
 from grid.store.artefacts import Store
 from grid.store.identity import digest
 from grid.tracking.cell_facts import CellFacts
-from grid.tracking.connection import local_uri
 from grid.tracking.overview import PAGE, mirror_report, page
 from grid.tracking.pictures import row_picture
 from grid.tracking.row_facts import RowFacts, found_out, warnings_of
@@ -57,7 +54,6 @@ class Mirror:
         self.marks: dict[tuple[str, str], Mark] = {}
         self.found: dict[tuple[str, str], dict[str, Any]] = {}
         """Of each row and scenario: values, the claim against chance, and whether it is marked."""
-        self.shared = uri != local_uri(out)
         self.place = None if uri.startswith("http") else (out / "mlartifacts").resolve().as_uri()
         self.runs = Runs(self.client, self.name, self.place)
         self.known = CellFacts(self.run)
@@ -67,13 +63,6 @@ class Mirror:
 
     def sync(self) -> dict[str, int]:
         """Mirror everything; how many runs were made, updated and found as they should be."""
-        if self.shared and (other := self.runs.written_by(f"{socket.gethostname()}:{self.out.resolve()}")):
-            print(
-                f"note: the MLflow experiment {self.name!r} was written from {other} before. Its overview, its best models and "
-                "the means of rows that both grids have are now those of this folder; to keep two grids apart, give one of them "
-                "another `name` in its TOML",
-                file=sys.stderr,
-            )
         every = [self.runs]
         self.known.stages = manifests(self.cells, Store(self.out / "store"))
         with ThreadPoolExecutor(self.writers) as pool:  # a server answers while another request is on its way

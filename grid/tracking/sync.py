@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
         mirror = Mirror(out, uri)
         if uri != local_uri(out):
             note_mirror(out, uri, mirror.name)
+            _note_another(mirror)
         counts = mirror.sync()
         return {**counts, "models": register(mirror) if models else 0}
     except MlflowException as error:
@@ -53,6 +55,17 @@ def sync(out: Path, tracking_uri: str | None = None, *, models: bool = True) -> 
                 error_code=error.error_code,
             ) from error
         raise
+
+
+def _note_another(mirror: Mirror) -> None:
+    """Say so where the experiment showed another result folder until now."""
+    if other := mirror.runs.written_by(f"{socket.gethostname()}:{mirror.out.resolve()}"):
+        print(
+            f"note: the MLflow experiment {mirror.name!r} was written from {other} before. Its overview, its best models and the "
+            "means of rows that both grids have are now those of this folder; to keep two grids apart, give one of them "
+            "another `name` in its TOML",
+            file=sys.stderr,
+        )
 
 
 def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, str]]:

@@ -15,6 +15,8 @@ from dashboards.exclusions import dependence
 from dashboards.report import write_report
 from tests.dashboards.test_report import Page
 
+pytestmark = pytest.mark.slow
+
 MakeFolder, Predict, RunRecord = Callable[..., Path], Callable[..., pd.DataFrame], Callable[..., dict[str, Any]]
 NAMES = [f"{101 + s:06d}_{'mw'[s % 2]}_{20 + 4 * s}" for s in range(8)]
 FOLDS = pd.DataFrame(

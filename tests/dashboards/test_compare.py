@@ -19,6 +19,8 @@ from dashboards.claims import claims
 from dashboards.report import main, write_report
 from dashboards.results import read_results
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PEOPLE = {"all87": [f"071309_{'mw'[i % 2]}_{20 + i}" for i in range(24)]}
 

@@ -10,6 +10,8 @@ from scipy.special import expit, logit
 from grid.results.mixed import mixed
 from tests.dashboards.test_report import MakeFolder, Predict, RunRecord, page_of
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = {"all87": [f"p{i:02d}" for i in range(20)]}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from dashboards.report import write_report
 from dashboards.results import QUARANTINE_COLUMNS
@@ -14,6 +15,8 @@ from grid.experiment.cells import CELL
 from grid.results.columns import COSTS
 from grid.results.learned import COLUMNS
 from tests.dashboards.test_report import FEW, MakeFolder, Predict, RunRecord, page_of
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_part_of_a_grid_does_not_look_like_a_whole(

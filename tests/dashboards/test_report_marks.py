@@ -18,6 +18,8 @@ from grid.results.table2_files import write_table2
 from grid.results.tables import table2
 from tests.dashboards.test_report import Page
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = {"expressive67": [f"071309_{'mw'[i % 2]}_{20 + 4 * i}" for i in range(12)]}
 MARKS = {"video": "§", "eda": "¶", "ecg": "†"}
 

@@ -145,6 +145,7 @@ def test_a_gap_in_the_times_costs_the_trials_that_it_lies_in(tmp_path):
     assert "row 601, column 1: found 112.980 s where 111.980 s was expected at 50 Hz: a gap" in defects[0].reason
 
 
+@pytest.mark.slow
 def test_the_check_reads_a_manifest_and_says_what_a_wrong_file_holds(tmp_path, capsys):
     rows = ["trial,subject,label,signals,start_s"]
     for p in range(4):

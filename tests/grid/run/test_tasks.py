@@ -72,6 +72,7 @@ def test_five_classes_with_every_other_network_and_emg(five_levels: Path, tiny_e
     assert json.loads((out / "run.json").read_text())["data"]["class_names"] == ["BL1", "PA1", "PA2", "PA3", "PA4"]
 
 
+@pytest.mark.slow
 def test_two_other_classes_and_a_clip_that_ends_a_step_early(
     five_levels: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:

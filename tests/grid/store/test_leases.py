@@ -145,6 +145,7 @@ def test_mounts_of_any_name_are_told_apart(path: bytes, kind: str) -> None:
     assert mounted(lines + b"\xff rw - xfs x rw\n", Path(os.fsdecode(path))) == kind
 
 
+@pytest.mark.slow
 def test_no_write_is_lost_beside_a_driver_that_begins_again_and_again(tmp_path: Path) -> None:
     """Drafts used to be removed under the writer's hands: 55 of 200 writes failed."""
     other = multiprocessing.get_context("fork").Process(target=_sweep_forever, args=(tmp_path,))
@@ -223,6 +224,7 @@ def test_a_driver_for_itself_refuses_and_is_refused(tmp_path: Path) -> None:
         leased(Store(tmp_path), alone=True).__enter__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ['{"layout": 3}', '{"layout": 0}', "{}", "", "[]", '{"layout": "2"}', '{"layout": true}']
 )

@@ -14,6 +14,8 @@ from painmodels.methods import PAPER, methods
 from painmodels.methods.graph import Part
 from painmodels.registry import SubNetwork, network
 
+pytestmark = pytest.mark.slow
+
 
 def networks_of_methods() -> Iterator[Any]:
     for name, entry in methods().items():

@@ -93,6 +93,7 @@ def count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+@pytest.mark.slow
 def test_painattn_has_the_published_size_at_the_published_rate() -> None:
     """558,308 parameters, and 60, 12 and 3 steps of 2816: counted in the authors' code."""
     settings = painattn.Settings(kernels=(50, 512, 1024), strides=(6, 42, 84))
@@ -103,6 +104,7 @@ def test_painattn_has_the_published_size_at_the_published_rate() -> None:
     assert module(torch.zeros(2, 2816, 1)).shape == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "n_channels", "parameters"),
     [(cnn, 1, 335_314), (cnn, 3, 1_005_945), (painattn, 1, 461_796), (crossmod, 1, 1_014_019), (crossmod, 2, 2_062_212)],

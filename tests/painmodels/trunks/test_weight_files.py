@@ -20,6 +20,8 @@ from painmodels.training.loop import fit, outputs
 from painmodels.trunks.trunk import BACKBONES, head_start, load_trunk, scaled, trunk_fingerprint
 from painmodels.weights import import_weights, main, read_weights
 
+pytestmark = pytest.mark.slow
+
 NAME = "alexnet-fer-bn"
 
 
