@@ -235,15 +235,17 @@ SHOWN = 3
 
 
 def explained(error: ValidationError, known: list[str]) -> str:
-    """The problem of a pydantic error in one line: everything that is missing, else the first that is wrong."""
-    first = error.errors()[0]
+    """The problems of a pydantic error in one line: everything that is missing, else the first `SHOWN` that are wrong."""
     absent = [".".join(str(part) for part in e["loc"]) for e in error.errors() if e["type"] == "missing"]
     if absent:
         also = f"; and {error.error_count() - len(absent)} other problems" if error.error_count() > len(absent) else ""
         return f'missing: {", ".join(absent)}; base = "paper" as the first line takes them from there{also}'
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{suggestion(where, known)}"
-    every = [e for e in error.errors() if e["type"] != "missing"]
-    told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in every[:SHOWN])
-    return told + (f" (and {len(every) - SHOWN} more)" if len(every) > SHOWN else "")
+    told = []
+    for e in error.errors()[:SHOWN]:
+        where = ".".join(str(part) for part in e["loc"])
+        if e["type"] == "extra_forbidden":
+            told.append(f"unknown key {where!r}{suggestion(where, known)}")
+        else:
+            told.append(f"{where}: {e['msg']}, found {e['input']!r}")
+    more = error.error_count() - SHOWN
+    return "; ".join(told) + (f" (and {more} more)" if more > 0 else "")

@@ -50,6 +50,16 @@ def _layers(experiment: Experiment) -> str:
     return f"{getattr(settings, 'layers', NOT_A_SETTING)}{before}"
 
 
+def _decay(role: str) -> Callable[[Experiment], object]:
+    def told(experiment: Experiment) -> str:
+        settings = experiment.network(role)[1]
+        if not settings.milestones:
+            return "none"
+        return f"at {', '.join(map(str, settings.milestones))} epochs, by {settings.gamma:g}"
+
+    return told
+
+
 def _network(role: str) -> Callable[[Experiment], object]:
     return lambda experiment: experiment.network(role)[0].name
 
@@ -113,6 +123,14 @@ CHOICES: tuple[Choice, ...] = (
         value=_setting("spatial", "fc7"),
         literal=("frozen-bn",),
     ),
+    Choice(key="[spatial] width", text="4096, of FC-7", value=_setting("spatial", "width"), literal=(4096,)),
+    Choice(key="[spatial] batch", text="64", value=_setting("spatial", "batch"), literal=(64,)),
+    Choice(
+        key="[spatial] milestones",
+        text="at 20 epochs, by 0.1",
+        value=_decay("spatial"),
+        literal=("at 20 epochs, by 0.1",),
+    ),
     Choice(key="[spatial] epochs", text="30", value=_setting("spatial", "epochs"), literal=(30,)),
     Choice(key="[spatial] lr", text="1e-5", value=_setting("spatial", "lr"), literal=(1e-5,)),
     Choice(
@@ -122,6 +140,9 @@ CHOICES: tuple[Choice, ...] = (
         value=_network("temporal"),
         literal=("lstm",),
     ),
+    Choice(key="[temporal] hidden", text="64", value=_setting("temporal", "hidden"), literal=(64, NOT_A_SETTING)),
+    Choice(key="[temporal] layers", text="2", value=_setting("temporal", "layers"), literal=(2, NOT_A_SETTING)),
+    Choice(key="[temporal] milestones", text="no decay is described", value=_decay("temporal"), literal=("none",)),
     Choice(key="[temporal] epochs", text="30", value=_setting("temporal", "epochs"), literal=(30,)),
     Choice(key="[temporal] lr", text="1e-4", value=_setting("temporal", "lr"), literal=(1e-4,)),
     Choice(key="[temporal] batch", text="", value=_setting("temporal", "batch")),
@@ -144,6 +165,19 @@ CHOICES: tuple[Choice, ...] = (
         text="2, without a convolution",
         value=_layers,
         literal=("2",),
+    ),
+    Choice(
+        key="[physiological] hidden",
+        text="64",
+        value=_setting("physiological", "hidden"),
+        literal=(64, NOT_A_SETTING),
+    ),
+    Choice(key="[physiological] batch", text="64", value=_setting("physiological", "batch"), literal=(64,)),
+    Choice(
+        key="[physiological] milestones",
+        text="no decay is described",
+        value=_decay("physiological"),
+        literal=("none",),
     ),
     Choice(
         key="[physiological] pooling",

@@ -46,10 +46,17 @@ def test_the_literal_experiment_departs_from_the_text_nowhere_and_the_paper_says
         assert literal.facts()[role] == paper.facts()[role] | changed
 
 
+def test_a_small_network_is_no_network_of_the_text() -> None:
+    told = {d["key"]: d["departs"] for d in departures(config.load("demo"))}
+    smaller = {"[spatial] width", "[spatial] batch", "[temporal] hidden", "[physiological] hidden", "[physiological] batch"}
+    assert all(told[key] for key in smaller | {"[physiological] milestones"})
+    assert told["[temporal] layers"] is False
+
+
 def test_the_recommended_experiment_says_where_it_leaves_the_text_and_can_be_searched() -> None:
     recommended, paper = config.load("recommended", search={"trials": 2}), config.load("paper")
     mine, before = ({d["key"] for d in departures(e) if d["departs"]} for e in (recommended, paper))
-    added = {"normalise", "layers", "pooling", "epochs", "lr"}
+    added = {"normalise", "layers", "hidden", "pooling", "epochs", "lr"}
     assert {key.split("] ")[1] for key in mine - before} == added
     for role in set(ROLES) - {"physiological"}:
         assert recommended.facts()[role] == paper.facts()[role]
@@ -74,6 +81,20 @@ def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path: Path) 
     file.write_text("base = 'papr'\nname = 'mine'\n")
     with pytest.raises(config.ConfigError, match=r"base 'papr': neither a file nor one of .*: did you mean 'paper'"):
         config.load(str(file))
+
+
+def test_all_that_is_wrong_in_a_file_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "base = 'paper'\nname = 'mine'\nepoch = 3\n[fit]\nseed = 1\n[execution]\nretries = 'two'\nfits_per_gpu = 0\n"
+    )
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(str(file))
+    said = str(caught.value)
+    assert "unknown key 'fit.seed': did you mean 'fit.seeds'?" in said
+    assert "found 'two'" in said
+    assert said.endswith(" (and 1 more)")
+    assert said.count("; ") == 2
 
 
 @pytest.mark.parametrize("name", config.names())
