@@ -23,9 +23,9 @@ def flow(results: Results) -> str:
             f"Left out altogether: {len(lost)} ({', '.join(lost[:NAMED_AT_MOST])}{more}; {_reasons(results, lost)}): no number "
             "here speaks of such people. "
         )
-    text += f"Used: {plural(len(used), 'person')}, {used_trials(results)}. "
+    text += f"Tested: {plural(len(used), 'person')}, {used_trials(results)}. "
     if others:
-        text += f"The other {others} are tested in no scenario and fold that was run. "
+        text += f"The other {others} are tested in no scenario and fold that was run; they may have trained. "
     ids = results.quarantine["trial_id"].astype(str)
     partly = ids[(ids != "") & ~results.quarantine["subject"].isin(lost)].nunique()
     if partly:

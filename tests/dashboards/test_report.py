@@ -206,7 +206,7 @@ def test_a_report_on_stress_speaks_of_stress_and_says_whose_data_they_are(
     assert (
         "Found: 14 people. Left out altogether: 2 (S90, S91; 2 × found tags at N … s, expected 7 of them): no number here "
         "speaks of "
-        "such people. Used: 12 people, 480 trials (rest 240, stress 240). A trial is a window of 60 s inside one phase of "
+        "such people. Tested: 12 people, 480 trials (rest 240, stress 240). A trial is a window of 60 s inside one phase of "
         "the session."
     ) in text
     assert "Data: Somebody, “Stress at a desk”, 2022." in text

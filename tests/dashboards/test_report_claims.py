@@ -105,8 +105,8 @@ def test_without_the_papers_people_no_published_number_stands_in_table_3(
 
 def test_people_of_folds_that_were_not_run_are_told(make_folder: MakeFolder, predict: Predict) -> None:
     text = page_of(make_folder(predict(rows=("eda",), scenarios={"all87": FEW["all87"]}))).text
-    assert "Found: 87 people. Used: 10 people, 400 trials" in text
-    assert "The other 77 are tested in no scenario and fold that was run." in text
+    assert "Found: 87 people. Tested: 10 people, 400 trials" in text
+    assert "The other 77 are tested in no scenario and fold that was run; they may have trained." in text
 
 
 def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
@@ -129,7 +129,7 @@ def test_the_page_leads_with_what_was_found(make_folder: MakeFolder, predict: Pr
     )
     assert "In the fits behind 1 row (ecg †) the training loss stayed near a constant guess's in all epochs (†)" in head
     assert "Found: 41 people. Left out altogether: 1 (p; 1 × no face): no number here speaks of such people." in head
-    assert "Used: 40 people, 1,600 trials (no pain 800, pain 800)." in head
+    assert "Tested: 40 people, 1,600 trials (no pain 800, pain 800)." in head
     assert page.text.index("Found: 41 people") < page.text.index("shown to be above chance")
     assert page.text.index("Table 2. Accuracy") < page.text.index("Figure 3. Accuracy")
 
