@@ -14,7 +14,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,8 @@ def _command(options: argparse.Namespace) -> int:
     experiment = _experiment(options)
     out = (options.out or Path("runs") / experiment.name).resolve()
     places = probes.places(out, options.store or Store(out / "store").root, options.tracking_uri)
-    if not options.plan and probes.SILENT in places:
-        print(f"warning: MLflow {places.rpartition('tracking')[2].strip()}", file=sys.stderr)
+    if not options.plan and probes.SILENT in places[-1]:
+        print(f"warning: {places[-1]}", file=sys.stderr)
     options.folder = out
     with nullcontext() if options.plan else exclusive_lock(out):
         return _run(options, experiment, out, places)
@@ -124,7 +124,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     return config.load(options.experiment or ("paper" if own else "demo"), **changes)
 
 
-def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: str) -> int:
+def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places: Sequence[str]) -> int:
     from dataprep.datasets import dataset
     from dataprep.exclusions import read_exclusions
     from grid.execute.executor import nodes
@@ -185,7 +185,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     _refuse(session, None if options.plan else write_quarantine)
     if options.plan:
         there = nodes(options.executor, options.address) if options.address else None
-        print(f"{show.plan_text(experiment, found, session.plan, store, there)}\n\n{places}")
+        print(show.plan_text(experiment, found, session.plan, store, there), "", *places, sep="\n")
         if found.excluded:
             print(f"\n{len(found.excluded)} recordings are left out by hand (--exclude)")
         if found.missing:

@@ -6,6 +6,7 @@ import os
 import socket
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from urllib.parse import urlsplit
 
 from dataprep.records import InputError
@@ -16,9 +17,13 @@ ANSWER_S = 5.0
 SILENT = "no MLflow answers there now"
 
 
-def places(out: Path, root: Place, uri: str | None) -> str:
-    """A line on each of the three places that a run uses. Raises InputError for one that cannot be used."""
-    return f"results     {folder('--out', out)}\nartefacts   {store(root)}\ntracking    {tracking(uri, out)}"
+def places(out: Path, root: Place, uri: str | None) -> list[str]:
+    """A line on each of the three places that a run uses, the tracking server last. Raises InputError for one that cannot be."""
+    return [
+        f"results     {folder('--out', out)}",
+        f"artefacts   {store(root)}",
+        f"tracking    {tracking(uri, out)}",
+    ]
 
 
 def folder(option: str, path: Path) -> str:
@@ -74,5 +79,7 @@ def _speaks_http(scheme: str, host: str, port: int) -> None:
     try:
         connection.request("HEAD", "/")
         connection.getresponse()
+    except SSLCertVerificationError:
+        pass  # something answers; MLflow has settings of its own for certificates
     finally:
         connection.close()

@@ -52,6 +52,22 @@ def test_a_damaged_database_is_one_line_and_exit_1(
     assert len(json.loads((out / "cells.json").read_text())) == 2
 
 
+def test_a_server_that_is_away_is_told_before_and_after_and_is_exit_1(
+    finished: tuple[Path, list[str]], capsys: pytest.CaptureFixture
+) -> None:
+    out, arguments = finished
+    uri = "http://127.0.0.1:9/tracking"
+    assert main([*arguments, "--tracking-uri", uri]) == 1
+    said = capsys.readouterr()
+    assert f"warning: tracking    {uri}: no MLflow answers there now" in said.err
+    assert (
+        f"MLflow could not be reached at {uri}, or refuses (nothing answers); the results are complete; mirror later"
+        in said.out
+    )
+    assert f"MLflow   {uri}, experiment 'tiny'" in said.out
+    assert (out / "report.html").exists()
+
+
 def test_an_unexpected_error_in_the_mirror_is_exit_3_with_the_report_there(
     finished: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
