@@ -108,8 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _live(options: argparse.Namespace) -> int:
-    for name in ("--port", "--prometheus-port", "--grafana-port"):
-        free_port(getattr(options, name[2:].replace("-", "_")), name)
+    free_port(options.port, "--port")
+    free_port(options.prometheus_port, "--prometheus-port")
+    free_port(options.grafana_port, "--grafana-port")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was started here ends with it
     folder = (options.dir / "live").resolve()
     folder.mkdir(exist_ok=True)

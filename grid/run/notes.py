@@ -25,7 +25,7 @@ def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]
             f"Optimistic: settings of this experiment were chosen by what they gave on people of {inventory.dataset.name} "
             "([claims] chosen_on), so its rows may be too good on these people."
         )
-    found += first_weights(experiment, plan)
+    found += on_first_weights(experiment, plan)
     if options.trials and options.scope == "scenario":
         for name in dict.fromkeys(c.scenario for c in plan.predicts):
             index = scenario_index(inventory.dataset, inventory.index, experiment.scenario(name))
@@ -37,7 +37,7 @@ def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]
     return found
 
 
-def first_weights(experiment: Experiment, plan: Plan) -> list[str]:
+def on_first_weights(experiment: Experiment, plan: Plan) -> list[str]:
     """What the networks start from that can start from published weights, a sentence each."""
     files = weight_files(experiment)
     rows: dict[tuple[str, str, str], None] = {}

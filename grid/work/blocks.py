@@ -76,7 +76,7 @@ class StoreBlocks:
         return self.starts[name]
 
 
-def first_weights(blocks: Blocks, settings: Any) -> dict[str, np.ndarray] | None:
+def weights_of_file(blocks: Blocks, settings: Any) -> dict[str, np.ndarray] | None:
     """The weights of the file that a network's settings name, as far as it takes them; None where it names none."""
     if not isinstance(settings, Pretrained) or not settings.from_file:
         return None

@@ -18,7 +18,7 @@ from dataprep.storage import Place
 from grid.plan.specs import Fit, Predict, Search
 from grid.store.artefacts import Store
 from grid.work.adapted import adapted
-from grid.work.blocks import FC7, Blocks, first_weights
+from grid.work.blocks import FC7, Blocks, weights_of_file
 from grid.work.calibration import held_out, recalibrated
 from grid.work.stored_networks import StoredNetworks, weights_of
 from grid.work.windows import Windows
@@ -158,7 +158,7 @@ class Runner:
             labels,
             seed=job.stage.seed,
             device=self.device,
-            initial=self.blocks.start(FC7) if job.pretrained else first_weights(self.blocks, job.settings),
+            initial=self.blocks.start(FC7) if job.pretrained else weights_of_file(self.blocks, job.settings),
             checkpoint=resumable(self.store, job),
         )
         return fitted, limits

@@ -15,7 +15,7 @@ from dataprep.storage import Place, write_whole
 from grid.plan.specs import Fit, InnerFold, Search
 from grid.store.artefacts import Store
 from grid.store.identity import Stage, digest
-from grid.work.blocks import first_weights
+from grid.work.blocks import weights_of_file
 from grid.work.fit_predict import Runner, with_made
 from painmodels.methods.graph import Estimator
 from painmodels.registry import SubNetwork
@@ -122,7 +122,7 @@ def train_folds(
             ],
             device=runner.device,
         )
-    options: dict[str, Any] = {"device": runner.device, "until": until, "initial": first_weights(runner.blocks, settings)}
+    options: dict[str, Any] = {"device": runner.device, "until": until, "initial": weights_of_file(runner.blocks, settings)}
     return (train(trained, settings, f.x, f.labels, seed=f.seed, checkpoint=f.checkpoint, **options) for f in fits)
 
 
