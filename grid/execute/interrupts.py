@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a run that was asked to end by SIGTERM, as schedulers of clusters do."""
 
 
-def end_on_sigterm() -> None:
-    """From now on SIGTERM ends this process as Ctrl-C does. To be said again after `ray.init`, which has a handler of its own."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
-
-
 @contextmanager
 def sigterm_noted() -> Iterator[list[int]]:
-    """SIGTERM is a Ctrl-C inside; it is in the list if there was one. What was there before comes back at the end."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Inside, SIGTERM ends what runs as Ctrl-C does; the list is not empty if there was one. The handler before comes back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
     _noted.clear()
-    end_on_sigterm()
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         yield _noted
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
+
+
+def take_sigterm_back() -> None:
+    """After a library's C code may have taken SIGTERM, which Python is not told of: it is noted again, if it was."""
+    if signal.getsignal(signal.SIGTERM) is _as_interrupt:
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+
+def unless_noted(set_handler: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A library's way to take SIGTERM for itself, without effect inside `sigterm_noted`."""
+
+    def set_if_free(handler: Any) -> None:
+        if signal.getsignal(signal.SIGTERM) is not _as_interrupt:
+            set_handler(handler)
+
+    return set_if_free
 
 
 _noted: list[int] = []
@@ -44,7 +56,7 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Raises KeyboardInterrupt at its end if there was a Ctrl-C inside; a second one acts at once.
+    """Raises KeyboardInterrupt at its end if there was a Ctrl-C, or a SIGTERM that is noted, inside; a second one acts at once.
 
     Ray that is interrupted while it starts ends its process by a segmentation fault. Outside the main thread nothing is
     held back.

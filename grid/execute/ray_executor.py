@@ -25,13 +25,13 @@ os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/")  # Ra
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray._private import ray_constants, services
+from ray._private import ray_constants, services, utils
 from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure, failure
 from dataprep.video.retinaface import weights_to_carry
 from grid.execute.executor import Node, Prepared, Tick, Where
-from grid.execute.interrupts import end_on_sigterm, held_back
+from grid.execute.interrupts import held_back, take_sigterm_back, unless_noted
 from grid.execute.ray_addresses import probe, short_folder
 from grid.execute.ray_pool import Pool, say_if_full
 from grid.execute.ray_preparer import Preparer, log_of
@@ -119,13 +119,14 @@ class Cluster:
                 # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
                 services.resolve_ip_for_localhost = lambda host: host
                 services.start_ray_process = partial(_start, services.start_ray_process)
+            utils.set_sigterm_handler = unless_noted(utils.set_sigterm_handler)  # Ray's ends the process without a word
             try:
                 with held_back():
                     ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
             except KeyboardInterrupt:
                 ray.shutdown()
                 raise
-            end_on_sigterm()
+            take_sigterm_back()
         self.ahead = ASK_AHEAD if address else 0
         self._wait_for_nodes()
 

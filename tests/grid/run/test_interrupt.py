@@ -52,7 +52,8 @@ def until(true: Callable[[], bool], run: subprocess.Popen) -> None:
     [
         ("in-process", "preparation", signal.SIGINT),
         ("in-process", "fits", signal.SIGTERM),
-        pytest.param("ray", "Ray starts", signal.SIGINT, marks=pytest.mark.ray),
+        pytest.param("ray", "Ray starts", signal.SIGINT, marks=[pytest.mark.ray, pytest.mark.long]),
+        pytest.param("ray", "Ray starts", signal.SIGTERM, marks=pytest.mark.ray),
         pytest.param("ray", "preparation", signal.SIGINT, marks=[pytest.mark.ray, pytest.mark.long]),
         pytest.param("ray", "preparation", signal.SIGTERM, marks=[pytest.mark.ray, pytest.mark.long]),
         pytest.param("ray", "fits", signal.SIGINT, marks=pytest.mark.ray),
