@@ -13,6 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ from grid.results.learned import KEY, SYMBOLS
 from grid.results.tables import identity_check, table2
 
 LISTED_AT_MOST = 500
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(folder: Path, other: Path | None = None) -> Path:
@@ -82,69 +84,78 @@ def render(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None 
     return page.replace("</h2>", f' <small class="mark">{results.mark}</small></h2>') if results.mark else page
 
 
-def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) -> str:
-    templates = Path(__file__).parent / "templates"
-    environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined)
+@cache
+def _environment() -> Environment:
+    """Templates and filters: they are compiled once a process."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"signed": claims.signed, "number": wording.number, "duration": wording.duration}
     environment.filters |= {"plural": claims.plural, "p_value": claims.p_value, "rounded": rounded}
     environment.filters["is_number"] = lambda value: value is not None and not pd.isna(value)
+    return environment
+
+
+def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) -> str:
     people = groups.people_of(results)
-    script = (templates / "report.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     sections, main = results.task.sections, results.task.main
     identity = identity_check(table) if "identity" in sections else table[:0]
     trials = cohort.section(results)
     panels = [_panel(results, panel, table, identity, people) for panel in results.panels]
-    return environment.get_template("report.html").render(
-        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
-        kicker=wording.kicker(results),
-        title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
-        script=Markup(script),
-        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        findings=findings(results, panels),
-        banners=[*wording.banners(results), *cohort.banners(trials)],
-        cohort=trials,
-        summary=wording.summary(results),
-        source=results.get("data", "source"),
-        tested=tested(results, panels),
-        checklist=tripod.FILE,
-        classes=results.task.names,
-        main=main,
-        headline=wording.headline(results.task),
-        rule=claims.rule_text(results.task),
-        shown=results.task.metrics,
-        task=results.task,
-        panels=panels,
-        figure3=drawings.main(results, table) if results.panels else None,
-        table3=published.table3(results, table) if "paper" in sections else None,
-        roc=drawings.roc(results) if "roc" in sections else [],
-        calibration=drawings.calibration(results) if "calibration" in sections else [],
-        transfers=transfers.section(results),
-        personal=personal.section(results),
-        beyond=beyond.tables(results),
-        recalibration_by=results.get("experiment", "fit", "calibrate") or wording.NOT_RECORDED,
-        recalibration=beyond.recalibration(results),
-        sensitivity=sensitivity.section(results),
-        decisions=beyond.curves(results) if "roc" in sections else [],
-        curves=drawings.curves(results),
-        mark_key=KEY,
-        symbols=marks.every(results),
-        marks_key=marks.key(results),
-        seen=selection.SEES,
-        learning=_learning(results),
-        attention=drawings.attention(results),
-        search=searches.section(searches.read_searches(results.folder), results.task),
-        beside=beside,
-        beside_sentences=[compare.sentence(p, main, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
-        series=[panel.title for panel in results.panels],
-        age_sentences=groups.age_sentences(results.panels, people),
-        failures=_listed(results.failures, ["status", "reason"]),
-        quarantine=_listed(results.quarantine, ["part", "reason"]),
-        odd=_listed(results.odd, ["part", "reason"]),
-        provenance=_provenance(results),
-        stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
-        departures=results.get("departures") or [],
-        experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
-        alpha=ALPHA,
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            kicker=wording.kicker(results),
+            title=results.get("experiment", "name") or results.get("data", "title") or results.folder.name,
+            script=Markup(script),
+            script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            findings=findings(results, panels),
+            banners=[*wording.banners(results), *cohort.banners(trials)],
+            cohort=trials,
+            summary=wording.summary(results),
+            source=results.get("data", "source"),
+            tested=tested(results, panels),
+            checklist=tripod.FILE,
+            classes=results.task.names,
+            main=main,
+            headline=wording.headline(results.task),
+            rule=claims.rule_text(results.task),
+            shown=results.task.metrics,
+            task=results.task,
+            panels=panels,
+            figure3=drawings.main(results, table) if results.panels else None,
+            table3=published.table3(results, table) if "paper" in sections else None,
+            roc=drawings.roc(results) if "roc" in sections else [],
+            calibration=drawings.calibration(results) if "calibration" in sections else [],
+            transfers=transfers.section(results),
+            personal=personal.section(results),
+            beyond=beyond.tables(results),
+            recalibration_by=results.get("experiment", "fit", "calibrate") or wording.NOT_RECORDED,
+            recalibration=beyond.recalibration(results),
+            sensitivity=sensitivity.section(results),
+            decisions=beyond.curves(results) if "roc" in sections else [],
+            curves=drawings.curves(results),
+            mark_key=KEY,
+            symbols=marks.every(results),
+            marks_key=marks.key(results),
+            seen=selection.SEES,
+            learning=_learning(results),
+            attention=drawings.attention(results),
+            search=searches.section(searches.read_searches(results.folder), results.task),
+            beside=beside,
+            beside_sentences=[compare.sentence(p, main, leak=beside["leak"]) for p in beside["panels"]] if beside else [],
+            series=[panel.title for panel in results.panels],
+            age_sentences=groups.age_sentences(results.panels, people),
+            failures=_listed(results.failures, ["status", "reason"]),
+            quarantine=_listed(results.quarantine, ["part", "reason"]),
+            odd=_listed(results.odd, ["part", "reason"]),
+            provenance=_provenance(results),
+            stages=[stage for stage in results.get("stages") or [] if isinstance(stage, dict)],
+            departures=results.get("departures") or [],
+            experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
+            alpha=ALPHA,
+        )
     )
 
 

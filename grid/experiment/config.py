@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -186,9 +187,14 @@ def settings_of(kind: Any, table: Mapping[str, Any], where: str) -> Any:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{suggestion(key, known)}; there are: {', '.join(known)}")
     try:
-        return TypeAdapter(kind).validate_python(dict(table))
+        return _adapter(kind).validate_python(dict(table))
     except ValidationError as error:
         raise ConfigError(f"{where}: {explained(error, known)}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:  # making one takes milliseconds, and a grid asks a thousand times
+    return TypeAdapter(kind)
 
 
 def _keys(kind: type[BaseModel], within: str = "") -> list[str]:

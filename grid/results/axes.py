@@ -6,6 +6,9 @@ were partitions and seeds lack these two columns: theirs is partition 0 and seed
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -28,22 +31,29 @@ def spread(cells: pd.DataFrame, metric: str) -> dict[str, float]:
     `sd_seeds`: over fit seeds, of the mean over folds, within a partition. Each is pooled over what it lies within (ddof 1), and
     NaN where there is one alone. Cells that do not define the metric are left out.
     """
-    known = with_axes(cells).dropna(subset=[metric])
-    run = [known[name] for name in ("repeat", "seed")]
-    of_runs = known[metric].astype(float).groupby(run)
-    means = of_runs.mean().reset_index()
+    known = with_axes(cells)
+    value_N = known[metric].to_numpy(dtype=np.float64, na_value=np.nan)
+    runs: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+    for repeat, seed, value in zip(known["repeat"].tolist(), known["seed"].tolist(), value_N.tolist(), strict=True):
+        if not np.isnan(value):
+            runs[repeat, seed].append(value)
+    of_seed: defaultdict[int, list[float]] = defaultdict(list)
+    of_repeat: defaultdict[int, list[float]] = defaultdict(list)
+    for (repeat, seed), values in runs.items():
+        of_seed[seed].append(float(np.mean(values)))
+        of_repeat[repeat].append(float(np.mean(values)))
     return {
-        "mean": float(known[metric].astype(float).mean()),
-        "sd": _pooled(of_runs.agg(["var", "count"])),
-        "sd_repeats": _pooled(means.groupby("seed")[metric].agg(["var", "count"])),
-        "sd_seeds": _pooled(means.groupby("repeat")[metric].agg(["var", "count"])),
+        "mean": float(np.mean(value_N[~np.isnan(value_N)])) if runs else float("nan"),
+        "sd": _pooled(runs.values()),
+        "sd_repeats": _pooled(of_seed.values()),
+        "sd_seeds": _pooled(of_repeat.values()),
     }
 
 
-def _pooled(groups: pd.DataFrame) -> float:
-    """One SD of groups with variances (ddof 1) and counts, weighted by their degrees of freedom; NaN where these are 0."""
-    freedom = groups["count"].to_numpy() - 1
-    several = freedom > 0
-    if not several.any():
+def _pooled(groups: Iterable[list[float]]) -> float:
+    """One SD of groups of values, their variances (ddof 1) weighted by the degrees of freedom; NaN where these are 0."""
+    several = [np.array(values) for values in groups if len(values) > 1]
+    if not several:
         return float("nan")
-    return float(np.sqrt(np.average(groups["var"].to_numpy()[several], weights=freedom[several])))
+    variances = [float(np.var(x_N - x_N[0], ddof=1)) for x_N in several]  # of equal values it is 0, not almost 0
+    return float(np.sqrt(np.average(variances, weights=[len(x_N) - 1 for x_N in several])))

@@ -148,8 +148,9 @@ def estimate(
 
 
 def _array(values: pd.DataFrame | pd.Series) -> np.ndarray:
-    table = values.to_frame() if isinstance(values, pd.Series) else values
-    return table.dropna(how="all").to_numpy(dtype=np.float64)
+    x_SR = values.to_numpy(dtype=np.float64)
+    x_SR = x_SR[:, None] if isinstance(values, pd.Series) else x_SR
+    return x_SR[~np.isnan(x_SR).all(axis=1)]
 
 
 class People(int):

@@ -150,7 +150,8 @@ def _table(runs: Mapping[tuple[int, int], list[_Fold]], names: pd.Index) -> pd.D
         for people, value, share_S in folds:
             total_SR[people, column] += len(tested) / (len(folds) * len(people)) * (value + share_S - mean)
     values_SR = np.where(count_SR > 0, total_SR / np.maximum(count_SR, 1), np.nan)
-    return pd.DataFrame(values_SR, index=pd.Index(names, name="subject_name"), columns=repeats).dropna(how="all")
+    there_S = np.flatnonzero(~np.isnan(values_SR).all(axis=1))
+    return pd.DataFrame(values_SR[there_S], index=pd.Index(names[there_S], name="subject_name"), columns=repeats)
 
 
 def _mean(x_N: np.ndarray, among: np.ndarray | None = None) -> Shares:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dataprep.rounding import rounded
@@ -21,7 +22,7 @@ def row_picture(predictions: pd.DataFrame, folds: Sequence[float], task: Task) -
     y_N, p_NC = task.of(predictions)
     panels = ["folds", *(["confusion"] if "confusion" in task.sections else [])]
     panels += ["roc", "calibration"] if "roc" in task.sections else []
-    figure = Figure(figsize=(3.2 * len(panels), 3.2), layout="tight")
+    figure = Figure(figsize=(3.2 * len(panels), 3.2), dpi=90, layout="tight")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
         if panel == "folds":
@@ -36,7 +37,7 @@ def row_picture(predictions: pd.DataFrame, folds: Sequence[float], task: Task) -
         else:
             _calibration(axes, y_N, p_NC, task)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})  # `savefig` draws and lays out everything twice
     return content.getvalue()
 
 
