@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,8 +59,41 @@ lr = 1e-2
 """
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], Any]], Path]:
+    """once(name, make) is what `make` wrote at the path that it was given: made by one worker of xdist, used by all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], Any]) -> Path:
+        path, complete = folder / name, folder / f".{name}.complete"
+        with (folder / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not complete.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                make(path)
+                complete.touch()
+        return path
+
+    return made
+
+
 @pytest.fixture(scope="session", autouse=True)
-def runs_end_sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def databases_do_not_wait_for_the_disk() -> Iterator[None]:
+    """SQLite files of this process are not forced to the disk at every commit: no test takes the power away."""
+    from sqlalchemy import Engine, event
+
+    def relax(connection: Any, record: Any) -> None:
+        if type(connection).__module__ == "sqlite3":
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    yield
+    event.remove(Engine, "connect", relax)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_end_sooner(once: Callable[[str, Callable[[Path], Any]], Path]) -> Iterator[None]:
     """Runs of this process write their report here, too, and begin with a copy of an empty MLflow database.
 
     A process of its own takes 4 s to import what is here already, and MLflow 3 s to make its tables. A report that fails is
@@ -73,15 +110,16 @@ def runs_end_sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             failed = report.main([str(out), *(["--compare", str(compare)] if compare else [])])
         return in_its_own(out, compare) if failed else ("", set())
 
-    mirror, empty = finish.mirror, tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mirror = finish.mirror
+
+    def make_tables(file: Path) -> None:
+        from mlflow.tracking import MlflowClient
+
+        MlflowClient(f"sqlite:///{file}").search_experiments()
 
     def into_a_copy(out: Path, uri: str | None) -> tuple[str, set[str]]:
         if uri is None and not (out / "mlflow.db").exists():
-            from mlflow.tracking import MlflowClient
-
-            if not empty.exists():
-                MlflowClient(f"sqlite:///{empty}").search_experiments()
-            shutil.copy(empty, out / "mlflow.db")
+            shutil.copy(once("empty-mlflow.db", make_tables), out / "mlflow.db")
         return mirror(out, uri)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -91,38 +129,54 @@ def runs_end_sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data(once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
     """A synthetic data set of 5 subjects, one trial a class, with small frames. Not to be changed: copy it."""
     from dataprep.synthetic.dataset import write_synthetic
 
-    path = tmp_path_factory.mktemp("data") / "tiny"
-    write_synthetic(path, subjects=5, trials=1, size=(320, 240))
-    return path
+    return once("tiny-data", lambda path: write_synthetic(path, subjects=5, trials=1, size=(320, 240)))
 
 
 @pytest.fixture(scope="session")
-def tiny_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_experiment(once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
     """An experiment file with all rows, two folds and hardly any training."""
-    path = tmp_path_factory.mktemp("experiment") / "tiny.toml"
-    path.write_text(TINY)
-    return path
+    return once("tiny.toml", lambda path: path.write_text(TINY))
 
 
 @pytest.fixture(scope="session")
-def tiny_grid(tiny_data: Path, tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The result folder of the whole tiny grid, computed in this process. Not to be changed: copy it."""
+def tiny_grid(tiny_data: Path, tiny_experiment: Path, once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
+    """The result folder of the whole tiny grid, computed in one process. Not to be changed: copy it."""
     from grid.launch import main
 
-    out = tmp_path_factory.mktemp("out") / "tiny"
-    assert (
-        main(["--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out), "--in-process"])
-        == 0
-    )
-    return out
+    def make(out: Path) -> None:
+        asked = ["--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out), "--in-process"]
+        assert main(asked) == 0
+
+    return once("tiny-grid", make)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs the whole tiny grid is slow: `make quick` never computes one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that needs the whole tiny grid is slow: `make quick` never computes one. Workers of xdist begin with slow files."""
     for item in items:
         if "tiny_grid" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    if hasattr(config, "workerinput"):
+        items[:] = slow_files_first(items)
+
+
+def slow_files_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files with a Ray and other slow files by turns, since a Ray leaves processors idle while it starts; then all others.
+
+    Files go to whichever worker is free: a slow one that comes last would be waited for by all others.
+    """
+    slow: Counter[Path] = Counter()
+    on_ray: Counter[Path] = Counter()
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if not marks & {"long", "chaos", "cluster"}:
+            slow[item.path] += bool(marks & {"slow", "ray"})
+            on_ray[item.path] += "ray" in marks
+    with_ray = sorted((path for path, n in on_ray.items() if n), key=lambda path: -on_ray[path])
+    others = sorted((path for path, n in slow.items() if n and not on_ray[path]), key=lambda path: -slow[path])
+    turns = [path for path in chain(*zip_longest(with_ray, others)) if path is not None]
+    rank = {path: at for at, path in enumerate(turns)}
+    return sorted(items, key=lambda item: rank.get(item.path, len(rank)))
