@@ -17,7 +17,6 @@ from painmodels.trunks.pixels import PixelConv
 from painmodels.trunks.trunk import (
     BACKBONES,
     SCALINGS,
-    WeightsMissing,
     head_start,
     load_trunk,
     scaled,
@@ -251,41 +250,6 @@ def test_read_only_crops_and_no_crops() -> None:
 def test_wrong_crops_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \(B, 227, 227, 3\)"):
         load_trunk("mini-xception-fer")(bad)
-
-
-def test_missing_weights_say_where_they_come_from_and_what_works_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PAIN_GRID_WEIGHTS", str(tmp_path))
-    with pytest.raises(WeightsMissing) as caught:
-        load_trunk("alexnet-fer-bn")
-    message = str(caught.value)
-    for part in (
-        "Albanie and Vedaldi",
-        "alexnet_face_fer_bn_dag.pth",
-        "alexnet-face-fer-bn.mat",
-        "python -m painmodels.weights import FILE --as alexnet-fer-bn",
-        "--trunk mini-xception-fer",
-        "--trunk alexnet-table1 --random-trunk",
-        str(tmp_path),
-    ):
-        assert part in message
-    with pytest.raises(WeightsMissing):
-        trunk_fingerprint("alexnet-table1")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        ({"name": "alexnet"}, "there are: .*alexnet-table1"),
-        ({"name": "mini-xception-fer", "scaling": "unit"}, "expected one of grey64"),
-        ({"name": "mini-xception-fer", "precision": "float16"}, "expected one of float32, bfloat16"),
-        ({"name": "mini-xception-fer", "random": True, "weights": SHIPPED}, "exclude each other"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments: dict, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        load_trunk(**arguments)
 
 
 def test_scalings_are_those_of_the_sources() -> None:
