@@ -8,6 +8,10 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+TESTS := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/$(TESTS)
+# Tests start many processes: each would compile the modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test quick check docs bench methods long chaos cluster audit pythons resolve clean
 
@@ -26,15 +30,16 @@ demo: .venv/.complete
 check: .venv/.complete
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-test: check docs
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: .venv/.complete
+	$(MAKE) --no-print-directory --jobs 2 check docs
+	$(PYTEST)
 
 quick: .venv/.complete
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster and not long'
+	$(PYTEST) -m 'not slow and not ray and not chaos and not cluster and not long'
 
 docs: .venv/.complete
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
@@ -74,7 +79,7 @@ pythons:
 	    $$python -c '' 2>/dev/null || { echo "$$python: not here"; continue; }; \
 	    test -d .venvs/$$python || $$python -m venv .venvs/$$python; \
 	    .venvs/$$python/bin/python -m pip install -qq --retries 10 --constraint constraints.txt --editable '.[dev]' \
-	    && .venvs/$$python/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not ray and not chaos and not cluster and not long' \
+	    && .venvs/$$python/bin/$(TESTS) -m 'not slow and not ray and not chaos and not cluster and not long' \
 	    && echo "$$python: passed" || echo "$$python: FAILED"; \
 	done
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from dashboards.claims import p_text, plural
 from dashboards.flow import kind_of
@@ -68,6 +67,8 @@ def dependence(y_N: np.ndarray, out_N: np.ndarray, subjects_N: np.ndarray) -> De
     d_S = d_S[d_S != 0]
     if len(d_S) >= PEOPLE_AS_UNITS:
         return Dependence(_by_signs(d_S), len(d_S))
+    from scipy.stats import hypergeom  # here: it takes a second to load
+
     counts = [
         (len(mine), int((mine["y"] == 1).sum()), int(mine["out"].sum())) for _, mine in table.groupby("subject") if len(mine)
     ]

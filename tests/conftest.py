@@ -79,8 +79,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
 
 
 @pytest.fixture(scope="session", autouse=True)
-def databases_do_not_wait_for_the_disk() -> Iterator[None]:
-    """SQLite files of this process are not forced to the disk at every commit: no test takes the power away."""
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """What this process writes is not forced to the disk, artefacts and SQLite's commits alike: no test cuts the power."""
     from sqlalchemy import Engine, event
 
     def relax(connection: Any, record: Any) -> None:
@@ -88,7 +88,9 @@ def databases_do_not_wait_for_the_disk() -> Iterator[None]:
             connection.execute("PRAGMA synchronous = OFF")
 
     event.listen(Engine, "connect", relax)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
     event.remove(Engine, "connect", relax)
 
 

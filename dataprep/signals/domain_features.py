@@ -9,8 +9,6 @@ a cubic spline. Seconds count from the start of the window that is used.
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.signal import find_peaks
 
 VERSION = 1  # raise when the same arrays give other values
 
@@ -91,6 +89,9 @@ def heart_beats_s(x_T: np.ndarray, *, rate_hz: float) -> np.ndarray:
     What is sharpest is the beat: on a slow clock the R wave is hardly higher than the T wave, but bends much more.
     """
     x_T = np.asarray(x_T, dtype=np.float64)
+    from scipy.interpolate import CubicSpline  # here, as in derived.py
+    from scipy.signal import find_peaks
+
     if len(x_T) < 5 or not np.ptp(x_T) > 0:
         return np.empty(0)
     padded = np.pad(x_T, 1, mode="edge")

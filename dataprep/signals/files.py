@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals import derived
@@ -81,6 +80,8 @@ def clock_matrix(*, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray
 
 def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
     """Zero-phase Butterworth along the last axis. The ends are continued by point reflection for two periods of the corner."""
+    from scipy.signal import butter, sosfiltfilt  # here, as in derived.py
+
     sos = butter(FILTER_ORDER, corner_hz, fs=rate_hz, output="sos")
     n_pad = min(x.shape[-1] - 1, int(2 * rate_hz / corner_hz) + 1)
     return sosfiltfilt(sos, x, padlen=n_pad)

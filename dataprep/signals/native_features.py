@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dataprep.signals.domain_features import RESPONSE_US
 
@@ -55,6 +54,8 @@ def responses(x_T: np.ndarray) -> list[tuple[int, int, int]]:
 
     One that still rises at the end counts as far as it came. The onset is where the last 95 % of the rise begin.
     """
+    from scipy.signal import find_peaks  # here, as in derived.py
+
     ended = np.append(x_T, x_T.min() - 1)  # the last sample can be a peak
     peaks, found = find_peaks(ended, prominence=RESPONSE_US)
     out = []
@@ -123,6 +124,8 @@ def _of_beats(at_s: np.ndarray) -> dict[str, float]:
 
 def emg(x_T: np.ndarray, rate_hz: float) -> dict[str, float]:
     """Surface EMG between 20 and 250 Hz: strength, its change, zero crossings, and the moments of its spectrum."""
+    from scipy.signal import butter, sosfiltfilt
+
     x_T = np.asarray(x_T, dtype=np.float64) - np.mean(x_T)
     if rate_hz > MUCH_HZ:
         low, high = EMG_BAND_HZ[0], min(EMG_BAND_HZ[1], 0.45 * rate_hz)
@@ -163,6 +166,8 @@ def resp(x_T: np.ndarray, rate_hz: float) -> dict[str, float]:
 
 
 def _low_pass(x_T: np.ndarray, rate_hz: float, corner_hz: float) -> np.ndarray:
+    from scipy.signal import butter, sosfiltfilt
+
     x_T = np.asarray(x_T, dtype=np.float64)
     if rate_hz <= 2.5 * corner_hz or len(x_T) < 30:
         return x_T

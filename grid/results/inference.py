@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtr, stdtrit  # of scipy.stats, which takes a second to load: t.cdf and t.ppf
 
 from grid.results.axes import with_axes
 
@@ -57,7 +57,7 @@ class Estimate:
     null_se: float
 
     def _half(self, level: float = LEVEL) -> float:
-        return float(student_t.ppf((1 + level) / 2, max(self.n - 1, 1))) * self.se
+        return float(stdtrit(max(self.n - 1, 1), (1 + level) / 2)) * self.se
 
     @property
     def low(self) -> float:
@@ -72,14 +72,14 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p of "the mean is zero"."""
-        return float(2 * student_t.sf(abs(self.mean) / self.null_se, self.n - 1)) if self.se > 0 else float("nan")
+        return float(2 * stdtr(self.n - 1, -abs(self.mean) / self.null_se)) if self.se > 0 else float("nan")
 
     def detectable(self, tests: int = 1) -> float:
         """The difference from zero that would be claimed with a probability of 80 % if `tests` share the error of 5 %."""
         if not self.se > 0:
             return float("nan")
         freedom = self.n - 1
-        return float(student_t.ppf(1 - ALPHA / (2 * max(tests, 1)), freedom) + student_t.ppf(POWER, freedom)) * self.null_se
+        return float(stdtrit(freedom, 1 - ALPHA / (2 * max(tests, 1))) + stdtrit(freedom, POWER)) * self.null_se
 
 
 def corrected(x_SR: np.ndarray, *, n_train: float, learned: Any = None) -> tuple[Any, Any, Any]:
@@ -119,7 +119,7 @@ def learned(x_SR: np.ndarray, *, n_train: float, chance: float) -> Any:
     n = x_S.shape[-1]
     if n < 2 or not n_train >= 1:
         return np.zeros(np.shape(mean))
-    sure = np.nan_to_num(np.maximum(mean - chance - student_t.ppf((1 + LEVEL) / 2, n - 1) * null, 0))
+    sure = np.nan_to_num(np.maximum(mean - chance - stdtrit(n - 1, (1 + LEVEL) / 2) * null, 0))
     q = np.pi / 2 * sure**2 / np.maximum(x_S.var(axis=-1, ddof=1) / n, 1e-300) / n_train
     return (q + np.sqrt(q * q + 4 * q)) / 2
 

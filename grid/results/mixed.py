@@ -20,9 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq, minimize, minimize_scalar
-from scipy.special import expit, log_expit, logit, logsumexp
-from scipy.stats import chi2
-from scipy.stats import t as student_t
+from scipy.special import chdtrc, expit, log_expit, logit, logsumexp, stdtrit
 
 from grid.results.axes import with_axes
 from grid.results.inference import LEVEL
@@ -71,7 +69,7 @@ def mixed(right_S: np.ndarray, trials_S: np.ndarray, *, n_train: float = np.inf)
     found = minimize(least, np.array([plain, 0.5]), method="Nelder-Mead", bounds=bounds, options=ends)
     beta, sigma = (float(x) for x in found.x)
     gain = 2 * (counts.loss(plain, 0.0) - float(found.fun))
-    p = 0.5 * float(chi2.sf(gain, 1)) if gain > 1e-6 and sigma > LEAST_SIGMA else 1.0
+    p = 0.5 * float(chdtrc(1, gain)) if gain > 1e-6 and sigma > LEAST_SIGMA else 1.0
     if p == 1:
         beta, sigma = plain, 0.0  # exactly: what the search comes near to
     low, high = _interval(counts, people, (beta, sigma), people / n_train) if n_train >= 1 else (float("nan"), float("nan"))
@@ -107,7 +105,7 @@ def _interval(counts: _Counts, people: int, best: tuple[float, float], shared: f
 
     `shared`: people over people in a training side, by which the variance is raised: the likelihood counts that much less.
     """
-    most = float(student_t.ppf((1 + LEVEL) / 2, people - 1)) ** 2 * (1 + shared) / 2 + counts.loss(*best)
+    most = float(stdtrit(people - 1, (1 + LEVEL) / 2)) ** 2 * (1 + shared) / 2 + counts.loss(*best)
 
     def over(beta: float) -> float:
         loss: Any = lambda sigma: counts.loss(beta, sigma)  # noqa: E731 - its type has no overload

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from grid.results.axes import AXES, with_axes
 from painmodels.tasks import PAIN, Task
 from painmodels.tasks.binary import THRESHOLD
+from painmodels.tasks.ranks import ranks
 
 Shares = tuple[float, np.ndarray]
 """A metric of a fold (NaN where it is not defined), and u_N."""
@@ -61,9 +61,9 @@ def _auroc(y_N: np.ndarray, p_N: np.ndarray) -> Shares:
     u_N = np.zeros(len(y_N))
     if not n_pain or not n_rest:
         return float("nan"), u_N
-    ranks_N = rankdata(p_N)
-    u_N[pain] = (ranks_N[pain] - rankdata(p_N[pain])) / n_rest  # how much of the other class ranks below
-    u_N[~pain] = 1 - (ranks_N[~pain] - rankdata(p_N[~pain])) / n_pain
+    ranks_N = ranks(p_N)
+    u_N[pain] = (ranks_N[pain] - ranks(p_N[pain])) / n_rest  # how much of the other class ranks below
+    u_N[~pain] = 1 - (ranks_N[~pain] - ranks(p_N[~pain])) / n_pain
     value = float(u_N[pain].mean())
     u_N -= value
     return value, u_N / np.where(pain, n_pain, n_rest)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.signal import butter, filtfilt
 
 RIGHT_BROW, LEFT_BROW = (70, 63, 105, 66, 107), (336, 296, 334, 293, 300)
 NOSE, NOSTRILS = (168, 6, 195, 4), (98, 97, 2, 326, 327)
@@ -100,6 +99,8 @@ def described(x_T: np.ndarray) -> list[float]:
 def mesh_features(points_TP3: np.ndarray, *, rate_hz: float) -> dict[str, float]:
     """Seven descriptors of each smoothed course, of its velocity and of its acceleration. The place of the head alone is none of
     a face: of it the mean and median are left out."""
+    from scipy.signal import butter, filtfilt  # here: it takes a second to load, and one row needs it
+
     given = courses(points_TP3)
     table = np.stack(list(given.values()))
     if table.shape[1] < 3:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
 from torch import nn
 from torch.nn import functional
 
@@ -104,6 +103,8 @@ def grouped(rest_NR: np.ndarray, subjects: Sequence[str], settings: Settings, se
     if settings.heads == "person":
         head_of, centres = np.arange(len(persons)), mean_PR
     else:
+        from scipy.cluster.vq import kmeans2
+
         n = min(settings.clusters, len(persons))
         centres, found = kmeans2(mean_PR, n, minit="++", rng=np.random.default_rng(seed % 2**32))
         used, head_of = np.unique(found, return_inverse=True)  # a cluster may end up without persons

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy.stats import rankdata
 
 from dataprep.records import InputError
 from painmodels.tasks.classes import ClassTask, ratio
+from painmodels.tasks.ranks import ranks
 from painmodels.tasks.task import Metric
 from painmodels.tasks.used import Expectation, Strength
 
@@ -116,7 +116,7 @@ def auroc(y_N: np.ndarray, p_N: np.ndarray) -> float:
     n_rest = len(is_pain_N) - n_pain
     if not n_pain or not n_rest:
         return float("nan")
-    rank_sum = float(rankdata(p_N)[is_pain_N].sum())
+    rank_sum = float(ranks(p_N)[is_pain_N].sum())
     return (rank_sum - n_pain * (n_pain + 1) / 2) / (n_pain * n_rest)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
+from painmodels.tasks.ranks import ranks
 from painmodels.tasks.task import Metric
 
 
@@ -48,7 +48,7 @@ def spearman(y_N: np.ndarray, p_N: np.ndarray) -> float:
     """Spearman's rank correlation, ties by their mean rank. NaN where one of the two does not vary."""
     if len(y_N) < 2 or np.ptp(y_N) == 0 or np.ptp(p_N) == 0:
         return float("nan")
-    return float(np.corrcoef(rankdata(y_N), rankdata(p_N))[0, 1])
+    return float(np.corrcoef(ranks(y_N), ranks(p_N))[0, 1])
 
 
 def quadratic_kappa(table_KK: np.ndarray) -> float:

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from dataprep.records import InputError
 from painmodels.training.normalise import BY_TRIAL, normalised
@@ -64,6 +63,8 @@ Kind = Callable[[np.ndarray, np.ndarray, Augment, np.random.Generator], Windows]
 
 def curves(shape: tuple[int, int], sd: float, knots: int, rng: np.random.Generator) -> np.ndarray:
     """Smooth random curves around 1, (N, T): cubic splines through normal draws at `knots` + 2 points."""
+    from scipy.interpolate import CubicSpline  # here: few experiments augment
+
     n, n_steps = shape
     at = np.linspace(0, n_steps - 1, knots + 2)
     return CubicSpline(at, rng.normal(1.0, sd, (n, knots + 2)), axis=1)(np.arange(n_steps))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 import torch
 
 from dataprep.records import InputError
@@ -24,8 +23,10 @@ def read_mat(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tor
 
     Raises ValueError if the file is no MatConvNet model.
     """
+    from scipy.io import loadmat
+
     try:
-        content = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)
+        content = loadmat(path, struct_as_record=False, squeeze_me=True)
     except Exception as error:  # a damaged file makes scipy raise nearly anything
         raise InputError(f"{path}: not a MATLAB file (version 5 to 7) that can be read: {error}") from error
     net = content.get("net")
