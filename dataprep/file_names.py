@@ -36,8 +36,8 @@ def match(wanted: str, present: Iterable[str]) -> str | None:
 
 
 def near(wanted: str, present: Iterable[str]) -> list[str]:
-    """At most three names similar to `wanted`, the nearest first."""
-    folded = {name: name.casefold() for name in sorted(present)}
+    """At most three names similar to `wanted`, the nearest first; never `wanted` itself, which may be there twice."""
+    folded = {name: name.casefold() for name in sorted(present) if name != wanted}
     want = wanted.casefold()
     first = want.partition(".")[0].partition("_")[0]
     alike = [name for name, low in folded.items() if low == want or low.partition(".")[0] == want.partition(".")[0]]

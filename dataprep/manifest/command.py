@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dataprep.faults import guarded
 from dataprep.manifest.draft import draft
+from dataprep.manifest.layout import SETTINGS
 from dataprep.program import program
 from dataprep.records import InputError
 
@@ -58,5 +59,8 @@ def _command(folder: Path, *, example: bool, template: str | None) -> int:
     if not folder.is_dir():
         raise InputError(f"{folder}: found {'a file' if folder.exists() else 'nothing'}, expected a folder of recordings")
     print("\n".join(draft(folder)))
-    print(f"next       read the guesses in the file, then: python -m dataprep.check {folder}")
+    if (folder / SETTINGS).exists():
+        print(f"next       read the guesses in the file, then: python -m dataprep.check {folder}")
+    else:
+        print(f"next       fill in the table, then: python -m dataprep.manifest {folder}")
     return 0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order
 from dataprep.manifest.formats import require_readers
 from dataprep.manifest.guess_files import FileGuess, guess_file
 from dataprep.manifest.guess_videos import FRAMES_HZ, VideoGuess, look
+from dataprep.manifest.guess_window import signal_lengths, window
 from dataprep.manifest.layout import SETTINGS, Channel, Layout, layout_of
 from dataprep.manifest.table import Rows, manifest_of, read_rows, seconds
 from dataprep.outputs import drafted
 from dataprep.records import InputError, RecordingError
 
-LONGEST_S = 10.0  # a window that nothing else limits
 CLOCK_HZ = 25.0
+OF_ONE, OF_OTHERS = 6, 2  # files that are held against the first one: of its person, and of others
+SAME_RATE = 0.01
 
 
 def draft(folder: Path) -> list[str]:
@@ -32,6 +33,8 @@ def draft(folder: Path) -> list[str]:
         return said
     rows = read_rows(folder)
     text, unsure = toml(folder, rows)
+    if not any(r["label"] for _, r in rows.rows):
+        return [*said, f"not written {settings}: label is empty in {table.name}. FILL IT IN, then run this once more"]
     with drafted(settings) as part:
         part.write_text(text, encoding="utf-8")
     return [*said, f"written    {settings}", *(f"  {line}" for line in unsure)]
@@ -52,10 +55,12 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
             guess.files, guess.why = files, {**guess.why, "rate_hz": f"the times, which run from {low:g} to {high:g} s"}
     labels = [r["label"] for _, r in rows.rows]
     order = label_order([label for label in labels if label]) or ["no_pain", "pain"]
-    clock_hz = min(CLOCK_HZ, guess.rate_hz or CLOCK_HZ) if guess and "video" not in rows.columns else CLOCK_HZ
+    clock_hz = min(CLOCK_HZ, guess.fastest_hz or CLOCK_HZ) if guess and "video" not in rows.columns else CLOCK_HZ
     videos = look(folder, rows, f"{begin}_s")
-    length_s, why = _length(rows, starts, begin, guess, videos)
-    n = max(2, int(length_s * clock_hz + 1e-6))
+    origin_s = guess.time_s[0] if guess and guess.time_s and guess.files.time is not None else 0.0
+    proposed = window(rows, f"{begin}_s", signal_lengths(folder, rows, guess, clock_hz), videos, origin_s)
+    unsure += proposed.said
+    n = max(2, int(proposed.length_s * clock_hz + 1e-6))
     lines = [
         f"# Drafted by `python -m dataprep.manifest` from {rows.path.name} and the files that it names. Check every guess, then",
         f"#     python -m dataprep.check {folder.name}",
@@ -63,7 +68,7 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
         f"clock_hz = {_number(clock_hz)}  # steps a second of what the networks see; signals of higher rates are low-passed",
         "",
         "[window]",
-        f"length_s = {_number(n / clock_hz)}  # guess: {why}",
+        f"length_s = {_number(n / clock_hz)}  # guess: {proposed.why}",
     ]
     if begin == "onset":
         lines += ['begin = "onset"  # of the column onset_s']
@@ -83,8 +88,9 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
     ]
     if not any(CALM.match(label) for label in order[:1]):
         unsure.append(f"classes.order: no label says that it is without pain; {order[0]!r} is taken for it")
-    if not any(labels):
-        unsure.append(f"label is empty in {rows.path.name}: fill it in, and the labels into classes.order")
+    for column in ("start_s", "end_s"):
+        if column in rows.columns and not starts[column]:
+            unsure.append(f"{column} is empty in {rows.path.name}: fill it in, or take the column out")
     if videos.pictures:
         unsure.append("files.frames_hz: nothing says how many pictures a second the folders hold. FILL IT IN")
     if guess or videos.per_trial or videos.pictures:
@@ -99,66 +105,46 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
 
 
 def _look(folder: Path, rows: Rows) -> tuple[FileGuess | None, list[str]]:
-    """The guess for the first signal file, held against those of other people."""
-    names = {r["subject"]: r["signals"] for _, r in rows.rows if r.get("signals")}
-    paths = [folder / name for name in dict.fromkeys(names.values())]
-    there = [path for path in paths if path.is_file()]
-    if not names:
+    """The guess for the first signal file, held against others of the same person and of other people."""
+    named = list(dict.fromkeys((r["subject"], r["signals"]) for _, r in rows.rows if r.get("signals")))
+    if not named:
         return None, []
+    there = [(subject, path) for subject, name in named if (path := folder / name).is_file()]
     if not there:
         raise InputError(
-            f"{rows.path}: column 'signals': found {paths[0].name!r} and no such file, expected paths from {folder} on"
+            f"{rows.path}: column 'signals': found {named[0][1]!r} and no such file, expected paths from {folder} on"
         )
-    require_readers(there)
-    guesses: list[FileGuess] = []
+    require_readers(path for _, path in there)
+    guesses: list[tuple[Path, FileGuess]] = []
     unsure = []
-    for path in there[:3]:
+    own = [path for subject, path in there if subject == there[0][0]][:OF_ONE]
+    others = list({subject: path for subject, path in reversed(there) if subject != there[0][0]}.values())[::-1][:OF_OTHERS]
+    for path in (*own, *others):
         try:
-            guesses.append(guess_file(path))
+            guesses.append((path, guess_file(path)))
         except RecordingError as error:
             unsure.append(str(error))
     if not guesses:
         raise InputError(f"{unsure[0]}; no signal file could be read")
-    first = guesses[0]
-    for other, path in zip(guesses[1:], there[1:], strict=False):
-        differ = [
-            key for key, value in other.files.model_dump().items() if key != "rate_hz" and value != getattr(first.files, key)
-        ]
-        if differ or list(other.channels) != list(first.channels):
-            what = ", ".join(differ) or f"channels {', '.join(other.channels)}"
-            unsure.append(f"{path.name} looks different from {there[0].name}: {what}")
-    first.length_s = min(g.length_s for g in guesses)
+    (first_path, first), *rest = guesses
+    for path, other in rest:
+        if what := _differs(other, first):
+            unsure.append(f"{path.relative_to(folder)} looks different from {first_path.relative_to(folder)}: {what}")
     return first, unsure
 
 
-def _length(
-    rows: Rows, starts: Mapping[str, list[float]], begin: str, guess: FileGuess | None, videos: VideoGuess
-) -> tuple[float, str]:
-    """How long a window may be, and why."""
-    if begin == "start" and starts["start_s"] and len(starts["end_s"]) == len(starts["start_s"]):
-        return min(
-            e - s for s, e in zip(starts["start_s"], starts["end_s"], strict=True)
-        ), "the shortest from start_s to end_s"
-    if starts[f"{begin}_s"]:
-        by_file: dict[str, list[float]] = {}
-        for _, r in rows.rows:
-            by_file.setdefault(r.get("signals") or r.get("video", ""), []).append(seconds(r[f"{begin}_s"]))
-        gaps = [b - a for times in by_file.values() for a, b in zip(sorted(times), sorted(times)[1:], strict=False) if b > a]
-        if guess and guess.length_s:
-            origin = guess.time_s[0] if guess.time_s and guess.files.time is not None else 0.0
-            gaps.append(origin + guess.length_s - max(starts[f"{begin}_s"]))
-        if videos.shortest_s:
-            gaps.append(videos.shortest_s - (0.0 if videos.per_trial else max(starts[f"{begin}_s"])))
-        positive = [g for g in gaps if g > 0]
-        if positive:
-            shortest = min(positive)
-            why = f"the shortest time from one {begin}_s to the next, or to the recording's end, is {shortest:g} s"
-            why += f", of which {LONGEST_S:g} s are taken" if shortest > LONGEST_S else ""
-            return min(shortest, LONGEST_S), why
-    lengths = [x for x in (guess.length_s if guess else 0.0, videos.shortest_s) if x]
-    if lengths:
-        return min(lengths), "the shortest recording that was looked at"
-    return 5.0, "NOTHING says how long a trial is. FILL IT IN"
+def _differs(other: FileGuess, first: FileGuess) -> str:
+    """In what a file is unlike the first one, as far as dataset.toml describes all files at once."""
+    keys = [
+        key for key, value in other.files.model_dump().items() if key != "rate_hz" and value != getattr(first.files, key)
+    ]
+    if keys:
+        return ", ".join(keys)
+    if list(other.channels) != list(first.channels):
+        return f"it seems to hold {', '.join(other.channels)} and not {', '.join(first.channels)}"
+    if first.files.time is None and first.rate_hz and other.rate_hz and abs(other.rate_hz / first.rate_hz - 1) > SAME_RATE:
+        return f"{other.rate_hz:g} samples a second and not {first.rate_hz:g}"
+    return ""
 
 
 def _files(guess: FileGuess | None, videos: VideoGuess) -> list[str]:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataprep.file_names import is_shadow
 from dataprep.manifest.formats import NOT_TEXT
-from dataprep.manifest.layout import SETTINGS
+from dataprep.manifest.guess_recordings import TEXTS, Recordings, recordings
 from dataprep.outputs import drafted
-from dataprep.records import InputError, RecordingError
-from dataprep.video.picture_folders import pictures_of
+from dataprep.records import InputError
 
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv")
-TEXTS = (".csv", ".tsv", ".txt", ".asc")
 PERSON = re.compile(
     r"^(s|p|sub|subj|subject|vp|id|participant|proband|person|pat|patient)[-_ ]?\d+$|^\d{2,6}_[mwf]_\d{1,3}$", re.I
 )
@@ -28,7 +23,6 @@ CALM = re.compile(
 STRONG = re.compile(
     r"(pain|pa\d|stress|heat|cold|hot|high|low|mild|medium|moderate|severe|strong|level|stim|task|electric|schmerz)", re.I
 )
-TAIL = re.compile(r"[_\- ]?(bio|biosignals?|signals?|physio|video|face|cam(era)?|raw)$", re.I)
 LEVELS = (
     "no",
     "none",
@@ -47,82 +41,63 @@ LEVELS = (
 )
 
 
-def recordings(folder: Path) -> dict[str, dict[str, str]]:
-    """Stem -> part ('video' or 'signals') -> path from the folder on, of files and folders of pictures that may be recordings."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    endings = {**dict.fromkeys(VIDEOS, "video"), **dict.fromkeys((*TEXTS, *NOT_TEXT), "signals")}
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if (
-            any(map(is_shadow, inner.parts))
-            or not path.is_file()
-            or path.name in ("manifest.csv", "manifest.parquet", SETTINGS)
-        ):
-            continue
-        part = endings.get(path.suffix.lower())
-        if part and not re.match(r"(readme|license|participants|notes?|index)\b", path.stem, re.I):
-            found[TAIL.sub("", path.stem) if len(inner.parts) == 1 else TAIL.sub("", inner.with_suffix("").as_posix())][
-                part
-            ] = inner.as_posix()
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if path.is_dir() and not any(map(is_shadow, inner.parts)) and _is_video(path):
-            found[TAIL.sub("", inner.as_posix())]["video"] = inner.as_posix()
-    return _joined(found)
-
-
-def _is_video(folder: Path) -> bool:
-    """Whether a folder holds the pictures of one video."""
-    try:
-        return len(pictures_of(folder).names) > 1
-    except RecordingError:
-        return False
-
-
-def _joined(found: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Videos and signals in folders of their own, as in video/p1/a.mp4 and signals/p1/a.csv, are joined by what follows."""
-    parts = {part for files in found.values() for part in files}
-    if len(parts) < 2 or any(len(files) > 1 for files in found.values()):
-        return dict(found)
-    joined: dict[str, dict[str, str]] = defaultdict(dict)
-    for stem, files in found.items():
-        joined[stem.partition("/")[2] or stem] |= files
-    return dict(joined) if any(len(files) > 1 for files in joined.values()) else dict(found)
-
-
 def draft_manifest(folder: Path, path: Path) -> list[str]:
     """Write manifest.csv; gives a sentence for each guess. Raises InputError if there are no recordings."""
     found = recordings(folder)
-    if not found:
+    files = found.files
+    if not files:
         raise InputError(
             f"{folder}: found no recordings, expected files such as *{', *'.join((*TEXTS[:2], '.mp4', *NOT_TEXT))}"
         )
-    words = {stem: _words(stem) for stem in found}
+    words = {stem: _words(stem) for stem in files}
     at_person = _place(words, _people)
     at_label = _place(words, lambda column: 0.0 if column == _column(words, at_person) else _labels(column))
-    said = []
-    columns = [
-        "trial",
-        "subject",
-        "label",
-        *[p for p in ("video", "signals") if any(p in files for files in found.values())],
-    ]
+    parts = [part for part in ("video", "signals") if any(part in of for of in files.values())]
+    times = ["start_s", "end_s"] if found.events and at_label is None else []
+    columns = ["trial", "subject", "label", *parts, *times]
     rows = []
-    for stem, files in found.items():
+    for stem, of in files.items():
         subject = words[stem][at_person] if at_person is not None else stem
         label = words[stem][at_label] if at_label is not None else ""
-        rows.append([stem.replace("/", "-"), subject, label, *[files.get(part, "") for part in columns[3:]]])
+        rows.append([stem.replace("/", "-"), subject, label, *[of.get(part, "") for part in parts], *("" for _ in times)])
+    said = []
     if at_person is None:
         said.append("subject: no part of the names looks like a person's; each recording is taken for a person of its own")
     else:
         said.append(f"subject: part {at_person + 1} of the names, such as {rows[0][1]!r}")
-    if at_label is None:
-        said.append("label: no part of the names looks like a condition. FILL IN the column label, then run this once more")
-    else:
+    if at_label is not None:
         said.append(f"label: part {at_label + 1} of the names, such as {rows[0][2]!r}")
+    elif times:
+        said.append("label, start_s, end_s: a recording seems to hold many trials. FILL IN a row for each of its events")
+    else:
+        said.append("label: no part of the names looks like a condition. FILL IN the column label")
+    if len(parts) == 2:
+        said += [
+            f"{part}: {n} of {len(files)} trials name none: no file's name is that of their other one"
+            for part in parts
+            if (n := sum(part not in of for of in files.values()))
+        ]
+    said += left_out(found)
     with drafted(path) as draft, open(draft, "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([columns, *rows])
     return said
+
+
+def left_out(found: Recordings) -> list[str]:
+    """A sentence about the tables of events, and one about the other files that are no recordings."""
+    said = []
+    if found.events:
+        said.append(
+            f"left out   {_some(found.events)}: a table of events, no recording. An event is a row of manifest.csv: trial, "
+            "subject, label, the recording in the column signals (or video), and start_s and end_s, or onset_s, in its seconds"
+        )
+    if found.others:
+        said.append(f"left out   {_some(found.others)}: no recording by the name's ending, or by its first word")
+    return said
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def label_order(labels: Sequence[str]) -> list[str]:

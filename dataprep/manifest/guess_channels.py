@@ -27,6 +27,7 @@ NO_SIGNAL = re.compile(
     r"^#|^n$|^unnamed|battery|hz$|rate$",
     re.I,
 )
+WAVES = 2.5  # a drift over a short recording is no wave
 UNIT = re.compile(r"[\[(]\s*([^\])]+)\s*[\])]|_(uS|mV|uV|bpm|degC)$")
 
 
@@ -68,7 +69,7 @@ def by_values(x: np.ndarray, rate_hz: float) -> tuple[str, str]:
     if share[(0.6, 3.5)] > 0.5:
         return "bvp", "its power is between 0.6 and 3.5 Hz, like a pulse"
     peak_hz = hz[int(np.argmax(power))]
-    if 0.1 <= peak_hz < 0.6 and share[(0.1, 0.6)] > 0.5:
+    if 0.1 <= peak_hz < 0.6 and share[(0.1, 0.6)] > 0.5 and peak_hz * len(x) / rate_hz >= WAVES:
         return "resp", f"a wave of {60 * peak_hz:.0f} a minute"
     if x.min() > 0 and high < 0.05:
         return "eda", "positive, and it changes slowly"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,15 +31,31 @@ class Column:
 
 @dataclass
 class FileGuess:
-    """What a file seems to hold. `why`: key of [files] or channel -> what it was guessed from; `left_out`: column and why."""
+    """What a file seems to hold. `why`: key of [files] or channel -> what it was guessed from; `left_out`: column and why.
+
+    `samples`: channel -> how many samples the file has and their rate, where a rate is known; `rate_hz`: of the first of them.
+    """
 
     files: Files
     channels: dict[str, Channel] = field(default_factory=dict)
+    samples: dict[str, tuple[int, float]] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     rate_hz: float = 0.0
-    length_s: float = 0.0
+    n_rows: int = 0  # of a text file
     time_s: tuple[float, float] | None = None
+
+    @property
+    def fastest_hz(self) -> float:
+        """The highest rate of a channel, 0 where none is known."""
+        return max((rate_hz for _, rate_hz in self.samples.values()), default=self.rate_hz)
+
+    def length_s(self, clock_hz: float) -> float:
+        """How much of the clock every channel covers, in s, 0 where that is not known; a slow one to a step past its end."""
+        lengths = [
+            n / rate_hz if rate_hz >= clock_hz else (n - 1) / rate_hz + 1 / clock_hz for n, rate_hz in self.samples.values()
+        ]
+        return min(lengths, default=0.0)
 
 
 def guess_file(path: Place) -> FileGuess:
@@ -77,7 +93,8 @@ def guess_file(path: Place) -> FileGuess:
         guess.channels[name] = column.where.model_copy(update={"unit": column.unit})
         guess.why[name] = why
         guess.rate_hz = guess.rate_hz or column.rate_hz
-        guess.length_s = guess.length_s or (len(column.x) / rate_hz if rate_hz else 0.0)
+        if rate_hz:
+            guess.samples[name] = (guess.n_rows or len(column.x), rate_hz)
     if not guess.channels:
         raise RecordingError(
             f"{path}: found no column that may be a body signal: {'; '.join(guess.left_out)[:400] or 'no numbers'}"
@@ -92,8 +109,9 @@ RATE_NAME = re.compile(
 
 def _of_columns(columns: list[Column]) -> tuple[FileGuess, list[Column]]:
     """The columns of a file that is no text, but for a rate that stands alone and for times, which are told in the guess."""
-    said = [c for c in columns if c.x.size == 1 and RATE_NAME.match(c.name.rpartition("/")[2]) and 0 < float(c.x[0]) <= 1e5]
-    columns = [c for c in columns if c.x.size > 1]
+    alone = [c for c in columns if c.x.size == 1 and 0 < float(c.x[0]) <= 1e5]
+    said = [c for c in alone if RATE_NAME.match(c.name.rpartition("/")[2])]
+    columns = [_with_own_rate(c, alone) for c in columns if c.x.size > 1]
     guess = FileGuess(Files(), rate_hz=float(said[0].x[0]) if said else 0.0)
     if said:
         guess.files = guess.files.model_copy(update={"rate_hz": guess.rate_hz})
@@ -115,6 +133,17 @@ def _of_columns(columns: list[Column]) -> tuple[FileGuess, list[Column]]:
     return guess, columns
 
 
+def _with_own_rate(column: Column, alone: list[Column]) -> Column:
+    """The same with the rate that stands beside it: `eda_hz` (or `eda_fs`, `eda_rate` …) beside `eda`."""
+    of, _, name = column.name.rpartition("/")
+    for rate in alone:
+        beside, _, called = rate.name.rpartition("/")
+        if beside == of and called.startswith(f"{name}_") and RATE_NAME.match(called.removeprefix(f"{name}_")):
+            rate_hz = float(rate.x[0])
+            return replace(column, rate_hz=rate_hz, where=column.where.model_copy(update={"rate_hz": rate_hz}))
+    return column
+
+
 def _free(channel: str, name: str, taken: dict[str, Channel]) -> str:
     """A channel's name that no other column has: the guess, the column's own name, or a number behind it."""
     slug = guess_channels.slug(name) if name else channel
@@ -132,11 +161,7 @@ def _of_text(path: Place) -> tuple[FileGuess, list[Column]]:
         time_s = text.x_RC[:, at_time] * TIME_UNITS[files.time_unit]
         guess.rate_hz = (len(time_s) - 1) / float(time_s[-1] - time_s[0])
         guess.time_s = float(time_s[0]), float(time_s[-1])
-    whole = max(1, path.stat().st_size) / max(
-        1, min(path.stat().st_size, 400_000)
-    )  # of the file, in parts of what was looked at
-    if guess.rate_hz:
-        guess.length_s = len(text.x_RC) / guess.rate_hz * whole
+    guess.n_rows = text.n_rows
     columns = []
     for n in range(text.x_RC.shape[1]):
         if n == at_time or np.isnan(text.x_RC[:, n]).mean() > 0.5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,13 +31,14 @@ RATE = re.compile(r"(?:rate|frequency|freq|\bfs\b|sampl\w*)\D{0,40}?(\d+(?:[.,]\
 class Guess:
     """What a file seems to be. `names` and `units` of its columns, empty where nothing is said; `x_RC`: its first rows.
 
-    `why`: key of [files] -> what it was guessed from.
+    `n_rows`: how many rows of numbers the whole file has. `why`: key of [files] -> what it was guessed from.
     """
 
     files: Files
     names: tuple[str, ...]
     units: tuple[str, ...]
     x_RC: np.ndarray
+    n_rows: int
     why: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,8 +82,15 @@ def guess_text(path: Place) -> Guess:
             files, why["rate_hz"] = files.model_copy(update={"rate_hz": said}), f"it says {rate.group(0).strip()!r}"
     if columns == 1 and not names and len(x_RC) > 3 and x_RC[0, 0] > 1e8 and 0 < x_RC[1, 0] <= 10_000:
         files = files.model_copy(update={"skip_rows": files.skip_rows + 2, "rate_hz": float(x_RC[1, 0])})
-        why["rate_hz"], x_RC = "the second line; the first is the start as unix time", x_RC[2:]
-    return Guess(files=files, names=names, units=units, x_RC=x_RC, why=why)
+        why["rate_hz"], x_RC, first = "the second line; the first is the start as unix time", x_RC[2:], first + 2
+    n_rows = max(len(x_RC), n_lines(content) - first)
+    return Guess(files=files, names=names, units=units, x_RC=x_RC, n_rows=n_rows, why=why)
+
+
+def n_lines(content: bytes) -> int:
+    """How many lines a text has, empty ones at its end not counted."""
+    whole = content.rstrip(b"\0 \t\r\n")
+    return whole.count(b"\n" if b"\n" in whole else b"\r") + bool(whole)
 
 
 def with_time(guess: Guess) -> Guess:
@@ -101,7 +109,7 @@ def with_time(guess: Guess) -> Guess:
         column = name if guess.files.header and guess.names.count(name) == 1 else n + 1
         files = guess.files.model_copy(update={"time": column, "time_unit": unit, "rate_hz": None})
         why = {**guess.why, "time": "by its name" if name else "its values ascend in equal steps", "time_unit": told}
-        return Guess(files=files, names=guess.names, units=guess.units, x_RC=guess.x_RC, why=why)
+        return replace(guess, files=files, why=why)
     return guess
 
 
