@@ -46,14 +46,15 @@ from painmodels.use.run_cells import folds_of, full_name, the_cell
 from painmodels.use.wheel import write_wheel
 
 
-def from_run(run: Path, cell: str, *, device: str = "cpu") -> Model:
+def from_run(run: Path, cell: str, *, device: str = "cpu", ensembles: bool = False) -> Model:
     """The model of a finished cell, named `row/scenario/fold0`, or `row/scenario/subject/repeat1/seed2/fold0` in full.
 
-    A name without them means the run's protocol, its first partition (repeat 0) and its first fit seed.
+    A name without them means the run's protocol, its first partition (repeat 0) and its first fit seed. `ensembles`: whether a
+    message about another name may suggest that of all folds.
 
     Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
     """
-    about, record = read_json(run / "run.json"), the_cell(run, cell)
+    about, record = read_json(run / "run.json"), the_cell(run, cell, ensembles=ensembles)
     experiment, reader = about["experiment"], dataset(about["data"]["name"], about["data"].get("description"))
     if how := record.get("adapt"):
         raise InputError(
@@ -174,7 +175,7 @@ def any_from_run(run: Path, name: str, *, device: str = "cpu") -> Model | Ensemb
     """The model of a finished cell, or where `name` has no fold (`eda/all87`), of all folds together. Raises ValueError."""
     names = folds_of(run, name)
     if not names:
-        return from_run(run, name, device=device)
+        return from_run(run, name, device=device, ensembles=True)
     members = [from_run(run, each, device=device) for each in names]
     return members[0] if len(members) == 1 else Ensemble(members, name=f"{name} ({len(members)} folds)")
 

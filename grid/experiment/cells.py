@@ -259,5 +259,5 @@ def numbers(asked: str, option: str) -> tuple[int, ...]:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """ ": did you mean 'x'?" for a name that is nearly one of those known, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, [other for other in known if other != name], n=1, cutoff=0.5)
     return f": did you mean {close[0]!r}?" if close else ""

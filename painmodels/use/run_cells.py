@@ -6,6 +6,7 @@ What is the run's first, or its only one, may be left out. Reads cells.json alon
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,41 @@ def cells(run: Path) -> list[tuple[str, str]]:
     return [(_names(r, first)[0], f"{r['status']}{f' ({reason})' if (reason := r['reason']) else ''}") for r in records]
 
 
-def the_cell(run: Path, cell: str) -> dict[str, Any]:
-    """The record of a finished cell. Raises InputError if there is none, with the name that may have been meant."""
+def the_cell(run: Path, cell: str, *, ensembles: bool = False) -> dict[str, Any]:
+    """The record of a finished cell. Raises InputError if there is none, with a name that may have been meant.
+
+    `ensembles`: whether the name of all folds of a row, as `eda/all87`, may be suggested.
+    """
     records, first = _records(run)
     named = {name: r for r in records for name in reversed(_names(r, first))}
     found = named.get(cell)
     if found is None:
-        shortest = [_names(r, first)[0] for r in records]
-        raise InputError(
-            f"{run}: found no cell {cell!r}, expected one of {len(shortest)} such as "
-            f"{', '.join([*shortest[:3], *shortest[-1:]])}{_meant(cell, list(named))}"
-        )
+        raise InputError(f"{run}: {_unknown(cell, records, first, named, ensembles=ensembles)}")
     if found["status"] != "done":
         raise InputError(f"{run}: cell {cell} is {found['status']} ({found['reason']}), expected a finished one")
     return found
+
+
+def _unknown(
+    cell: str, records: Sequence[dict[str, Any]], first_seed: int, named: Mapping[str, dict[str, Any]], *, ensembles: bool
+) -> str:
+    """What is wrong with the name of no cell: it lacks the fold, or the scenario too, or is another one."""
+    own = [n for n in named if n.rpartition("/fold")[0] == cell]
+    if own:
+        own = [n for n in own if named[n]["status"] == "done"] or own
+        return f"found {cell!r}, which names no fold; expected a cell: {' or '.join(dict.fromkeys((own[0], own[-1])))}"
+    done = [r for r in records if r["status"] == "done"] or records
+    shortest = [_names(r, first_seed)[0] for r in done]
+    of_row = [n for n in shortest if n.partition("/")[0] == cell]
+    if of_row:
+        such = of_row[0].rpartition("/fold")[0] if ensembles else of_row[0]
+        return (
+            f"found {cell!r}, a row without a scenario{'' if ensembles else ' and a fold'}; expected a name such as {such}"
+        )
+    some = ", ".join(dict.fromkeys([*shortest[:3], *shortest[-1:]]))
+    meant = _meant(cell, list(named), ensembles=ensembles)
+    hint = f". Did you mean {meant!r}?" if meant else ""
+    return f"found no cell {cell!r}, expected one of {len(shortest)} such as {some}{hint}"
 
 
 def folds_of(run: Path, name: str) -> list[str]:
@@ -73,16 +95,25 @@ def _names(record: dict[str, Any], first_seed: int) -> list[str]:
     return [f"{row}{protocol}/{place}" for protocol in ("", f"/{record['protocol']}") for place in places]
 
 
-def _meant(name: str, names: list[str]) -> str:
-    """The name that may have been meant, as a question: its parts in another order or case, or spelled nearly so."""
+def _meant(name: str, names: Sequence[str], *, ensembles: bool) -> str:
+    """The name of a cell (or of all folds of one) that may have been meant, or nothing.
+
+    It has the parts of `name` in another order or case, or is spelled nearly so; never `name` itself.
+    """
 
     def plain(text: str) -> tuple[str, str]:
         row, _, rest = text.lower().strip().partition("/")
         return "+".join(sorted(row.split("+"))), rest
 
-    known = [*dict.fromkeys([*names, *(n.rpartition("/fold")[0] for n in names)])]
-    same = [n for n in known if plain(n) == plain(name)]
-    rows = [n.partition("/")[0] for n in names]
-    same = same or [row for row in dict.fromkeys(rows) if plain(row) == plain(name)]
-    near = same or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f". Did you mean {near[0]!r}?" if near else ""
+    wholes = list(dict.fromkeys(n.rpartition("/fold")[0] for n in names))
+    rows = list(dict.fromkeys(n.partition("/")[0] for n in names))
+    near = [n for n in (*names, *wholes, *rows) if plain(n) == plain(name)]
+    for found in near or difflib.get_close_matches(name, [*names, *wholes], n=1, cutoff=0.6):
+        if found in names or (ensembles and found in wholes):
+            meant = found
+        else:
+            cell = min((n for n in names if n.startswith(f"{found}/")), key=len)
+            meant = cell.rpartition("/fold")[0] if ensembles else cell
+        if meant != name:
+            return meant
+    return ""

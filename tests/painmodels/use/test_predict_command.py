@@ -13,6 +13,7 @@ import pytest
 
 from dataprep.signals.files import read_table
 from painmodels.export import from_run
+from painmodels.export import main as export
 from painmodels.predict import main
 
 
@@ -57,7 +58,7 @@ def test_the_cells_of_a_run_are_listed(tiny_grid: Path, tmp_path: Path, capsys: 
         ("EDA/All87/fold0", "eda/all87/fold0"),
         ("eda/all78/fold0", "eda/all87/fold0"),
         ("ecg+eda/all87", "eda+ecg/all87"),
-        ("ecg+eda", "eda+ecg"),
+        ("ecg+eda", "eda+ecg/all87"),
         ("edaa/all87", "eda/all87"),
     ],
 )
@@ -68,6 +69,31 @@ def test_a_name_that_is_nearly_right_is_asked_about(
     assert f"Did you mean {meant!r}?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("eda/all87", "found 'eda/all87', which names no fold; expected a cell: eda/all87/fold0 or eda/all87/fold1"),
+        ("eda/all87/subject", "which names no fold; expected a cell: eda/all87/subject/fold0 or eda/all87/subject/fold1"),
+        ("eda", "found 'eda', a row without a scenario and a fold; expected a name such as eda/all87/fold0"),
+        ("ecg+eda/all87", "Did you mean 'eda+ecg/all87/fold0'?"),
+        ("ecg+eda", "Did you mean 'eda+ecg/all87/fold0'?"),
+    ],
+)
+def test_an_export_says_what_is_missing_in_the_name_of_a_cell(
+    tiny_grid: Path, tmp_path: Path, given: str, said: str, capsys: pytest.CaptureFixture
+) -> None:
+    """It takes one fold: the name of all folds is never suggested, least of all to who wrote it."""
+    assert export(["--run", str(tiny_grid), "--cell", given, "--to", str(tmp_path / "m")]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert f"mean {given!r}" not in told
+
+
+def test_a_row_alone_is_told_what_to_add(tiny_grid: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["--run", str(tiny_grid), "--cell", "eda", "--signals", "x_bio.csv"]) == 2
+    assert "found 'eda', a row without a scenario; expected a name such as eda/all87" in capsys.readouterr().err
+
+
 def test_all_folds_of_a_row_are_an_ensemble(
     tiny_grid: Path, clip: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -75,6 +101,7 @@ def test_all_folds_of_a_row_are_an_ensemble(
     said = capsys.readouterr().out
     found = json.loads(said)
     assert len(said.splitlines()) == len(found) + 2  # a line a field: it fits a terminal
+    assert "time_s" not in found  # times of nothing: they stood before the answer
     each = [from_run(tiny_grid, f"eda/all87/fold{k}").predict(signals=clip["signals"]).p_pain for k in range(2)]
     assert found["p_pain_of_each"] == pytest.approx(each, abs=1e-6)
     assert found["p_pain"] == pytest.approx(np.mean(each), abs=1e-6)
