@@ -7,12 +7,13 @@
     python -m painmodels.predict --model FOLDER --video long.mp4 --hop 1 [--out p.csv] [--events events.csv] [--plot p.png]
 
 One recording: JSON on the standard output, the columns of the task's predictions (such as the probability of pain, of each
-level, or a number), what is called and the threshold that it is called with where the task has one, and per step the spatial
-network's own score and the attention's weight where the row has them. A folder: CSV, a row a recording, those that cannot be
-read with the reason. Videos are `NAME.mp4` (or .mov, .mkv, .webm, .avi …), signals `NAME_bio.csv`, found anywhere below the
-folder. Of a longer recording the first `n_steps` are used, which is told; with --hop all of it, window after window
-(`painmodels.use.over_time`); for a running one see `painmodels.stream`. An ensemble of folds knows people of the training data:
-of them it says what it learned, so measure with single cells. Research software: no output may guide anybody's care.
+level, or a number), what is called and the threshold that it is called with where the task has one; before them, per step, the
+spatial network's own score and the attention's weight where the row has them. A folder: CSV, a row a recording, those that cannot
+be read with the reason. Videos are `NAME.mp4` (or .mov, .mkv …), signals `NAME_bio.csv`, anywhere below the folder; of a model
+that was trained on a table, the signal files that `dataprep.manifest` drafts. Of a longer recording the first `n_steps` are used,
+which is told; with --hop all of it, window after window (`painmodels.use.over_time`); for a running one see `painmodels.stream`.
+An ensemble of folds knows people of the training data: of them it says what it learned, so measure with single cells. Research
+software: no output may guide anybody's care.
 Exit codes: 0 done, 1 some recordings of a folder could not be used, 2 bad input.
 """
 
@@ -37,7 +38,7 @@ from dataprep.records import InputError, RecordingError
 from dataprep.video.decode import open_video
 from painmodels.export import any_from_run
 from painmodels.training.loop import one_thread
-from painmodels.use.folders import recordings
+from painmodels.use.folders import TAKES, recordings
 from painmodels.use.model import load
 from painmodels.use.over_time import Event, over_time
 from painmodels.use.over_time import events as events_above
@@ -68,10 +69,10 @@ def facts(model: Predictor, found: Prediction, *, threshold: float | None) -> di
         out[f"{column}_of_each"] = [round(float(value), 6) for value in values_M]
     out["window_s"] = round(model.window_s, 3)
     out["used_s"] = [round(t, 3) for t in model.used_s]
-    out["time_s"] = [round(float(t), 3) for t in found.times_s_T]
-    for name, values_T in ((f"frame_{strength.name}", found.frames_T), ("attention", found.attention_T)):
-        if values_T is not None:
-            out[name] = [round(float(v), 6) for v in values_T]
+    by_step = {f"frame_{strength.name}": found.frames_T, "attention": found.attention_T}
+    if any(values_T is not None for values_T in by_step.values()):  # else times alone, before the answer
+        out["time_s"] = [round(float(t), 3) for t in found.times_s_T]
+    out |= {name: [round(float(v), 6) for v in values_T] for name, values_T in by_step.items() if values_T is not None}
     if model.about["synthetic"]:
         out["note"] = "trained on synthetic data: it says nothing about pain"
     return out
@@ -143,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--model", type=Path, metavar="FOLDER", help="an exported model, instead of --run and --cell")
     p.add_argument("--video", type=Path, metavar="FILE")
     p.add_argument("--signals", type=Path, metavar="FILE")
-    p.add_argument("--folder", type=Path, metavar="DIR", help="many recordings, instead of --video and --signals")
+    p.add_argument("--folder", type=Path, metavar="DIR", help=TAKES)
     p.add_argument(
         "--hop",
         type=float,

@@ -96,8 +96,9 @@ def test_shadows_of_macos_are_no_recordings(tmp_path: Path) -> None:
     assert [f for f in of_files(trials, trials, defects, within=root) if f.kind == "orphan"] == []
 
 
-def model(*, video: bool = True, signals: bool = True) -> Any:
-    return cast(Any, SimpleNamespace(uses_video=video, uses_signals=signals))
+def model(*, video: bool = True, signals: bool = True, table: bool = False) -> Any:
+    about = {"reader_description": {"files": {}}} if table else {}
+    return cast(Any, SimpleNamespace(uses_video=video, uses_signals=signals, about=about))
 
 
 def test_a_folder_of_recordings_is_read_whatever_its_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,3 +135,19 @@ def test_a_folder_without_recordings_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "x.dat").write_bytes(b"x")
     with pytest.raises(InputError, match=r"found no recording.*x\.dat"):
         list(recordings(tmp_path, model()))
+
+
+def test_a_model_of_a_table_takes_what_a_draft_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under the names that the draft gives, so that they are those of the table."""
+    for name in ("p1/low_1.csv", "p1/low_2.txt", "p1/low_1.mp4", "p2/low_1.npz", "p2/low_2.parquet", "p2/events.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1\n2\n")
+    found = list(recordings(tmp_path, model(video=False, table=True)))
+    assert [name for name, _, _ in found] == ["p1/low_1", "p1/low_2", "p2/low_1", "p2/low_2"]
+    assert all(video is None and signals and signals.is_file() for _, video, signals in found)
+    assert "1 other files are not taken (events.csv)" in capsys.readouterr().err
+    (tmp_path / "p1" / "low_1_ECG.csv").write_bytes(b"1\n2\n")
+    with pytest.raises(InputError, match=r"low_1_ECG.csv .* predict each with --signals"):
+        list(recordings(tmp_path, model(video=False, table=True)))
+    with pytest.raises(InputError, match=r"found no recording, expected NAME.mp4 or signals \(\*.csv, \*.tsv"):
+        list(recordings(tmp_path / "p3", model(table=True)))
