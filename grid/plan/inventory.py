@@ -20,7 +20,7 @@ from dataprep.records import DataSet, Defect, InputError, SampleIndex, Trial
 from dataprep.signals.derived import VERSION as DERIVED_VERSION
 from dataprep.signals.derived import source, with_channels
 from dataprep.storage import Place
-from grid.experiment.cells import SIGNALS, channel_of, row
+from grid.experiment.cells import SIGNALS, Row, channel_of, row
 from grid.experiment.config import Experiment
 from grid.experiment.scenarios import scenario_index
 from grid.plan import preparation
@@ -199,9 +199,10 @@ def read_inventory(
         try:
             out.trunk = preparation.TrunkSpec.of(experiment)
         except WeightsMissing as error:
+            said = f"{error}\n{_without_trunk(experiment, asked)}"
             if not plan_only:
-                raise
-            out.trunk, out.missing = preparation.TrunkSpec.unknown(experiment), str(error)
+                raise WeightsMissing(said) from None
+            out.trunk, out.missing = preparation.TrunkSpec.unknown(experiment), said
     settings: Any = {"settings": experiment.face_settings, "trunk": out.trunk, "dataset": reader, "wanted": wanted}
     out.videos = [preparation.video_job(t, mark, **settings) for t, mark in with_video]
     if "signals" in parts:
@@ -211,6 +212,16 @@ def read_inventory(
                 by_subject[t.subject].append(t)
         out.signals = [preparation.signals_job(s, tuple(ts), marks, reader, wanted) for s, ts in by_subject.items()]
     return out
+
+
+def _without_trunk(experiment: Experiment, rows: Iterable[Row]) -> str:
+    """The rows, of those asked for, that need no weights of a trunk."""
+    free = [
+        r.name for r in rows if not any(recording(k).trunk for node in graph(experiment, r) for k in node.part.recordings)
+    ]
+    if not free:
+        return "Rows without video need none: --modalities eda, or another signal"
+    return f"These rows need none: --modalities {','.join(free)}"
 
 
 def sessions(trials: Iterable[Trial], reader: DataSet) -> dict[str, tuple[int, str]]:

@@ -76,8 +76,15 @@ def test_the_paper_s_weights_missing(
         "painmodels.weights import",
         "--trunk mini-xception-fer",
         "--trunk alexnet-table1 --random-trunk",
+        "These rows need none: --modalities ecg,eda,eda+ecg,",
     ):
         assert hint in err
+    free = err.rpartition("--modalities ")[2].strip()
+    code, _, _ = launch(capsys, "--modalities", free, "--data", tiny_data, "--protocol", "loso", "--out", tmp_path, "--plan")
+    assert code == 0
+    code, _, err = launch(capsys, "--modalities", "video", "--data", tiny_data, "--out", tmp_path)
+    assert code == 2
+    assert "Rows without video need none: --modalities eda" in err
 
 
 def test_a_detector_without_weights_stops_before_any_work(
