@@ -14,7 +14,7 @@ from dashboards.figures import INK, LINES, RULE, SERIES, STYLE, panel_axes
 from dashboards.results import Panel, Results
 from grid.results import mixed
 from grid.results.calibration import net_benefit
-from grid.results.inference import Estimate, training_people
+from grid.results.inference import SIMULATED_PEOPLE, Estimate, training_people
 from grid.results.stats import calibration_line, intervals
 from grid.results.tables import in_order
 
@@ -23,7 +23,14 @@ THRESHOLDS = np.linspace(0.05, 0.95, 91)
 
 def tables(results: Results) -> list[dict[str, Any]]:
     """A table a panel: of each row the spread between people and, of probabilities, the calibration line."""
-    return [{"title": panel.title, "rows": [_row(results, panel, row) for row in panel.rows]} for panel in results.panels]
+    return [
+        {
+            "title": panel.title,
+            "rows": [_row(results, panel, row) for row in panel.rows],
+            "few": len(panel.by_subject) < SIMULATED_PEOPLE,
+        }
+        for panel in results.panels
+    ]
 
 
 def _row(results: Results, panel: Panel, row: str) -> dict[str, Any]:
@@ -44,7 +51,13 @@ def _not_modelled(part: pd.DataFrame, value_S: pd.Series) -> str:
         return "of frames"
     if value_S.min() == 1:
         return "every decision is right"
-    return "the same in everybody" if value_S.nunique() == 1 else "too few people or trials"
+    return (
+        "the same in everybody"
+        if value_S.nunique() == 1
+        else "too few people"
+        if len(value_S.dropna()) < SIMULATED_PEOPLE
+        else "too few trials"
+    )
 
 
 CALIBRATED = (
@@ -80,6 +93,7 @@ def _calibration(part: pd.DataFrame, people: int | None, panel: Panel) -> list[d
     return [
         _shown(values[name], title, scale, digits, least=-np.inf if name in line else 0.0)
         for name, title, scale, digits in CALIBRATED
+        if name in values
     ]
 
 

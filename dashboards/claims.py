@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dashboards.results import Panel, Results
 from dataprep.rounding import rounded
 from grid.experiment import families
-from grid.results import stats
+from grid.results import learned, stats
+from grid.results.inference import FEW_PEOPLE
 from painmodels.tasks import PAIN, Task
 from painmodels.tasks.task import Metric
 
@@ -86,6 +88,9 @@ def sentence(pair: Mapping[str, Any], task: Task = PAIN) -> str:
     if pair["marked"]:
         which = "the row" if pair["a"] == "chance" else "one of the two"
         return f"{b} against {a}: nothing is claimed ({told(points)} {steps}): a fit behind {which} has the mark † or ‡."
+    if pair["few"] and not pair["same"]:
+        people = plural(pair["n_subjects"], "person")
+        return f"{b} against {a}: nothing is claimed ({told(points)} {steps} over {people}): {FEW_PEOPLE}."
     if pair["same"]:
         if pair["a"] == "chance" or families.learned_rows([str(pair["a"])]) == []:
             return f"{b} decides as {a} does in every trial."
@@ -123,10 +128,17 @@ def _nothing_changed(a: str, b: str) -> str:
 
 def _findable(pair: Mapping[str, Any], main: Metric) -> str:
     """The difference that would be claimed with a probability of 80 %, where there can be one that large."""
-    if pair["detectable"] > main.high - main.low:
-        return "So few people, and so unlike, that no possible difference would be found with a probability of 80\u00a0%."
+    if np.isinf(pair["detectable"]):
+        return "With so few people, and so unlike, no difference could be claimed with a probability of 80\u00a0%."
     value = f"{rounded(main.scale * pair['detectable'], main.digits)} {main.steps}"
     return f"A difference of {value} would be found with a probability of 80\u00a0%."
+
+
+def why_not(results: Results, panel: Panel, pair: Mapping[str, Any]) -> str:
+    """Why nothing is claimed of a row whatever its value, short, for its line of a table; empty if something could be."""
+    fitted = "frame" if pair["b"] == families.FRAME_MEAN else str(pair["b"])
+    mark = results.marks.get((fitted, panel.scenario, panel.protocol), learned.Mark())
+    return mark.counts or (plural(pair["n_subjects"], "person") if pair["few"] else "")
 
 
 def _better(main: Metric) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from dashboards.claims import plural, records, signed
 from dashboards.marks import symbols
 from dashboards.results import Panel, Results
-from grid.results.inference import training_people
+from grid.results.inference import FEW_PEOPLE, training_people
 from grid.results.stats import comparison, family
 from painmodels.tasks import PAIN
 from painmodels.tasks.task import Metric
@@ -113,7 +113,8 @@ def sentence(panel: Mapping[str, Any], main: Metric = PAIN.main, *, leak: bool) 
     claimed = [row for row in panel["rows"] if row["claim"]]
     what = "The leak" if leak else "The difference (other grid minus this one)"
     if not claimed:
-        return f"{panel['title']}: no difference can be claimed ({plural(len(panel['rows']), 'row')} compared)."
+        few = "; " + FEW_PEOPLE if all(row["few"] for row in panel["rows"]) else ""
+        return f"{panel['title']}: no difference can be claimed ({plural(len(panel['rows']), 'row')} compared{few})."
     told = ", ".join(f"{row['modality']} {signed(row['difference'], main.digits)} {main.steps}" for row in claimed)
     return f"{panel['title']}: {what} can be claimed for {len(claimed)} of {plural(len(panel['rows']), 'row')}: {told}."
 

@@ -9,93 +9,126 @@ from dashboards.claims import no_rule, plural, signed
 from dashboards.flow import flow
 from dashboards.results import Results
 from dataprep.rounding import rounded
-from grid.experiment.families import learned_rows
+from grid.experiment.families import is_baseline, learned_rows
+from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE
 from painmodels.tasks.task import Metric
 
 NAMED_AT_MOST = 10
 
-ALONE = "The row is not shown to be above chance. "
-
 
 def findings(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was found and used, a paragraph of each panel, and the cells that lack."""
-    paragraphs = [flow(results), *(_of_panel(panel, results.task.main) for panel in panels)]
-    lacking = int(results.scores[results.task.main.name].isna().sum())
-    return [*paragraphs, f"Without a score: {plural(lacking, 'cell')} (see Failures)."] if lacking else paragraphs
+    """What was found and used, a paragraph of each panel. Rows and cells that lack are told by the banners alone."""
+    return [flow(results), *(_of_panel(panel, results.task.main) for panel in panels)]
 
 
 def _of_panel(panel: Mapping[str, Any], main: Metric) -> str:
-    families, marks = panel["families"], panel["marks"]
-    text = f"{panel['title']} ({plural(panel['n_subjects'], 'subject')}): "
-    chance = families["chance"]
+    """Every count of rows in it is of the rows that are tested against chance, or a part of them that it names."""
+    families = panel["families"]
+    n = len(families["chance"])
+    text = f"{panel['title']} ({plural(panel['n_subjects'], 'subject')}"
+    if not families["chance"]:
+        return f"{text}): there are baselines alone, and these are not tested."
+    text += f", {plural(n, 'row')} beside baselines): " if _rules(panel) else f", {plural(n, 'row')}): "
+    best = _best(panel, main)
+    all_few = all(pair["few"] for pair in families["chance"])
+    parts = [_against_chance(panel), _below_chance(panel, main), _highest(panel, best, main), _baselines(panel, best, main)]
+    if not all_few:
+        parts += [_trivial(panel), _pairs(panel, main)]
+    return text + " ".join(part for part in [*parts, _learning(panel)] if part)
+
+
+def _against_chance(panel: Mapping[str, Any]) -> str:
+    """Every row once: shown to be above chance, not shown to be, or not tested and why."""
+    chance, marks = panel["families"]["chance"], panel["marks"]
+    if all(pair["few"] for pair in chance):
+        most = max(pair["n_subjects"] for pair in chance)
+        return f"nothing is claimed of {plural(most, 'person')}: {FEW_PEOPLE}. The numbers describe these people."
     above = [pair["b"] for pair in chance if pair["claim"]]
-    if not chance:
-        text += "there are baselines alone, and these are not tested. "
-    elif above:
-        are = "is" if len(above) == 1 else "are"
-        text += f"{len(above)} of {plural(len(chance), 'row')} {are} shown to be above chance{_names(above)}. "
-    else:
-        text += f"None of {plural(len(chance), 'row')} is shown to be above chance. " if len(chance) > 1 else ALONE
-    text += _below_chance(panel, main)
+    untaught = [pair["b"] for pair in chance if pair["marked"]]
+    few = [f"{pair['b']} ({plural(pair['n_subjects'], 'person')})" for pair in chance if pair["few"] and not pair["marked"]]
+    rest = [pair["b"] for pair in chance if not (pair["claim"] or pair["marked"] or pair["few"])]
+    verb = "are" if len(above) > 1 else "is"
+    text = f"{len(above) or 'none'} of {plural(len(chance), 'row')} {verb} shown to be above chance{_names(above)}"
+    text += f"; {len(rest)} not{_names(rest)}" if rest else ""
+    if untaught:
+        told = [f"{row}\u00a0{marks.get(row, '')}" for row in untaught]
+        text += f"; {len(untaught)} not tested, since a fit behind {'it' if len(untaught) == 1 else 'them'} did not learn (†) or "
+        text += f"collapsed (‡){_names(told)}"
+    text += f"; {len(few)} not tested, since {FEW_PEOPLE}{_names(few)}" if few else ""
+    return f"{text}."
+
+
+def _best(panel: Mapping[str, Any], main: Metric) -> Mapping[str, Any] | None:
+    """The line of Table 2 with the best value, of the rows that learned and are scored per trial."""
+    rows, mean = _unmarked(panel), f"{main.name}_mean"
+    side = [row for row in panel["table2"] if row["modality"] in rows and row[mean] == row[mean]]
+    return max(side, key=lambda row: main.sign * row[mean], default=None) if len(side) > 1 else None
+
+
+def _highest(panel: Mapping[str, Any], best: Mapping[str, Any] | None, main: Metric) -> str:
+    if best is None:
+        return ""
     mean, low, high = (f"{main.name}_{what}" for what in ("mean", "low", "high"))
-    side = [row for row in panel["table2"] if row["modality"] in _unmarked(panel) and row[mean] == row[mean]]
-    best = max(side, key=lambda row: main.sign * row[mean], default=None)
-    if best and len(side) > 1:
-        alike = [row["modality"] for row in side if abs(row[mean] - best[mean]) < 1e-9]
-        most = "highest" if main.sign > 0 else "lowest"
+    alike = [
+        r["modality"] for r in panel["table2"] if r["modality"] in _unmarked(panel) and abs(r[mean] - best[mean]) < 1e-9
+    ]
+    most, too = ("highest", "high") if main.sign > 0 else ("lowest", "low")
+    text = f"The {most} {main.title}"
+    text += " of a row without † or ‡" if any(panel["marks"].values()) else ""
+    text += f" is {rounded(best[mean], main.digits)}\u00a0{main.unit} ({', '.join(alike[:NAMED_AT_MOST])}; "
+    text += f"{_interval(best[low], best[high], main)}); as the best of several it is rather too {too}."
+    tested = max(row["n_trials"] for row in panel["table2"])
+    if best["n_trials"] < tested:
         text += (
-            f"Of the {len(side)} rows{' without † or ‡' if any(marks.values()) else ''} "
-            f"(baselines{' and the row frame' if 'frame' in panel['rows'] and len(panel['rows']) > 1 else ''} apart), the {most} "
-            f"{main.title} "
-            f"is {rounded(best[mean], main.digits)}\u00a0{main.unit} ({', '.join(alike[:NAMED_AT_MOST])}; "
-            f"{_interval(best[low], best[high], main)}); the best of {len(side)} is rather too "
-            f"{'high' if main.sign > 0 else 'low'}. "
+            f" It was tested on {best['n_trials']:,} of the {tested:,} trials of other rows: lines of Table 2 are of different "
+            "trials, and only the comparisons are of the same ones."
         )
-        most = max(row["n_trials"] for row in panel["table2"])
-        if best["n_trials"] < most:
-            text += (
-                f"It was tested on {best['n_trials']:,} of the {most:,} trials of other rows: lines of Table 2 are of different "
-                "trials, and only the comparisons are of the same ones. "
-            )
-    text += _baselines(panel, best, main)
-    trivial = families["trivial"]
-    if trivial:
-        better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
-        worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
-        if better:
-            text += f"Better than the trivial rule for its recordings: {len(better)} of {len(trivial)}{_names(better)}"
-            by_chance = all(pair["a"] == "majority" for pair in trivial if pair["b"] in better)
-            text += "; their rule is naming the more frequent class, so this is chance once more. " if by_chance else ". "
-        else:
-            text += f"None of {len(trivial)} is shown to be better than the trivial rule for its recordings. "
-        text += f"Worse than it: {len(worse)}{_names(worse)}. " if worse else ""
-    elif chance:
-        text += f"Whether a row is better than a trivial rule was not tested: {no_rule(panel['rows'])}. "
-    named = families["named"]
-    if named:
-        apart = [pair for pair in named if pair["claim"]]
-        told = [
-            f"{pair['b']} against {pair['a']} {signed(main.scale * pair['difference'], main.digits)} {main.steps}"
-            for pair in apart
-        ]
-        verb = "are" if len(apart) > 1 else "is"
-        text += f"Of the {plural(len(named), 'pair')} that the experiment names "
-        text += f"{len(apart) or 'none'} {verb} shown to differ{_names(told)}"
-        untaught = sum(bool(pair["marked"]) for pair in named)
-        unsure = len(named) - len(apart) - untaught
-        text += f"; {unsure} cannot be told apart" if unsure else ""
-        are = "is" if untaught == 1 else "are"
-        text += f"; {untaught} {are} not compared, since a row has the mark † or ‡" if untaught else ""
-        text += ". "
-    bad = [f"{row}\u00a0{symbol}" for row, symbol in marks.items() if symbol]
-    if bad:
-        text += (
-            f"In the fits behind {plural(len(bad), 'row')}{_names(bad)} the training loss stayed near a constant guess's in all "
-            "epochs (†), or went back towards it in the last one (‡): nothing is claimed of them. "
-        )
-    elif learned_rows(panel["rows"]) and panel["learned"]:
-        text += "The training loss of every fit fell clearly below a constant guess's, and stayed there. "
-    return text.strip()
+    return text
+
+
+def _trivial(panel: Mapping[str, Any]) -> str:
+    """The rows against their trivial rules."""
+    trivial = panel["families"]["trivial"]
+    if not trivial:
+        return f"Whether a row is better than a trivial rule was not tested: {no_rule(panel['rows'])}."
+    better = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] > 0]
+    worse = [pair["b"] for pair in trivial if pair["claim"] and pair["difference"] < 0]
+    rows = plural(len(trivial), "row")
+    rows += "" if len(trivial) == len(panel["families"]["chance"]) else " whose rule was run"
+    text = f"None of {rows} is shown to be better than the trivial rule for its recordings."
+    if better:
+        text = f"Better than the trivial rule for its recordings: {len(better)} of {rows}{_names(better)}"
+        by_chance = all(pair["a"] == "majority" for pair in trivial if pair["b"] in better)
+        text += "; their rule is naming the more frequent class, so this is chance once more." if by_chance else "."
+    return text + (f" Worse than it: {len(worse)}{_names(worse)}." if worse else "")
+
+
+def _pairs(panel: Mapping[str, Any], main: Metric) -> str:
+    """The pairs that the experiment names, each counted once."""
+    named = panel["families"]["named"]
+    if not named:
+        return ""
+    apart = [pair for pair in named if pair["claim"]]
+    told = [f"{p['b']} against {p['a']} {signed(main.scale * p['difference'], main.digits)} {main.steps}" for p in apart]
+    verb = "are" if len(apart) > 1 else "is"
+    text = f"Of the {plural(len(named), 'pair')} that the experiment names "
+    text += f"{len(apart) or 'none'} {verb} shown to differ{_names(told)}"
+    untaught = sum(bool(pair["marked"]) for pair in named)
+    few = sum(bool(pair["few"] and not pair["marked"]) for pair in named)
+    unsure = len(named) - len(apart) - untaught - few
+    text += f"; {unsure} cannot be told apart" if unsure else ""
+    for count, why in (
+        (untaught, "a row has the mark † or ‡"),
+        (few, f"both rows tested fewer than {SIMULATED_PEOPLE} people"),
+    ):
+        text += f"; {count} {'is' if count == 1 else 'are'} not compared, since {why}" if count else ""
+    return f"{text}."
+
+
+def _learning(panel: Mapping[str, Any]) -> str:
+    if learned_rows(panel["rows"]) and panel["learned"] and not any(panel["marks"].values()):
+        return "The training loss of every fit fell clearly below a constant guess's, and stayed there."
+    return ""
 
 
 def _below_chance(panel: Mapping[str, Any], main: Metric) -> str:
@@ -111,23 +144,27 @@ def _below_chance(panel: Mapping[str, Any], main: Metric) -> str:
     text = f"Below chance: {plural(len(below), 'row')}{_names([points(pair) for pair in below])}"
     clear = [str(pair["b"]) for pair in below if pair["high"] < 0]
     if not clear:
-        return f"{text}; no interval lies wholly below it. "
+        return f"{text}; no interval lies wholly below it."
     return (
-        f"{text}. The interval of {', '.join(clear)} lies wholly below it. Only “above” is tested, so that is no claim; luck "
-        "alone seldom does it, and nothing on this page explains it: labels, folds of few people, or a training side in which "
-        "the other class was more frequent can. "
+        f"{text}. The interval of {', '.join(clear)} lies wholly below it. Only “above” is tested, so that is no claim. "
+        f"{panel['against_the_tested']}"
     )
 
 
 def _baselines(panel: Mapping[str, Any], best: Mapping[str, Any] | None, main: Metric) -> str:
     """The best baseline, where no row of the grid reaches it."""
     mean = f"{main.name}_mean"
-    rules = [row for row in panel["table2"] if row["modality"] not in learned_rows(panel["rows"]) and row[mean] == row[mean]]
+    rules = [row for row in panel["table2"] if row["modality"] in _rules(panel) and row[mean] == row[mean]]
     top = max(rules, key=lambda row: main.sign * row[mean], default=None)
     if top is None or (best is not None and main.sign * (top[mean] - best[mean]) <= 0):
         return ""
     value = f"{rounded(top[mean], main.digits)}\u00a0{main.unit}".strip()
-    return f"The baseline {top['modality']} ({value}, not tested) has a better value than all of them. "
+    return f"The baseline {top['modality']} ({value}, not tested) has a better value than all of them."
+
+
+def _rules(panel: Mapping[str, Any]) -> list[str]:
+    """The baselines."""
+    return [row for row in panel["rows"] if is_baseline(row)]
 
 
 def _unmarked(panel: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dashboards.claims import p_text, plural, signed
 from dashboards.results import Panel, Results
 from dataprep.datasets import datasets
 from grid.experiment.families import learned_rows
-from grid.results.inference import ALPHA, Estimate, estimate, training_people
+from grid.results.inference import ALPHA, FEW_PEOPLE, SIMULATED_PEOPLE, Estimate, estimate, training_people
 from grid.results.stats import holm
 
 GROUPS = (
@@ -24,7 +25,7 @@ GROUPS = (
     ("over 50 years", "age > 50"),
 )
 OF_EITHER = 5
-"""How many people a side needs before the two are tested against each other."""
+"""How many people a side needs before the two are tested against each other, and a group before it has an interval."""
 
 
 def people_of(results: Results) -> pd.DataFrame:
@@ -50,10 +51,10 @@ def groups(panel: Panel, people: pd.DataFrame, n_people: int | None) -> dict[str
         return None
     n_train, scale = training_people(panel.predictions, n_people), panel.task.main.scale
     rows = [
-        (row, [estimate(scale * panel.by_subject.loc[names, row], n_train=n_train, learned_r=0.0) for _, names in members])
-        for row in panel.rows
+        (row, [_of_group(scale * panel.by_subject.loc[names, row], n_train) for _, names in members]) for row in panel.rows
     ]
     return {
+        "fewest": OF_EITHER,
         "heads": [(label, len(names)) for label, names in members],
         "rows": rows,
         "unknown": len(panel.by_subject) - len(known),
@@ -61,8 +62,16 @@ def groups(panel: Panel, people: pd.DataFrame, n_people: int | None) -> dict[str
     }
 
 
+def _of_group(values: pd.Series, n_train: float) -> Estimate:
+    """The mean of a group, without an interval where it has fewer than OF_EITHER people."""
+    found = estimate(values, n_train=n_train, learned_r=0.0)
+    return found if found.n >= OF_EITHER else replace(found, se=float("nan"), null_se=float("nan"))
+
+
 def _sentences(panel: Panel, known: pd.DataFrame, n_train: float) -> list[str]:
     """What the tests of sex and age allow: every learned row twice, one family after Holm."""
+    if len(known) < SIMULATED_PEOPLE:
+        return [f"Whether {panel.task.main.title} depends on sex or age is not tested: {FEW_PEOPLE}."]
     rows = [row for row in learned_rows(panel.rows) if row in panel.by_subject]
     tests: list[tuple[str, str, Estimate]] = []
     for row in rows:

@@ -22,18 +22,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dashboards import (
+    balance,
     beyond,
     claims,
     cohort,
     compare,
     drawings,
     figures,
+    glossary,
     groups,
     marks,
     personal,
     published,
     searches,
     sensitivity,
+    separation,
     transfers,
     tripod,
     wording,
@@ -49,7 +52,7 @@ from grid.experiment.families import FRAME_MEAN
 from grid.protocols import in_words
 from grid.results import selection
 from grid.results.axes import AXES
-from grid.results.inference import ALPHA
+from grid.results.inference import ALPHA, FEW_PEOPLE, SIMULATED_PEOPLE
 from grid.results.learned import KEY, SYMBOLS
 from grid.results.tables import identity_check, table2
 
@@ -114,6 +117,8 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         summary=wording.summary(results),
         source=results.get("data", "source"),
         tested=tested(results, panels),
+        separation=separation.separation(results),
+        glossary=glossary.glossary(results),
         checklist=tripod.FILE,
         classes=results.task.names,
         main=main,
@@ -153,6 +158,9 @@ def _page(results: Results, table: pd.DataFrame, beside: dict[str, Any] | None) 
         departures=results.get("departures") or [],
         experiment=json.dumps(results.get("experiment") or {}, indent=2, ensure_ascii=False),
         alpha=ALPHA,
+        fewest=SIMULATED_PEOPLE,
+        few_people=FEW_PEOPLE,
+        infinite=float("inf"),
     )
 
 
@@ -177,6 +185,8 @@ def _panel(
         "learned": [
             (row, mark) for (row, *place), mark in results.marks.items() if place == [panel.scenario, panel.protocol]
         ],
+        "no_claim": {pair["b"]: claims.why_not(results, panel, pair) for pair in found["chance"]},
+        "against_the_tested": _against_the_tested(results, panel, found["chance"]),
         "marks": {
             name: mark.symbol
             for (row, *place), mark in results.marks.items()
@@ -205,6 +215,13 @@ def _panel(
         "families": {name: found[name] for name in claims.FAMILIES},
         "every": [(name, pair) for name, family in found.items() for pair in family],
     }
+
+
+def _against_the_tested(results: Results, panel: Panel, chance: list[dict[str, Any]]) -> str:
+    """Of each row whose interval lies wholly below chance, what the classes of the training sides have to do with it."""
+    folds = results.scenarios.get(panel.scenario, {}).get("folds")
+    clear = [str(pair["b"]) for pair in chance if pair["difference"] < 0 and pair["high"] < 0]
+    return " ".join(dict.fromkeys(balance.against_the_tested(panel, row, folds) for row in clear))
 
 
 def _confusion(panel: Panel, row: str) -> list[list[tuple[int, float]]]:

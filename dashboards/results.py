@@ -45,6 +45,7 @@ from grid.results.tables import (
     subject_table,
     with_frame_mean,
 )
+from grid.results.unfed import unfed, without
 from painmodels.tasks import Task, task_of_run
 
 REQUIRED = ("run.json", "scores.csv", "predictions.parquet")
@@ -104,6 +105,8 @@ class Panel:
 class Results:
     """All data of a report. `disagreements`: cells whose scores.csv differs from the scores of the predictions.
 
+    `unfed`: rows that the data cannot feed, with the reason (grid/results/unfed.py); `scores` has no cell of these.
+
     `uncalibrated`: predictions as they were before a recalibration. `further`, `further_scores`: those of scenarios with
     other windows (a sensitivity analysis), which no other table has.
     """
@@ -113,6 +116,7 @@ class Results:
     task: Task
     predictions: pd.DataFrame
     scores: pd.DataFrame
+    unfed: pd.DataFrame
     failures: pd.DataFrame
     quarantine: pd.DataFrame
     odd: pd.DataFrame
@@ -184,14 +188,17 @@ def read_results(folder: Path) -> Results:
         scores = scores_table(predictions, cells=wanted, task=task)
     except ValueError as error:
         raise InputError(f"{folder}: predictions.parquet or scores.csv cannot be used: {error}") from error
-    before = folder / "uncalibrated.parquet"
+    before, failures = folder / "uncalibrated.parquet", table_of(folder / "failures.csv", FAILURE_COLUMNS, optional=True)
+    lacking = unfed(_own(scores), failures)
+    own = without(_own(scores), lacking)
     return Results(
         folder=folder,
         run=run,
         task=task,
         predictions=_own(predictions),
-        scores=_own(scores),
-        failures=table_of(folder / "failures.csv", FAILURE_COLUMNS, optional=True),
+        scores=own,
+        unfed=lacking,
+        failures=failures,
         quarantine=table_of(folder / "quarantine.csv", QUARANTINE_COLUMNS, optional=True, more=("channels",)),
         odd=table_of(folder / "odd.csv", QUARANTINE_COLUMNS, optional=True),
         curves=_own(curves_of(folder / "curves.parquet")),
@@ -203,7 +210,7 @@ def read_results(folder: Path) -> Results:
         ),
         costs=table_of(folder / "costs.csv", COSTS, optional=True, numbers=("parameters", "seconds")),
         disagreements=_disagreements(scores, written, numbers),
-        panels=_panels(with_frame_mean(_own(predictions), task), _own(scores), task),
+        panels=_panels(with_frame_mean(_own(predictions), task), own, task),
         uncalibrated=_own(_predictions(before, task)) if before.is_file() else predictions.iloc[:0],
         further=_own(predictions, further=True),
         further_scores=_own(scores, further=True),

@@ -10,15 +10,13 @@ from dashboards.results import Results
 from dashboards.searches import read_searches
 from grid.experiment.cells import is_further
 from grid.protocols import has_one_partition
-from grid.results.inference import training_people
+from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE, training_people
 
 OF_PROTOCOL = {
     "loso": "Where one person is left out at a time, differences of two rows take half as much again. ",
     "holdout": "The fixed split has one training side: what another choice of people for it would change is not measured. ",
     "sample": "Under “sample” the new trials are of people whom the network has met. ",
 }
-
-FEWEST_SIMULATED = 20
 
 
 def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -35,10 +33,18 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
         "more. By sex "
         "and age, and in Subjects, people count alike. ECE alone pools the folds. What is no mean over "
         "trials, such as F1 and AUROC, is of the people of a fold together, not of one person.",
+        "Baselines are not tested against chance, a forest among them: the families are the rows of the experiment, whose "
+        "correction would grow with every baseline, and baselines are what rows are compared with.",
         "Intervals and p values are Nadeau and Bengio's corrected t with the person as the unit: people are independent, but "
         "each trains what others are tested with, and the variance is raised for that. For these nothing is resampled or "
         "drawn at random.",
         _raised(repeats, protocols, folds),
+        "p against chance is of the standard error that holds where nothing was learned; the interval beside it, of a row "
+        "clearly above chance, is of a smaller one, so it may lie further from zero than p says. Where every decision is right, "
+        "or every one wrong, people do not differ and there is no standard error: the interval is then Clopper and Pearson's "
+        "with the person as the unit, n people all at one end (its other end is 0.025^(1/n): 63\u00a0% for 8 people, 83\u00a0% "
+        "for 20). It is wide, since a person of whom not all is right counts there as if nothing were; p is twice what chance "
+        "gives to the power 1/(1/n + 1/people who train). F1, AUROC and Brier score have no such interval.",
         _counts(panels),
         "A claim needs a 95\u00a0% interval that leaves out zero and a corrected p below 0.05. "
         f"{results.task.main.title.capitalize()} alone is tested; "
@@ -48,7 +54,8 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
         "How often such intervals cover the truth and such claims are false was simulated on made-up grids of 20, 67 and 87 "
         "people with a linear learner of 12 features, not with these networks; the figures come with the program "
         "(grid/DECISIONS.md, section 7). With 120 features, rows clearly above chance were covered in 93.9\u00a0% instead of "
-        "95\u00a0%, the one covered least in 89.8\u00a0%: the interval of a learner with more freedom than there are people may "
+        "95\u00a0%, the one covered least in 89.8\u00a0%: the interval of a learner with more freedom than there are "
+        "people may "
         "be a little too narrow. Tests take the whole correction, with which 98.3\u00a0% were covered there. "
         "Where the true accuracy is 50 to 78\u00a0%, intervals of accuracy covered 94.5 to 98.0\u00a0%, of AUROC 89 to "
         "99\u00a0%, of the Brier score 91 to 100\u00a0%, of ECE 81 to 98\u00a0%; nearer to 100\u00a0% nothing was simulated.",
@@ -58,8 +65,12 @@ def tested(results: Results, panels: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _few(panels: Sequence[Mapping[str, Any]]) -> list[str]:
-    few = [f"{panel['title']}: {panel['n_subjects']}" for panel in panels if panel["n_subjects"] < FEWEST_SIMULATED]
-    return [f"The simulation says nothing of fewer than {FEWEST_SIMULATED} people ({'; '.join(few)})."] if few else []
+    few = [f"{panel['title']}: {panel['n_subjects']}" for panel in panels if panel["n_subjects"] < SIMULATED_PEOPLE]
+    if not few:
+        return []
+    return [
+        f"The simulation has at least {SIMULATED_PEOPLE} people, so nothing is claimed of fewer ({'; '.join(few)}): {FEW_PEOPLE}."
+    ]
 
 
 def _recalibrated(results: Results) -> list[str]:
@@ -93,7 +104,8 @@ def _epochs(results: Results) -> str:
             "fixed in the experiment."
         )
     return (
-        "Epochs and all other hyperparameters were fixed in the experiment before this run; none was chosen on a tested fold of "
+        "Epochs and all other hyperparameters were fixed in the experiment before this run; none was chosen on a tested "
+        "fold of "
         "it. Whether somebody chose them earlier by results on these people is known to this run only where the experiment "
         "says so ([claims] chosen_on)."
     )
@@ -132,7 +144,8 @@ def _raised(repeats: int, protocols: Sequence[str], folds: int) -> str:
         )
     else:
         text = (
-            "One partition cannot tell how much that is: every test takes the most, and so do the intervals of rows that are not "
+            "One partition cannot tell how much that is: every test takes the most, and so do the intervals of rows that "
+            "are not "
             "clearly above chance; the interval of a row that is takes less. "
         )
     if folds == 1 and "holdout" not in protocols:
@@ -147,6 +160,8 @@ def _counts(panels: Sequence[Mapping[str, Any]]) -> str:
         for panel in panels
     ]
     return (
-        "Three families of tests were fixed before there were results, each corrected by itself after Holm. How many tests each "
-        f"correction covers: {'; '.join(parts) or 'none'}. A row with † or ‡ counts with p\u00a0=\u00a01."
+        "Three families of tests were fixed before there were results, each corrected by itself after Holm. How many tests "
+        "each "
+        f"correction covers: {'; '.join(parts) or 'none'}. A row with † or ‡, or of fewer than "
+        f"{SIMULATED_PEOPLE} people, counts with p\u00a0=\u00a01."
     )

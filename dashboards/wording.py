@@ -14,7 +14,8 @@ from dashboards import sensitivity
 from dashboards.claims import plural
 from dashboards.results import Panel, Results
 from dataprep.rounding import rounded
-from grid.experiment.families import learned_rows
+from grid.experiment.families import is_baseline, learned_rows
+from grid.results import unfed
 from grid.results.learned import SYMBOLS, WHY_ECG
 from grid.results.tables import PAPER_METRICS
 from painmodels.tasks import Task
@@ -92,7 +93,9 @@ def incomplete(results: Results) -> str:
     row = results.scores["modality"].astype(str) + " (" + results.scores["scenario"].astype(str) + ")"
     scored, cells = value.notna().groupby(row, sort=False).sum(), value.groupby(row, sort=False).size()
     none = [str(name) for name in cells.index if scored[name] == 0]
-    text = f"{plural(int(value.isna().sum()), 'cell')} of {len(value)} without scores. "
+    both = learned_rows(results.scores["modality"].unique()) and any(map(is_baseline, results.scores["modality"].unique()))
+    text = f"{plural(int(value.isna().sum()), 'cell')} of {len(value)} without scores"
+    text += " (those of rows and of baselines together). " if both else ". "
     text += f"Nothing was tested of {', '.join(none)}. " if none else ""
     text += (
         "Means of the other rows that lack cells are over their other folds. "
@@ -125,18 +128,18 @@ def scaling_text(results: Results, protocols: set[str]) -> str:
 
 def learning_text(results: Results) -> str:
     """Names the rows with fits that did not learn or collapsed, and the consequence for their results."""
-    rows = [
-        f"{row} ({scenario}{mark.in_epochs}) {mark.symbol}"
-        for (row, scenario, *_), mark in results.marks.items()
-        if mark.marked
-    ]
+    places: dict[str, list[str]] = {}
+    for (row, *place), mark in results.marks.items():
+        if mark.marked:
+            title = next((p.title for p in results.panels if [p.scenario, p.protocol] == place), str(place[0]))
+            places.setdefault(title, []).append(f"{row} {mark.symbol} ({mark.counts}{mark.in_epochs})")
+    told = "; ".join(f"{title}: {', '.join(rows)}" for title, rows in places.items())
     text = (
-        f"{plural(len(rows), 'row')} of {len(results.marks)} {'rests' if len(rows) == 1 else 'rest'} on fits whose training loss "
-        "never fell below 95 % of a constant guess's in the epochs that they had (†), or had lost more than a quarter of "
-        "that gain "
-        f"in the last one (‡): {', '.join(rows)}. What more epochs or other settings would do was not measured. Their "
-        "numbers are "
-        "shown; no comparison is claimed with them. See What was learned."
+        "Behind some rows and baselines are fits whose training loss never fell below 95 % of a constant guess's in the epochs "
+        "that they had (†), or had lost more than a quarter of that gain in the last one (‡). "
+        f"{told}. What more epochs or other settings would do was not measured. Their numbers are shown, and nothing is claimed "
+        "of them, whatever it is and however many of the fits it were: what one fit did in its last epoch is in the mean, and no "
+        "number here says what the row has without it. See What was learned."
     )
     ecg = any("physiological-ecg" in mark.stages for mark in results.marks.values())
     return f"{text} {WHY_ECG}" if ecg else text
@@ -163,11 +166,13 @@ def summary(results: Results) -> str:
             sizes[2] += f", {plural(scores[axis].nunique(), word)}"
     text = f"Models were {'' if done else 'to be '}trained to {_learnt(task)} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
-    text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. {done} of {plural(len(scores), 'cell')} have scores."
+    text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. "
+    text += f"{done} of {plural(len(scores), 'cell')} (a row in one scenario and fold) have scores."
     if len(baselines) and not is_rule.all():
         there = f"{int(baselines[task.main.name].notna().sum())} of {plural(len(baselines), 'cell')}"
         text += f" Beside them {plural(baselines['modality'].nunique(), 'baseline')} ({there})."
     text += f" {more}" if (more := sensitivity.counted(results)) else ""
+    text += "".join(f" {sentence}" for sentence in unfed.sentences(results.unfed))
     parts = [f"{p.title} {size_text(results.scenarios.get(p.scenario, {}), p)}" for p in results.panels]
     text += f" Tested: {'; '.join(parts)}." if any(" of " in part for part in parts) else ""
     seconds = results.get("seconds")

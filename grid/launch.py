@@ -231,7 +231,9 @@ def _finish(options: argparse.Namespace, session: Session, scores: Any) -> int:
     out = session.out
     problem, report_kinds = write_report(out, options.compare)
     mirrored, mirror_kinds = mirror(out, options.tracking_uri)
-    print(f"\n{show.outcome_text(scores, pd.read_csv(out / 'learning.csv'), session.inventory.learns)}\n")
+    learning, failures, table = (pd.read_csv(out / f"{name}.csv") for name in ("learning", "failures", "table2"))
+    people = {str(name): int(n) for name, n in table.groupby("scenario", sort=False)["n_subjects"].max().items()}
+    print(f"\n{show.outcome_text(scores, learning, session.inventory.learns, failures=failures, people=people)}\n")
     if session.defects:
         print(f"{len(session.defects)} recordings left out: see {out / 'quarantine.csv'}")
     if session.plan.impossible:

@@ -14,6 +14,13 @@
   addEventListener('beforeprint', () => { closed = all('details.fold:not([open])'); closed.forEach(d => { d.open = true; }); });
   addEventListener('afterprint', () => closed.forEach(d => { d.open = false; }));
 
+  // a table that is wider than the page says so
+  document.documentElement.classList.add('scripted');
+  const hint = () => { for (const box of all('.scroll')) box.classList.toggle('cut', box.scrollWidth > box.clientWidth + 1); };
+  addEventListener('resize', hint);
+  addEventListener('toggle', hint, true);
+  hint();
+
   // a column's head sorts by its first number, or by its text
   const key = (row, column) => {
     const text = (row.cells[column]?.textContent ?? '').trim();

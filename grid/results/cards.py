@@ -14,7 +14,7 @@ import pandas as pd
 
 from grid.experiment.cells import is_further
 from grid.results.axes import AXES, spread, with_axes
-from grid.results.inference import people_of
+from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE, WIDER, people_of
 from grid.results.learned import Mark
 from grid.results.selection import selected_by, sentence
 from grid.results.stats import against_chance, calibration_line, intervals
@@ -22,6 +22,7 @@ from painmodels.tasks import Task
 
 FILE = "cards.json"
 N_BINS = 5
+TOO_FEW = f"Slope and intercept: too few people (fewer than {SIMULATED_PEOPLE})"
 
 
 def cards(
@@ -59,6 +60,7 @@ def card_facts(run: Mapping[str, Any], task: Task, scores: pd.DataFrame, part: p
     by = selected_by(facts, row)
     rows = run.get("signals", {}).get("sees_test_side", [])
     tested = against_chance(part, people=people, task=task)
+    no_claim = without_claim(int(part["subject_name"].nunique()), mark) if len(tested) else ""
     return {
         "people": int(part["subject_name"].nunique()),
         "people_in_all": people,
@@ -67,12 +69,25 @@ def card_facts(run: Mapping[str, Any], task: Task, scores: pd.DataFrame, part: p
         "axes": {axis: int(scores[axis].nunique()) for axis in AXES},
         "metrics": [_metric(metric, scores, found[metric.name]) for metric in task.metrics if metric.name in scores],
         "own": {"/".join(str(cell[a]) for a in AXES): _own(task, cell) for cell in scores.to_dict("records")},
-        "above_chance": [_number(x) for x in tested[["difference", "low", "high", "p"]].iloc[0]] if len(tested) else None,
+        "above_chance": _above_chance(tested.iloc[0], told=not no_claim) if len(tested) else None,
+        "no_claim": no_claim,
+        "p_rests_on": WIDER,
         "calibration": _calibration(task, part, found, people) if "calibration" in task.sections else None,
         "learned": _learned(mark),
         "selected": sentence(scenario, by) if by else "",
         "sees_test_side": f"{row} ({scenario})" in rows,
     }
+
+
+def without_claim(people: int, mark: Mark) -> str:
+    """Why nothing is claimed of a row whatever its value is; empty if something could be."""
+    return mark.text or (FEW_PEOPLE if people < SIMULATED_PEOPLE else "")
+
+
+def _above_chance(tested: pd.Series, *, told: bool) -> list[float | None]:
+    """Difference, its interval, and p, which is not there where nothing can be claimed."""
+    difference, low, high, p = (_number(tested[name]) for name in ("difference", "low", "high", "p"))
+    return [difference, low, high, p if told else None]
 
 
 def _metric(metric: Any, scores: pd.DataFrame, estimate: Any) -> dict[str, Any]:
@@ -105,7 +120,8 @@ def _calibration(task: Task, part: pd.DataFrame, found: Mapping[str, Any], peopl
         name: [None if (x := _number(end)) is None else max(x, least.get(name, x)) for end in (e.mean, e.low, e.high)]
         for name, e in estimates.items()
     }
-    return {**told, "bins": bins, **words}
+    too_few = TOO_FEW if "roc" in task.sections and not line else ""
+    return {**told, "bins": bins, **words, "too_few": too_few}
 
 
 def _learned(mark: Mark) -> str:

@@ -39,6 +39,11 @@ from grid.results.axes import with_axes
 LEVEL = 0.95
 ALPHA = 0.05
 POWER = 0.8
+SIMULATED_PEOPLE = 20
+"""The fewest people of the simulated grids: how often claims about fewer are false is not known, so none is made."""
+FEW_PEOPLE = f"how often claims and intervals of fewer than {SIMULATED_PEOPLE} people are wrong is not known"
+WIDER = ", by the wider standard error that holds where nothing was learned; the interval of a row above chance takes less"
+"""After a p value against chance that stands beside an interval."""
 ONE_OUT = 1.5
 """How many times the correction differences of two rows take where one person is left out at a time."""
 
@@ -49,12 +54,14 @@ class Estimate:
 
     It cannot be told for fewer than two people, for values that are the same in everybody, and where the number of people in
     the training sides is not known. `null_se` is the standard error if there is nothing: p and `detectable` are of it.
+    `exact`: the interval of values that are all at an end of their range (`of_everybody`).
     """
 
     mean: float
     se: float
     n: int
     null_se: float
+    exact: tuple[float, float] | None = None
 
     def _half(self, level: float = LEVEL) -> float:
         return float(stdtrit(max(self.n - 1, 1), (1 + level) / 2)) * self.se
@@ -62,12 +69,12 @@ class Estimate:
     @property
     def low(self) -> float:
         """The lower end of the 95 % interval."""
-        return self.mean - self._half()
+        return self.exact[0] if self.exact else self.mean - self._half()
 
     @property
     def high(self) -> float:
         """The upper end of the 95 % interval."""
-        return self.mean + self._half()
+        return self.exact[1] if self.exact else self.mean + self._half()
 
     @property
     def p(self) -> float:
@@ -80,6 +87,21 @@ class Estimate:
             return float("nan")
         freedom = self.n - 1
         return float(stdtrit(freedom, 1 - ALPHA / (2 * max(tests, 1))) + stdtrit(freedom, POWER)) * self.null_se
+
+
+def of_everybody(value: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a mean between 0 and 1 where each of `n` people has the same value, 0 or 1; else NaN.
+
+    Clopper and Pearson's for n people of whom all are at that end: so many of a new sample are too with at least 0.025^(1/n),
+    and the mean cannot lie further from the end than if all others were at the other one.
+    """
+    bound = ((1 - LEVEL) / 2) ** (1 / n) if n else float("nan")
+    return (bound, 1.0) if value == 1 else (0.0, 1 - bound) if value == 0 else (float("nan"), float("nan"))
+
+
+def chance_of_everybody(chance: float, n: int, n_train: float) -> float:
+    """Two-sided p of `n` people who are all decided rightly where `chance` is expected: n as far as shared training leaves it."""
+    return min(1.0, 2 * chance ** (1 / (1 / n + 1 / n_train))) if n and n_train >= 1 else float("nan")
 
 
 def corrected(x_SR: np.ndarray, *, n_train: float, learned: Any = None) -> tuple[Any, Any, Any]:

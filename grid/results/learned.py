@@ -62,9 +62,13 @@ class Mark:
     @property
     def text(self) -> str:
         """In words, such as '3 of 40 fits did not learn (physiological-ecg, in 180 epochs)'."""
+        return f"{self.counts} ({', '.join(self.stages)}{self.in_epochs})" if self.counts else ""
+
+    @property
+    def counts(self) -> str:
+        """The same without the stages: '3 of 40 fits did not learn'."""
         told = [(self.not_learned, "did not learn"), (self.collapsed, "collapsed")]
-        parts = [f"{n} of {self.fits} fits {what}" for n, what in told if n]
-        return f"{', '.join(parts)} ({', '.join(self.stages)}{self.in_epochs})" if parts else ""
+        return ", ".join(f"{n} of {self.fits} fits {what}" for n, what in told if n)
 
     @property
     def in_epochs(self) -> str:

@@ -23,7 +23,7 @@ from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import chdtrc, expit, log_expit, logit, logsumexp, stdtrit
 
 from grid.results.axes import with_axes
-from grid.results.inference import LEVEL
+from grid.results.inference import LEVEL, SIMULATED_PEOPLE
 from painmodels.tasks import Task
 
 U_Q = np.linspace(-6, 6, 241)
@@ -31,7 +31,7 @@ LOG_W_Q = -(U_Q**2) / 2 - logsumexp(-(U_Q**2) / 2)
 BETA_AT_MOST, SIGMA_AT_MOST = 10.0, 6.0
 LEAST_SIGMA = 1e-2
 """Below it, people are not seen to differ at all: the luck of their trials is as large as all their spread."""
-FEWEST = 5
+FEWEST = SIMULATED_PEOPLE
 """People without whom nothing is said of how people differ."""
 
 

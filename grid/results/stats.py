@@ -15,6 +15,7 @@ are numbers, of which nothing is claimed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -24,16 +25,27 @@ import pandas as pd
 from grid.experiment.families import learned_rows
 from grid.results.axes import AXES, with_axes
 from grid.results.calibration import ece_of_people, line_of_people
-from grid.results.inference import ALPHA, Estimate, estimate, learned, training_people
+from grid.results.inference import (
+    ALPHA,
+    SIMULATED_PEOPLE,
+    Estimate,
+    chance_of_everybody,
+    estimate,
+    learned,
+    of_everybody,
+    training_people,
+)
 from grid.results.people import of_column, of_metrics
 from painmodels.tasks import PAIN, Task
 from painmodels.tasks.task import Metric
 
 COLUMNS = [
-    *("a", "b", "n_subjects", "n_trials", "difference", "low", "high", "p", "p_holm", "tests", "marked", "same"),
+    *("a", "b", "n_subjects", "n_trials", "difference", "low", "high", "p", "p_holm", "tests", "marked", "few", "same"),
     *("effect_size", "detectable", "claim"),
 ]
 """Of every table of comparisons: see `compare`."""
+BY_PERSON = ("accuracy", "sensitivity", "specificity", "balanced_accuracy")
+"""Metrics that are means over a person's trials, from 0 to 1: of these there is an interval where everybody is at an end."""
 
 
 def mean_by(predictions: pd.DataFrame, *, unit: str | Sequence[str] = "subject_name", task: Task = PAIN) -> pd.DataFrame:
@@ -77,11 +89,25 @@ def intervals(
         y_N = predictions["y_true"].to_numpy()
         guessed_N = task.merit(y_N, np.tile(task.constant(y_N), (len(y_N), 1)))
         r = float(learned(merits, n_train=n_train, chance=float(guessed_N.mean())))
-    return {name: estimate(values[name], n_train=n_train, learned_r=r) for name in names}
+    found = {name: estimate(values[name], n_train=n_train, learned_r=r) for name in names}
+    return {name: _at_an_end(one, values[name]) if name in BY_PERSON else one for name, one in found.items()}
+
+
+def _at_an_end(found: Estimate, by_person: pd.DataFrame) -> Estimate:
+    """The estimate with an exact interval, if every person has the value 0, or every person 1."""
+    x_S = by_person.mean(axis=1).round(12)
+    same = x_S.iloc[0] if len(x_S) and x_S.nunique() == 1 else float("nan")
+    low, high = of_everybody(float(same), len(x_S))
+    return found if np.isnan(low) else replace(found, exact=(low, high))
 
 
 def calibration_line(predictions: pd.DataFrame, *, people: int | None = None) -> dict[str, Estimate]:
-    """`slope` and `intercept` of the calibration line of one row of pain or no pain, with their intervals over people."""
+    """`slope` and `intercept` of the calibration line of one row of pain or no pain, with their intervals over people.
+
+    Nothing of fewer people than SIMULATED_PEOPLE: a line through so few is the people's own.
+    """
+    if predictions["subject_name"].nunique() < SIMULATED_PEOPLE:
+        return {}
     n_train = training_people(predictions, people)
     return {name: estimate(v, n_train=n_train, learned_r=0.0) for name, v in line_of_people(predictions).items()}
 
@@ -121,7 +147,7 @@ def against_chance(
         guess_N = task.merit(y_N, guess_NC)
         table = part[["subject_name", *AXES]].assign(d=main.sign * (task.merit(y_N, p_NC) - guess_N))
         one = _compared("chance", row, table, part, people, marked, learns=main.name == "accuracy")
-        rows.append(_within(one, main, table.assign(guess=main.sign * guess_N)))
+        rows.append(_against_guess(one, main, table.assign(guess=main.sign * guess_N), training_people(part, people)))
     found = family(rows)
     return found.assign(claim=found["claim"] & (found["difference"] > 0))
 
@@ -140,8 +166,9 @@ def compare(
     Columns: a, b, n_subjects, n_trials (tested by both), difference (b - a, or a - b where less is better,
     the mean over folds), low, high (95 %, inference.py), p (two-sided), p_holm, tests (how many p_holm allows for), marked
     (one of the two is in `marked`: a row with fits that did not learn, with which nothing is claimed; it counts with p =
-    1), same (both decide alike in every trial), effect_size, detectable (the difference that would be claimed with a
-    probability of 80 %), claim.
+    1), few (fewer people than SIMULATED_PEOPLE, of whom nothing is claimed either; p = 1, too), same (both decide alike in
+    every trial), effect_size, detectable (the difference that would be claimed with a probability of 80 %; infinite if it
+    is larger than what lies between chance and the best value), claim.
     """
     table, wanted = with_axes(predictions), list(pairs)
     per_frame = table["frame"].notna() if "frame" in table else pd.Series(False, index=table.index)
@@ -164,14 +191,19 @@ def _of_one_kind(
     wanted = [(a, b) for a, b in pairs if a in there and b in there]
     used = {row for pair in wanted for row in pair}
     mine = table[table["modality"].isin(used)]
-    gain_N = task.main.sign * task.merit(*task.of(mine))
+    y_N, p_NC = task.of(mine)
+    gain_N = task.main.sign * task.merit(y_N, p_NC)
     gains = mine[unit].assign(modality=mine["modality"].astype(str), gain=gain_N)
     wide = gains.set_index([*unit, "modality"])["gain"].unstack("modality") if wanted else pd.DataFrame()
+    room = _room(task.main, task.main.sign * task.merit(y_N, np.tile(task.constant(y_N), (len(y_N), 1)))) if wanted else 0.0
     rows = []
     for a, b in wanted:
         both = wide[[a, b]].dropna().assign(d=wide[b] - wide[a]).reset_index()
         row = _compared(a, b, both, both, people, marked, learns=_is_guess(a) and task.main.name == "accuracy")
-        rows.append(_within(row, task.main, both.assign(guess=both[a])) if _is_guess(a) and len(both) else row)
+        row["room"] = room
+        if _is_guess(a) and len(both):
+            row = _against_guess(row, task.main, both.assign(guess=both[a]), training_people(both, people))
+        rows.append(row)
     return rows
 
 
@@ -180,10 +212,22 @@ def _is_guess(row: str) -> bool:
     return row == "majority"
 
 
-def _within(row: dict[str, Any], main: Metric, table: pd.DataFrame) -> dict[str, Any]:
-    """A comparison with a guess, its interval cut where the metric ends; `guess`: its gain (better is more) in each "
-    "prediction."""
+def _room(main: Metric, guess_N: np.ndarray) -> float:
+    """What lies between the mean gain of a guess (better is more) and the best value that there is."""
+    return max(main.sign * main.low, main.sign * main.high) - float(guess_N.mean())
+
+
+def _against_guess(row: dict[str, Any], main: Metric, table: pd.DataFrame, n_train: float) -> dict[str, Any]:
+    """A comparison with a guess, its interval cut where the metric ends; `guess`: its gain (better is more) in each
+    prediction. Where every decision is right, or every one wrong, the interval is the exact one, and so is p."""
     guess = float(of_column(table, "guess").mean(axis=1).mean())
+    row, n = {**row, "room": _room(main, table["guess"].to_numpy())}, row["n_subjects"]
+    value_N = (table["d"] + table["guess"]).round(12)
+    if main.name in BY_PERSON and value_N.nunique() == 1 and value_N.iloc[0] in (0, 1):
+        right = value_N.iloc[0] == 1
+        p = chance_of_everybody(guess if right else 1 - guess, n, n_train)
+        low, high = (end - guess for end in of_everybody(float(right), n))
+        return {**row, "low": low, "high": high, "p": 1.0 if row["marked"] or row["few"] else p}
     least, most = sorted(main.sign * end - guess for end in (main.low, main.high))
     return {**row, "low": max(row["low"], least), "high": min(row["high"], most)}
 
@@ -214,6 +258,7 @@ def comparison(
     sure: Any = {"chance": 0.0} if learns else {"learned_r": 0.0 if a == "chance" else None}
     found = estimate(by_person, n_train=n_train, **sure)
     mean_S = by_person.mean(axis=1) if isinstance(by_person, pd.DataFrame) else by_person
+    few = found.n < SIMULATED_PEOPLE
     return {
         "a": a,
         "b": b,
@@ -221,8 +266,10 @@ def comparison(
         "difference": found.mean,
         "low": found.low,
         "high": found.high,
-        "p": 1.0 if marked else found.p,
+        "p": 1.0 if marked or few else found.p,
         "marked": marked,
+        "few": few,
+        "room": float("inf"),
         "effect_size": effect_size(mean_S.to_numpy()),
         "estimate": found,
     }
@@ -230,9 +277,8 @@ def comparison(
 
 def family(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Comparisons as a table with COLUMNS, corrected as one family. What cannot be tested counts as a test with p = 1."""
-    table = pd.DataFrame(
-        rows, columns=[*(c for c in COLUMNS if c not in ("p_holm", "tests", "detectable", "claim")), "estimate"]
-    )
+    known = [c for c in COLUMNS if c not in ("p_holm", "tests", "detectable", "claim")]
+    table = pd.DataFrame(rows, columns=[*known, "estimate", "room"])
     p_M = table["p"].to_numpy(dtype=np.float64)
     adjusted = holm(np.where(np.isnan(p_M), 1.0, p_M))
     low, high = (table[end].to_numpy(dtype=np.float64) for end in ("low", "high"))
@@ -240,6 +286,12 @@ def family(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table.assign(
         p_holm=np.where(np.isnan(p_M), np.nan, adjusted),
         tests=len(table),
-        detectable=[found.detectable(len(table)) for found in table["estimate"]],
-        claim=clear & (adjusted < ALPHA) & ~table["marked"].to_numpy(dtype=bool),
+        detectable=[
+            _possible(e.detectable(len(table)), most) for e, most in zip(table["estimate"], table["room"], strict=True)
+        ],
+        claim=clear & (adjusted < ALPHA) & ~table[["marked", "few"]].to_numpy(dtype=bool).any(axis=1),
     )[COLUMNS]
+
+
+def _possible(difference: float, most: float) -> float:
+    return float("inf") if difference > most else difference

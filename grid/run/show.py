@@ -25,8 +25,9 @@ from grid.plan.costs import Costs
 from grid.plan.disk import free, needed, size
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Fit, Plan
-from grid.results import learned
+from grid.results import learned, unfed
 from grid.results.axes import spread
+from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE
 from grid.store.artefacts import Store
 from grid.tracking.redact import redact
 from painmodels.tasks import PAIN, Task
@@ -195,12 +196,22 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, task: Task = PAIN) -> str:
+def outcome_text(
+    scores: pd.DataFrame,
+    learning: pd.DataFrame | None = None,
+    task: Task = PAIN,
+    *,
+    failures: pd.DataFrame | None = None,
+    people: Mapping[str, int] | None = None,
+) -> str:
     """Mean and SD of the main metric (accuracy) over folds, a line a row, a column a scenario; the other SDs where there
     are several.
 
-    Marks and why, if there is a learning table.
+    Marks and why, if there is a learning table; rows that the data cannot feed in a sentence, by the table of `failures`.
+    `people`: how many were tested in each scenario, where that is too few for a claim it is said.
     """
+    lacking = unfed.unfed(scores, failures) if failures is not None else None
+    scores = scores if lacking is None else unfed.without(scores, lacking)
     if scores.protocol.nunique() > 1:  # `personal`: a column for every number of calibration trials
         scores = scores.assign(scenario=scores.scenario + " " + scores.protocol)
         learning = None if learning is None else learning.assign(scenario=learning.scenario + " " + learning.protocol)
@@ -230,6 +241,9 @@ def outcome_text(scores: pd.DataFrame, learning: pd.DataFrame | None = None, tas
         if is_baseline(modality) and "baselines" not in lines:
             lines.append("baselines")
         lines.append(f"{modality:<{first}}" + "".join(f"{c:>{wide}}" for c in cells))
+    lines += [] if lacking is None else unfed.sentences(lacking)
+    few = ", ".join(f"{name} {n}" for name, n in (people or {}).items() if n < SIMULATED_PEOPLE)
+    lines += [f"nothing is claimed of so few people ({few}): {FEW_PEOPLE}"] if few else []
     sentences = learned.sentences(found)
     if sentences:
         lines += ["", learned.KEY, *(f"  {line}" for line in sentences[:MARKS_SHOWN])]

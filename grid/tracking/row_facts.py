@@ -14,7 +14,7 @@ from grid.experiment.cells import is_further
 from grid.experiment.families import FRAME_MEAN
 from grid.results import selection
 from grid.results.axes import AXES, spread
-from grid.results.inference import people_of
+from grid.results.inference import FEW_PEOPLE, WIDER, people_of
 from grid.results.learned import Mark
 from grid.results.stats import against_chance, over_people
 from grid.results.tables import is_the_papers, paper_table2, scores_table, with_frame_mean
@@ -92,7 +92,7 @@ class RowFacts:
         if scenario not in self._against:
             predictions = self.predictions
             if predictions is None or predictions.empty:
-                return pd.DataFrame(columns=["p_holm", "claim", "tests"])
+                return pd.DataFrame(columns=["p_holm", "claim", "tests", "few"])
             mine = predictions[predictions.scenario == scenario]
             found = against_chance(mine, marked=marked, people=self._people(scenario), task=self.task)
             self._against[scenario] = found.set_index("b")
@@ -112,26 +112,29 @@ def found_out(
     people = (
         f" over {facts.of(modality, scenario)['subject_name'].nunique()} people" if facts.predictions is not None else ""
     )
-    if is_further(scenario):
-        claim, why = (
-            "none",
-            "its windows begin elsewhere than the grid's own, for a sensitivity analysis: nothing is claimed",
-        )
-    elif mark.marked:
-        claim, why = "none", f"nothing is claimed: {mark.text}"
+    if why_not := _no_claim(family, modality, scenario, mark):
+        claim, why = "none", f"nothing is claimed: {why_not}"
     elif modality not in family.index:
         claim, why = "not tested", "it learns nothing, and is not tested against chance"
     else:
         tested: Any = family.loc[modality]
         p, rows, above = tested["p_holm"], f"Holm's correction over {tested['tests']} rows", bool(tested["claim"])
         claim = "above chance" if above else "none"
-        why = f"{'better than chance' if above else 'not shown to be better than chance'} (p = {p:.2g}, {rows})"
+        why = f"{'better than chance' if above else 'not shown to be better than chance'} (p = {p:.2g}, {rows}{WIDER})"
         why = why if math.isfinite(p) else "it cannot be told whether that is better than chance"
     by = selection.selected_by(facts.run.get("scenarios", {}).get(scenario, {}), modality)
     note = f"{modality}, {scenario}: {told}{people}; {why}." + (f" {selection.sentence(scenario, by)}" if by else "")
     tags = {"claim": claim, "mlflow.note.content": note}
-    p_values = family["p_holm"].get(modality, math.nan)
-    return tags, {"chance_p": float(p_values)} if math.isfinite(p_values) else {}
+    p = math.nan if why_not else family["p_holm"].get(modality, math.nan)
+    return tags, {"chance_p": float(p)} if math.isfinite(p) else {}
+
+
+def _no_claim(family: pd.DataFrame, modality: str, scenario: str, mark: Mark) -> str:
+    """Why nothing is claimed of a row whatever its value is; empty if something could be."""
+    if is_further(scenario):
+        return "its windows begin elsewhere than the grid's own, for a sensitivity analysis"
+    few = modality in family.index and bool(family.loc[modality, "few"])
+    return mark.text or (FEW_PEOPLE if few else "")
 
 
 def warnings_of(run: Mapping[str, Any], cells: list[dict]) -> dict[str, str]:

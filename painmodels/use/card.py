@@ -126,7 +126,10 @@ def _metrics(cell: Facts, facts: Facts, chosen: str) -> list[str]:
         lines[0] = f"Of the row, on new trials of {n} people who also trained it: too high for people it has never seen."
     if facts.get("above_chance"):
         difference, low, high, p = facts["above_chance"]
-        lines += ["", f"Against chance: {_n(difference)} ({_n(low)} to {_n(high)}; p = {_n(p)} for this row by itself)."]
+        why, rests = facts.get("no_claim") or "it cannot be told how sure that is", facts.get("p_rests_on", "")
+        told = f"{_n(difference)} ({_n(low)} to {_n(high)}"
+        told += f"); nothing is claimed: {why}." if p is None else f"; p = {_n(p)} for this row by itself{rests})."
+        lines += ["", f"Against chance: {told}"]
     return lines + (["", chosen] if chosen else [])
 
 
@@ -140,6 +143,7 @@ def _calibration(about: Facts, found: Facts | None) -> list[str]:
             lines.append(
                 f"- {title}: {_n(mean)}" + (f" ({_n(low)} to {_n(high)})" if low is not None and high is not None else "")
             )
+    lines += [f"- {found['too_few']}."] if found.get("too_few") else []
     lines += ["", f"| {found['predicted']} | held-out predictions | mean said | {found['observed']} |", "|---|---|---|---|"]
     for low, high, n, said, true in found["bins"]:
         lines.append(
