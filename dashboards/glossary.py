@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards import marks
 from dashboards.results import Results
 from grid.results.inference import SIMULATED_PEOPLE
 from painmodels.tasks import Task
@@ -48,6 +49,8 @@ STATISTICS = (
     ("Points", "A difference of two percentages."),
     ("d", "Mean difference of people's values over the SD of these differences."),
     ("Detectable", "The difference that would be claimed with a probability of 80 %."),
+)
+MARKS = (
     ("† ‡", "A fit behind the row did not learn in its epochs (†), or lost what it had learned in the last one (‡)."),
     (
         "§ ¶",
@@ -86,4 +89,6 @@ def glossary(results: Results) -> list[tuple[str, str]]:
     metrics = [(m.title[:1].upper() + m.title[1:], METRICS[m.name]) for m in task.metrics if m.name in METRICS]
     rest = [term for section, terms in OF_SECTIONS.items() if section in task.sections for term in terms]
     many = any(len(panel.by_subject) >= SIMULATED_PEOPLE for panel in results.panels)
+    used = "".join(marks.every(results).values())
+    rest += [(name, text) for name, text in MARKS if any(symbol in used for symbol in name.split())]
     return [*GRID, *metrics, *STATISTICS, *rest, *(OF_MANY if many and "roc" in task.sections else ())]

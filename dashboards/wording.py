@@ -167,7 +167,7 @@ def summary(results: Results) -> str:
     text = f"Models were {'' if done else 'to be '}trained to {_learnt(task)} on {title}"
     text += f" ({', '.join(counts)}): " if counts else ": "
     text += f"{sizes[0]}, {sizes[1]}, {sizes[2]}. "
-    text += f"{done} of {plural(len(scores), 'cell')} (a row in one scenario and fold) have scores."
+    text += f"{done} of {plural(len(scores), 'cell')} have scores."
     if len(baselines) and not is_rule.all():
         there = f"{int(baselines[task.main.name].notna().sum())} of {plural(len(baselines), 'cell')}"
         text += f" Beside them {plural(baselines['modality'].nunique(), 'baseline')} ({there})."

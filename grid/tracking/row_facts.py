@@ -115,7 +115,7 @@ def found_out(
     if why_not := _no_claim(family, modality, scenario, mark):
         claim, why = "none", f"nothing is claimed: {why_not}"
     elif modality not in family.index:
-        claim, why = "not tested", "it learns nothing, and is not tested against chance"
+        claim, why = "not tested", "it is a baseline, and these are not tested against chance"
     else:
         tested: Any = family.loc[modality]
         p, rows, above = tested["p_holm"], f"Holm's correction over {tested['tests']} rows", bool(tested["claim"])

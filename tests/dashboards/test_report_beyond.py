@@ -115,7 +115,7 @@ def test_the_interval_of_the_person_in_the_middle_stays_in_reason_near_100_perce
 def test_where_every_decision_is_right_no_person_in_the_middle_is_estimated(
     make_folder: MakeFolder, predict: Predict
 ) -> None:
-    found = predict(rows=("eda", "ecg"), scenarios={"all87": [f"p{i}" for i in range(12)]}, folds=4, trials=8)
+    found = predict(rows=("eda", "ecg"), scenarios={"all87": [f"p{i}" for i in range(24)]}, folds=4, trials=8)
     found.loc[found["modality"] == "eda", "p_pain"] = found["y_true"].astype(float)
     text = page_of(make_folder(found)).text
     assert "every decision is right" in text

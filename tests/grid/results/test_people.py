@@ -10,7 +10,7 @@ import pytest
 
 from grid.results.calibration import ece_of_people, net_benefit
 from grid.results.people import METRICS, of_column, of_metrics
-from grid.results.stats import calibration_line, intervals
+from grid.results.stats import BY_PERSON, calibration_line, intervals
 from grid.results.tables import scores_table, table2
 from painmodels.tasks import PAIN
 
@@ -65,9 +65,11 @@ def test_no_interval_has_no_width() -> None:
     brier = found.pop("brier")
     assert brier.mean == pytest.approx(0.01)
     assert np.isnan([brier.low, brier.high]).all()
+    exact = {name: found.pop(name) for name in BY_PERSON}
+    assert all(one.mean == 1 and one.low == pytest.approx(0.025 ** (1 / 12)) and one.high == 1 for one in exact.values())
     assert all(one.mean == 1 and np.isnan(one.low) and np.isnan(one.high) for one in found.values())
     row = table2(scores_table(perfect), perfect).loc[0]
-    assert np.isnan(row[["accuracy_low", "f1_high", "auroc_low"]].astype(float)).all()
+    assert np.isnan(row[["f1_high", "auroc_low"]].astype(float)).all()
 
 
 def test_a_metric_that_no_fold_defines_is_unknown() -> None:
