@@ -93,6 +93,8 @@ def test_everybody_right_has_an_exact_interval() -> None:
     assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((0.025 ** (1 / 24), 1.0))
     assert found["sensitivity"].low == pytest.approx(0.025 ** (1 / 24))
     assert np.isnan(found["f1"].low)  # no mean over people
+    guess = intervals(table.assign(modality="majority", p_pain=0.0), ["sensitivity", "specificity"])
+    assert all(np.isnan(one.low) for one in guess.values())  # by construction, in whomever
     row = table2(
         scores_table(table.assign(scenario="s", protocol="p", frame=pd.NA)), table.assign(scenario="s", protocol="p")
     )
