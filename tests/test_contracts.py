@@ -54,6 +54,17 @@ def test_nothing_waits_for_a_package_that_it_does_not_need() -> None:
     assert done.stdout.split() == ["set()", "set()"], done.stderr
 
 
+def test_a_worker_starts_without_what_most_work_does_not_need() -> None:
+    """A run starts with as many of them as there are processors, and the actor that they ask comes before them."""
+
+    def loaded(module: str, names: str) -> str:
+        code = f"import sys, {module}; print(set({names!r}.split()) & set(sys.modules))"
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+
+    assert loaded("grid.execute.ray_tune", "scipy.stats scipy.signal scipy.interpolate mlflow sklearn") == "set()"
+    assert loaded("grid.execute.ray_mailbox", "torch numpy pandas scipy grid.plan ray.tune") == "set()"
+
+
 def test_no_record_of_five_fields_or_more_is_filled_by_position() -> None:
     """But `Command`, whose calls are the rows of a table."""
     trees = {

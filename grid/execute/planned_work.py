@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -63,17 +64,25 @@ class PlannedWork:
         return [u.stage.key for i in self.plan.searches[key].inner for u in i.upstream]
 
     def rank(self, keys: Iterable[str]) -> None:
-        """Urgency: own rough cost plus that of the most expensive known chain that waits for it, searches not included."""
-        for key in reversed(list(keys)):
-            self.urgency[key] = self._cost(key) + self._after.get(key, 0.0)
+        """Urgency: own rough cost plus that of the most expensive known chain that waits for it, searches not included.
+
+        First of all comes the cheapest fit: so what is wrong with every fit shows within seconds.
+        """
+        keys, begins = list(keys), not self.urgency
+        waited_for = set(keys)
+        for key in reversed(keys):
+            self.urgency[key] = self.cost(key) + self._after.get(key, 0.0)
             for upstream in self.upstream(key):
                 self._after[upstream] = max(self._after.get(upstream, 0.0), self.urgency[key])
+        free = [k for k in keys if begins and k in self.plan.fits and waited_for.isdisjoint(self.upstream(k))]
+        if free:
+            self.urgency[min(free, key=self.cost)] = math.inf
 
     def took(self, key: str, seconds: float) -> None:
         """A fit, or a trial of a search, is over."""
         sums = self._took.setdefault(self._stage(key), [0.0, 0.0])
         sums[0] = FADES * sums[0] + seconds
-        sums[1] = FADES * sums[1] + self._cost(key)
+        sums[1] = FADES * sums[1] + self.cost(key)
 
     def seconds_left(self, waiting: Iterable[str], running: Mapping[str, Item], workers: int) -> float | None:
         """How long the open work takes if so many workers go on (one that has just finished among them); None at first.
@@ -89,8 +98,8 @@ class PlannedWork:
         def expected(key: str) -> float:
             known = self._took.get(self._stage(key))
             if known:
-                return self._cost(key) * known[0] / max(known[1], 1e-9)
-            return self._cost(key) * (seconds / max(cost, 1e-9)) ** SHARED
+                return self.cost(key) * known[0] / max(known[1], 1e-9)
+            return self.cost(key) * (seconds / max(cost, 1e-9)) ** SHARED
 
         trials = {key: search.trials for key, search in self.plan.searches.items()}
         left = sum(expected(key) * trials.get(key, 1) for key in waiting) + sum(
@@ -101,7 +110,7 @@ class PlannedWork:
     def _stage(self, key: str) -> str:
         return (self.plan.fits.get(key) or self.plan.searches[key]).stage.name
 
-    def _cost(self, key: str) -> float:
+    def cost(self, key: str) -> float:
         """Estimated seconds of a fit, or of about a trial of a search."""
         if key not in self._costs:
             fit = self.plan.fits.get(key)

@@ -10,7 +10,7 @@ worker that died is handed out again, up to the number of retries.
 
 from __future__ import annotations
 
-import asyncio
+import pickle
 import threading
 import time
 from collections import Counter
@@ -20,9 +20,9 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dataprep.faults import MACHINE, Failure
+from grid.execute.ray_mailbox import end
 from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.specs import Fit, Predict
@@ -68,45 +68,11 @@ class Said:
     broken: Failure | None = None
 
 
-@ray.remote(num_cpus=0, max_concurrency=10_000)  # type: ignore[call-overload]
-class Mailbox:
-    """Questions wait here for the driver, workers for its answers. Each worker asks one thing at a time."""
-
-    def __init__(self) -> None:
-        self.questions: asyncio.Queue[tuple[str, Said]] = asyncio.Queue()
-        self.answers: dict[str, asyncio.Future[Any]] = {}
-
-    async def ask(self, worker: str, said: Said) -> Any:
-        """Answers as the driver does: to a report, whether to go on; otherwise the next Order, empty to go home."""
-        answer = self.answers[worker] = asyncio.get_running_loop().create_future()
-        self.questions.put_nowait((worker, said))
-        return await answer
-
-    async def collect(self, seconds: float) -> list[tuple[str, Said]]:
-        """All questions, as soon as there is one; none if there is none for so long."""
-        try:
-            asked = [await asyncio.wait_for(self.questions.get(), seconds)]
-        except TimeoutError:
-            return []
-        while not self.questions.empty():
-            asked.append(self.questions.get_nowait())
-        return asked
-
-    async def reply(self, answers: dict[str, Any]) -> None:
-        """Answer these workers; one that has died meanwhile is not there to hear it."""
-        for worker, answer in answers.items():
-            waiting = self.answers.pop(worker, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(answer)
-
-
 class Dispatcher:
-    """Hands out a scheduler to workers until it is done. Use as a context manager; `mailbox` is what workers ask."""
+    """Hands out a scheduler to workers until it is done. Use as a context manager; `box` is the mailbox that they ask."""
 
-    def __init__(self, work: Scheduler, execution: Execution, logs: Path) -> None:
-        self.work, self.execution, self.logs = work, execution, logs
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    def __init__(self, work: Scheduler, execution: Execution, logs: Path, box: Any) -> None:
+        self.work, self.execution, self.logs, self.box = work, execution, logs, box
         self.tickets: dict[str, list[str]] = {}  # worker -> what it works on
         self.again: list[str] = []  # tickets of workers that died
         self.deaths: Counter[str] = Counter()
@@ -127,7 +93,7 @@ class Dispatcher:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
-        ray.kill(self.mailbox)
+        end(self.box)
 
     @property
     def over(self) -> bool:
@@ -174,10 +140,11 @@ class Dispatcher:
     def _serve(self) -> None:
         try:
             while not self._stopped.is_set():
-                asked = ray.get(self.mailbox.collect.remote(0.5))
+                asked = ray.get(self.box.collect.remote(0.5))
                 with self._lock:
                     answers: dict[str, Any] = {}
-                    for worker, said in asked:
+                    for worker, content in asked:
+                        said: Said = pickle.loads(content)
                         if said.broken:
                             self.expected.discard(worker)
                             self._not_started(said.broken)
@@ -188,12 +155,15 @@ class Dispatcher:
                             answers[worker] = self._heard(worker, *said.report)
                     answers |= self._hand_out()
                 if answers:
-                    self.mailbox.reply.remote(answers)
+                    self._reply(answers)
         except RayError as error:
             self.error = None if self._stopped.is_set() else error
         except BaseException as error:
             self.error = error
-            self.mailbox.reply.remote(dict.fromkeys([*self.waiting, *self.tickets], ()))
+            self._reply(dict.fromkeys([*self.waiting, *self.tickets], ()))
+
+    def _reply(self, answers: dict[str, Any]) -> None:
+        self.box.reply.remote({worker: pickle.dumps(answer) for worker, answer in answers.items()})
 
     def _heard(self, worker: str, ticket: str, report: dict[str, Any]) -> bool:
         """A rung's report; False if the trial is to stop."""

@@ -33,6 +33,7 @@ from dataprep.video.retinaface import weights_to_carry
 from grid.execute.executor import Node, Prepared, Tick, Where
 from grid.execute.interrupts import held_back, take_sigterm_back, unless_noted
 from grid.execute.ray_addresses import probe, short_folder
+from grid.execute.ray_mailbox import mailbox
 from grid.execute.ray_pool import Pool, say_if_full
 from grid.execute.ray_preparer import Preparer, log_of
 from grid.execute.ray_tune import run_work
@@ -128,6 +129,7 @@ class Cluster:
                 raise
             take_sigterm_back()
         self.ahead = ASK_AHEAD if address else 0
+        self.box = mailbox()
         self._wait_for_nodes()
 
     def _wait_for_nodes(self) -> None:
@@ -242,7 +244,8 @@ class Cluster:
         share["memory"] = self._memory(self.execution.fit_memory_mb)
         most = max(n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"])
         alone = {"CPU": most, **({"GPU": 1.0} if self.gpus else {})}
-        ask: dict[str, Any] = {"execution": self.execution, "logs": self.logs, "ahead": self.ahead}
+        places = (self.gpus * self.execution.fits_per_gpu if self.gpus else self.cpus) + self.ahead
+        ask: dict[str, Any] = {"execution": self.execution, "logs": self.logs, "box": self.box, "places": places}
         return run_work(work, blocks, self.store, shares=(share, alone), **ask)
 
     def close(self) -> None:

@@ -23,7 +23,6 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "600")  # the store is what a 
 # At Ctrl-C Tune would end its loop and let the run go on to its report, as if every open fit had failed.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
-import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -31,6 +30,7 @@ from ray.tune.stopper import Stopper
 
 from dataprep.faults import Failure, failure
 from grid.execute.ray_dispatcher import Dispatcher, Order, Outcome, Part, Said, hung_log
+from grid.execute.ray_mailbox import ask, mailbox
 from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.specs import Fit, Search
@@ -49,10 +49,10 @@ class Worker(tune.Trainable):
     """Goes through fits, with the predictions made with each, and trials of searches. The process is reused."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, execution: Execution, mailbox: Any
+        self, config: dict[str, Any], blocks: Blocks, store: Store, logs: Path, execution: Execution, box: Any
     ) -> None:
         """Called once per process; `config` is {"worker": name}."""
-        self.logs, self.limit_s, self.mailbox, self.broken = logs, execution.fit_limit_s, mailbox, Failure()
+        self.logs, self.limit_s, self.box, self.broken = logs, execution.fit_limit_s, box, Failure()
         self.reset_config(config)
         try:
             self._set_up(blocks, store, execution)
@@ -89,7 +89,7 @@ class Worker(tune.Trainable):
         return {"done": not self.order, "items": self.items}
 
     def _ask(self, said: Said) -> Any:
-        return ray.get(self.mailbox.ask.remote(self.name, said))
+        return ask(self.box, self.name, said)
 
     def _do(self, order: Order) -> tuple[Outcome, ...]:
         """The outcome of each part. An error is an outcome and is not retried; the death of a process is."""
@@ -193,33 +193,40 @@ def run_work(
     shares: tuple[Mapping[str, float], Mapping[str, float]],
     execution: Execution,
     logs: Path,
-    ahead: int = 0,
+    box: Any = None,
+    places: int = 1,
 ) -> dict[str, str]:
     """Work through the list on the connected cluster; returns the reason of each fit that failed.
 
     `shares`: the resources of a worker, and those of one that gets a machine to itself, for fits that ran out of memory
-    beside others. `ahead`: how many workers may wait for nodes that are yet to come.
+    beside others. `box`: the mailbox that was started for them, if one was. `places`: how many may wait for a place at once:
+    all places that there are, so that no worker starts after another, and those of nodes that are yet to come.
     """
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(1 + ahead)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(places)
     if work.total == 0:
         return {}
-    _tune(shares[0], work, blocks, store, execution=execution, logs=logs)
+    _tune(shares[0], work, blocks, store, execution=execution, logs=logs, box=box or mailbox())
     again = work.postponed_again()
     if again:
         print(f"{again} fits ran out of memory or died: once more, each with a machine to itself", flush=True)
-        _tune(shares[1], work, blocks, store, execution=execution, logs=logs)
+        _tune(shares[1], work, blocks, store, execution=execution, logs=logs, box=mailbox())
     for key in [*work.queue, *(item.job.stage.key for item in work.running.values())]:  # interrupted from outside
         work.failed.setdefault(key, "not run: the schedule was stopped before it")
     return work.failed
 
 
 def _tune(
-    share: Mapping[str, float], work: Scheduler, blocks: Blocks, store: Store, *, execution: Execution, logs: Path
+    share: Mapping[str, float],
+    work: Scheduler,
+    blocks: Blocks,
+    store: Store,
+    *,
+    execution: Execution,
+    logs: Path,
+    box: Any,
 ) -> None:
-    with store.scratch() as scratch, Dispatcher(work, execution, logs) as dispatcher:
-        trainable = tune.with_parameters(
-            Worker, blocks=blocks, store=store, logs=logs, execution=execution, mailbox=dispatcher.mailbox
-        )
+    with store.scratch() as scratch, Dispatcher(work, execution, logs, box) as dispatcher:
+        trainable = tune.with_parameters(Worker, blocks=blocks, store=store, logs=logs, execution=execution, box=box)
         tuner = tune.Tuner(
             tune.with_resources(trainable, dict(share)),
             tune_config=tune.TuneConfig(

@@ -24,7 +24,10 @@ def scores(out: Path) -> pd.DataFrame:
 
 
 BROKEN_WORKER = """
+import os
 import sys
+import time
+from pathlib import Path
 import grid.execute.ray_executor
 import grid.execute.ray_dispatcher
 from grid.execute import ray_tune
@@ -32,6 +35,13 @@ from grid.launch import main
 
 class Broken(ray_tune.Worker):
     def _set_up(self, *_):
+        here = Path(os.environ["MARKS"])
+        (here / str(os.getpid())).touch()
+        until = time.monotonic() + 60
+        while len(list(here.iterdir())) < min(2, os.cpu_count()):
+            if time.monotonic() > until:
+                raise RuntimeError("no other worker started meanwhile")
+            time.sleep(0.05)
         raise RuntimeError("CUDA error: initialization error")
 
 ray_tune.Worker = Broken
@@ -40,15 +50,20 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_worker_that_cannot_be_set_up_ends_the_run_with_the_reason(
+def test_workers_start_side_by_side_and_one_that_cannot_be_set_up_ends_the_run_with_the_reason(
     tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:
-    wanted = arguments(tiny_data, tiny_experiment, tmp_path)
-    done = subprocess.run([sys.executable, "-c", BROKEN_WORKER, *wanted], capture_output=True, text=True, timeout=300)
+    """Each waits in its set-up until there are two, and then fails."""
+    marks, out = tmp_path / "marks", tmp_path / "out"
+    marks.mkdir()
+    wanted = arguments(tiny_data, tiny_experiment, out)
+    command = [sys.executable, "-c", BROKEN_WORKER, *wanted]
+    environment = {**os.environ, "MARKS": str(marks)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 1, done.stderr[-2000:]
-    reasons = pd.read_csv(tmp_path / "failures.csv").reason
+    reasons = pd.read_csv(out / "failures.csv").reason
     assert reasons.str.contains("no worker could be set up in 2 tries: RuntimeError: CUDA error").all()
-    assert np.isnan(scores(tmp_path).accuracy).all()
+    assert np.isnan(scores(out).accuracy).all()
 
 
 PREPARERS = """
