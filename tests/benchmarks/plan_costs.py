@@ -34,6 +34,8 @@ from grid.work.prepare import run_signals, run_video
 
 FACES = ("frame:vgg16", "frame:resnet50", "video:mobilenet", "video:3dcnn", "video:vit", "video:sparse-lstm", "video:gnn")
 FACES += ("video:stgcn-gru", "video:landmarks-rf", "eda+ecg+emg+video:cnn2d", "eda+ecg+emg+video:lstm-3dcnn", "emg:rf")
+SIGNALS = ("eda", "eda+ecg", "eda:multitask", "eda+ecg:multitask", "eda:cnn", "eda+ecg+emg:cnn", "eda:mlp", "eda:painattn")
+SIGNALS += ("eda+ecg:painattn", "eda+ecg:crossmod", "eda:painattn-native", "eda:cnn-lstm-native", "eda:rf", "ecg:logistic")
 CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "demo": ("demo", {}, ()),
     "paper": (
@@ -41,7 +43,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"trunk": {"name": "alexnet-fer-bn", "random": True}},
         ("video", "eda", "eda+video", "eda+ecg+video", "video:rf"),
     ),
-    "published": ("published", {}, ()),
+    "published": ("published", {}, SIGNALS),
     "faces": ("methods-demo", {}, FACES),
 }
 """Name -> experiment, changes, rows (all where none is named): the small trunk, the paper's sizes, methods on body signals,
