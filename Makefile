@@ -10,8 +10,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/$(TESTS)
-# Tests start many processes: each would compile the modules again.
-unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile its modules again
 
 .PHONY: help demo test quick check docs bench methods long chaos cluster audit pythons resolve clean
 
@@ -20,8 +19,7 @@ help:
 
 .venv/.complete: pyproject.toml constraints.txt
 	@echo "installing the pinned dependencies into .venv (about 7 GB, some minutes)"
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev,docs]'
+	.ci/install $(PYTHON)
 	@touch $@
 
 demo: .venv/.complete

@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # workers share the processors: threads of one would wait, turning, for those of another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY = """
 name = "tiny"
@@ -146,12 +150,19 @@ def tiny_experiment(once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_grid(tiny_data: Path, tiny_experiment: Path, once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
-    """The result folder of the whole tiny grid, computed in one process. Not to be changed: copy it."""
+    """The result folder of the whole tiny grid, computed in one process of two threads. Not to be changed: copy it."""
+    import torch
+
     from grid.launch import main
 
     def make(out: Path) -> None:
         asked = ["--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--out", str(out), "--in-process"]
-        assert main(asked) == 0
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)  # a worker of Ray has one, and gives the same bytes
+        try:
+            assert main(asked) == 0
+        finally:
+            torch.set_num_threads(before)
 
     return once("tiny-grid", make)
 

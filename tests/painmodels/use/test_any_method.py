@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 
+from dataprep.video.retinaface import onnx_session
 from grid.launch import main as launch
 from grid.tracking.mirror import Mirror
 from grid.tracking.model_versions import register
@@ -134,7 +134,7 @@ def test_onnx_where_it_can_be(grid: Path, tiny_data: Path, tmp_path: Path, capsy
     assert export("eda:cnn-lstm") == 0
     name, p_pain = next(iter(held_out(grid, "eda:cnn-lstm").items()))
     signals = load(tmp_path / "eda:c").signals(files(tiny_data, name)["signals"])
-    session = onnxruntime.InferenceSession(tmp_path / "eda:c" / "network.onnx")
+    session = onnx_session(tmp_path / "eda:c" / "network.onnx", 1)
     assert session.run(["p"], {"signals": signals[None]})[0][0, 1] == pytest.approx(p_pain, abs=1e-4)
     for row, reason in (
         ("eda:rf", "the method rf, which is no network"),

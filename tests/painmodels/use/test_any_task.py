@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 
 from dashboards.demonstrator import judged, page
 from dataprep.synthetic.dataset import write_synthetic
+from dataprep.video.retinaface import onnx_session
 from grid.tracking.mirror import Mirror
 from grid.tracking.model_versions import register
 from painmodels.export import any_from_run, from_run, main
@@ -123,7 +123,7 @@ def test_onnx_says_how_the_number_is_made(run, data: Path, tmp_path: Path) -> No
     kind, out = run
     to, expected = tmp_path / "model", held_out(out, "eda", kind)
     assert main(["--run", str(out), "--cell", "eda/all87/fold0", "--to", str(to), "--onnx"]) == 0
-    session = onnxruntime.InferenceSession(to / "network.onnx")
+    session = onnx_session(to / "network.onnx", 1)
     x_TC = load(to).signals(signals(data, expected.index[0]))
     p = session.run(["p"], {"signals": x_TC[None]})[0]
     assert session.get_modelmeta().custom_metadata_map["value"] == "32 + 16.5 * p[:, 0]"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from mlflow.pyfunc import PythonModelContext
 
 from dataprep.signals.files import read_table
+from dataprep.video.retinaface import onnx_session
 from grid.tracking.served_model import Served
 from painmodels.export import from_run
 from painmodels.use.judgeable import NoEstimate
@@ -53,7 +53,7 @@ def entrances(model: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     served = Served()
     served.load_context(PythonModelContext({"model": str(folder / "model")}, None))
     write_onnx(model, folder / "onnx", rates_hz=dict.fromkeys(CHANNELS, RATE_HZ))
-    on_clock, network = (onnxruntime.InferenceSession(folder / "onnx" / f"{n}.onnx") for n in ("signals", "network"))
+    on_clock, network = (onnx_session(folder / "onnx" / f"{n}.onnx", 1) for n in ("signals", "network"))
     width = on_clock.get_inputs()[0].shape[1]
 
     def streamed(signals: Signals) -> float:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from mlflow.pyfunc import PythonModelContext
 
 from dataprep.signals.files import read_table, to_clock
+from dataprep.video.retinaface import onnx_session
 from grid.tracking.model_versions import example_inputs
 from grid.tracking.served_model import Served
 from painmodels.export import from_run
@@ -109,7 +109,7 @@ def entrances(models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory
     model.save(folder / "model")
     served = Served()
     served.load_context(PythonModelContext({"model": str(folder / "model")}, None))
-    session = onnxruntime.InferenceSession(write_onnx(model, folder / "onnx")[0])
+    session = onnx_session(write_onnx(model, folder / "onnx")[0], 1)
 
     def streamed(signals: Signals) -> float:
         (estimate,) = Stream(model, rates_hz=dict.fromkeys(COLUMNS, RATE_HZ)).samples(signals)
@@ -192,7 +192,7 @@ def test_bad_video_features_have_no_estimate(name: str, models: dict, tmp_path: 
 
 def test_onnx_of_a_video_says_where_there_is_no_estimate(models: dict, tmp_path: Path) -> None:
     model = models["video"]
-    session = onnxruntime.InferenceSession(write_onnx(model, tmp_path)[0])
+    session = onnx_session(write_onnx(model, tmp_path)[0], 1)
     good = example_inputs(model)["video"]
     names = [o.name for o in session.get_outputs()]
     masks = {"good": np.ones(N_STEPS), "hides all": np.zeros(N_STEPS), "hides a second": np.arange(N_STEPS) // 25 != 4}

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 
 from dataprep import faces
+from dataprep.video.retinaface import onnx_session
 from grid.launch import main as launch
 from painmodels.export import from_run
 from painmodels.predict import main
@@ -85,7 +85,7 @@ def test_onnx_gives_the_same_from_crops_and_signals(
     model = load(exported)
     clip = files(tiny_data, pd.read_parquet(tiny_grid / "predictions.parquet").sample_name.iloc[0])
     before = model.predict(**clip)
-    network, trunk = (onnxruntime.InferenceSession(p) for p in write_onnx(model, tmp_path))
+    network, trunk = (onnx_session(p, 1) for p in write_onnx(model, tmp_path))
     crops: list[np.ndarray] = []
     faces.prepare_video(clip["video"], model.face_settings, n_steps=model.n_steps, on_crops=crops.append)
     features_TF = np.concatenate([trunk.run(None, {"crops": crop[None]})[0] for crop in np.concatenate(crops)])
@@ -129,7 +129,7 @@ def test_onnx_of_the_networks_beyond_the_paper(
         "mask": np.ones((1, model.n_steps), np.float32),
         "signals": model.signals(clip["signals"])[None],
     }
-    network = onnxruntime.InferenceSession(write_onnx(model, tmp_path / "onnx")[0])
+    network = onnx_session(write_onnx(model, tmp_path / "onnx")[0], 1)
     names = [o.name for o in network.get_outputs()]
     got = dict(zip(names, network.run(None, {i.name: inputs[i.name] for i in network.get_inputs()}), strict=True))
     assert got["p"][0, 1] == pytest.approx(model.predict(**clip).p_pain, abs=1e-4)
