@@ -7,7 +7,7 @@ trial would be there twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,25 +68,33 @@ def refuse(folder: Path, signals: Sequence[str], *, otherwise: str) -> None:
 
     `otherwise`: what can be done if they are not, as a sentence.
     """
+    two = two_of_a_trial(signals)
+    if two:
+        raise InputError(f"{folder}: {said(two)}. {otherwise}")
+
+
+def two_of_a_trial(signals: Iterable[str]) -> tuple[str, str] | None:
+    """Two of these files that by their names are channels of one trial, or hold other channels; None if there are none."""
     names = {path: named(path) for path in signals}
     alone: dict[str, str] = {}
     for path, name in names.items():
         other = alone.setdefault(name.rest, path)
         if names[other].channels != name.channels:
-            raise InputError(f"{_said(folder, names, (other, path))}. {otherwise}")
+            return other, path
     first: dict[frozenset[str], str] = {}
     for path, name in names.items():
         for channels, other in first.items():
             if not (channels <= name.channels or name.channels <= channels):
-                raise InputError(f"{_said(folder, names, (other, path))}. {otherwise}")
+                return other, path
         first.setdefault(name.channels, path)
+    return None
 
 
-def _said(folder: Path, names: Mapping[str, Named], two: tuple[str, str]) -> str:
+def said(two: tuple[str, str]) -> str:
     """The two files, what they seem to be, and what to do."""
-    seen = " and ".join(f"{path} ({' and '.join(sorted(names[path].channels)) or 'no channel named'})" for path in two)
+    seen = " and ".join(f"{path} ({' and '.join(sorted(named(path).channels)) or 'no channel named'})" for path in two)
     return (
-        f"{folder}: found {seen}, by their names channels of one trial in a file each; expected one file a trial with all its "
+        f"found {seen}, by their names channels of one trial in a file each; expected one file a trial with all its "
         "channels: columns of a table where they have one rate, else variables of an .npz, .mat or HDF5 file with a rate "
         "for each (docs/own/first-table.md joins such files)"
     )
