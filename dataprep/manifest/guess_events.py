@@ -12,6 +12,7 @@ from dataprep.manifest.text import number
 BY_NAME = re.compile(
     r"^(events?|markers?|triggers?|tags|onsets?|annotations?|stimuli|timings?|eventlog|logs?|ratings?|covas)$", re.I
 )
+FIRST = re.compile(r"^(events|markers|triggers|tags|onsets|annotations|stimuli)$", re.I)
 TIMES = re.compile(
     r"^\W*(onset|start|begin|stop|end|offset|duration|latency|time|timestamp|zeit|beginn|t)s?([\W_].*)?$", re.I
 )
@@ -32,7 +33,7 @@ def is_events(path: Path) -> bool:
     if any(guess_channels.by_name(name)[0] for name in head):
         return False
     words = [word for word in re.split(r"[_\-. ]+", path.stem) if word]
-    if words and BY_NAME.match(words[-1]):
+    if words and (BY_NAME.match(words[-1]) or FIRST.match(words[0])):
         return True
     if any(map(TIMES.match, head)) and any(map(KINDS.match, head)):
         return any(map(PLAIN_TIMES.match, head)) or _in_words(rows[1:])

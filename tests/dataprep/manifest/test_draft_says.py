@@ -11,6 +11,7 @@ import pytest
 from dataprep.check.command import main as check
 from dataprep.datasets import recognise
 from dataprep.manifest.command import main as draft
+from dataprep.manifest.folder_guess import draft_manifest
 from tests.dataprep.manifest.test_draft import ecg, eda, manifest, read, written
 
 BIDS = "onset\tduration\ttrial_type\n5.0\t6\tpain\n20.0\t6\trest\n35.0\t6\tpain\n"
@@ -41,6 +42,7 @@ def long_recordings(folder: Path) -> None:
         ("Trigger.txt", MARKERS),
         ("schedule.csv", CODES),
         ("tags.csv", TAGS),
+        ("markers_session1.txt", TAGS),
         ("presentation.csv", NO_HEADER),
     ],
 )
@@ -167,3 +169,16 @@ def test_a_trial_that_soon_follows_another_is_told(tmp_path, capsys):
     data, _, _, said = read(tmp_path, capsys)
     assert data.n_steps == 75
     assert "window.length_s: 3 s, after which the trial behind p01-2 begins; most have 9.5 s" in said
+
+
+def test_no_file_is_lost_where_videos_are_joined_to_signals(tmp_path):
+    """Two folders of signals beside one of videos: joined by what follows the folder, one of two files would have gone."""
+    for folder, p, n in itertools.product(("heat", "rest"), ("p1", "p2"), (1, 2)):
+        written(tmp_path / folder / f"{p}_{n}.csv", [np.arange(600) / 100, eda(600, 100)], head="time,eda\n")
+    (tmp_path / "video").mkdir()
+    for p, n in itertools.product(("p1", "p2"), (1, 2)):
+        (tmp_path / "video" / f"{p}_{n}.mp4").write_bytes(b"x")
+    said = draft_manifest(tmp_path, tmp_path / "manifest.csv")
+    named = [r[part] for r in rows_of(tmp_path) for part in ("video", "signals") if r[part]]
+    assert len(named) == len(set(named)) == 12
+    assert "signals: 4 of 12 trials name none: no file's name is that of their other one" in said
