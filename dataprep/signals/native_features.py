@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dataprep.records import InputError
 from dataprep.signals.domain_features import RESPONSE_US
 
 VERSION = 1  # raise when the same arrays give other values
@@ -87,9 +88,16 @@ def bvp(x_T: np.ndarray, rate_hz: float) -> dict[str, float]:
 
 
 def beats_s(x_T: np.ndarray, rate_hz: float, *, pulse: bool) -> np.ndarray:
-    """Moments of heart beats, in seconds from the window's start; empty where neurokit2 finds none."""
-    import neurokit2 as nk  # here: it imports pandas and matplotlib, which no other signal needs
+    """Moments of heart beats, in seconds from the window's start; empty where neurokit2 finds none.
 
+    Raises InputError where it is not installed.
+    """
+    try:
+        import neurokit2 as nk  # here: it imports pandas and matplotlib, which no other signal needs
+    except ImportError as error:  # beside an exported model
+        raise InputError(
+            f"heart beats are found by neurokit2, which cannot be loaded ({error}): pip install neurokit2"
+        ) from None
     rate = round(rate_hz)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from dataprep.recordings import domain
 from dataprep.recordings.kind import Facts, Samples
+from dataprep.records import InputError
 from dataprep.signals import native_features as native
 from dataprep.synthetic import physiology as made_up
 
@@ -106,3 +109,10 @@ def test_the_recording_kind_has_the_features_of_every_window_that_begins_at_a_wh
     x = x[: round(137 / 25 * RATE_HZ) + 1]  # up to the last step
     for step, first in ((0, 0), (50, 1024)):
         np.testing.assert_allclose(made[step, :13], list(native.eda(x[first:], RATE_HZ).values()), rtol=1e-6)
+
+
+def test_without_what_finds_heart_beats_it_is_told_what_to_install(monkeypatch):
+    """As beside an exported model, whose extra `predict` is small."""
+    monkeypatch.setitem(sys.modules, "neurokit2", None)
+    with pytest.raises(InputError, match=r"neurokit2, which cannot be loaded .*: pip install neurokit2"):
+        native.beats_s(np.zeros(512), 512.0, pulse=False)
