@@ -30,7 +30,8 @@ def against_the_tested(panel: Panel, row: str, folds: object) -> str:
         return UNKNOWN
     sides = _sides(part, panel.task)
     if sides.empty:
-        return f"In every fold the training side has as many trials of one class as of another: that is not why. {UNKNOWN}"
+        even = "In every fold the training side has as many trials of one class as of another, so its balance is no reason."
+        return f"{even} {UNKNOWN}"
     usual, hits, n = 100 * sides["usual"].mean(), 100 * sides["hits"].mean(), len(sides)
     rarer = int(sides["rarer"].sum())
     told = (
@@ -40,7 +41,7 @@ def against_the_tested(panel: Panel, row: str, folds: object) -> str:
     )
     if rarer > n / 2 and hits < 50 <= usual:
         return f"{told}: their balance explains a value of {rounded(hits, 1)}\u00a0%."
-    return f"{told}: that is not why. {UNKNOWN}"
+    return f"{told}: that does not explain the value. {UNKNOWN}"
 
 
 def _sides(part: pd.DataFrame, task: Task) -> pd.DataFrame:

@@ -137,9 +137,9 @@ def learning_text(results: Results) -> str:
     text = (
         "Behind some rows and baselines are fits whose training loss never fell below 95 % of a constant guess's in the epochs "
         "that they had (†), or had lost more than a quarter of that gain in the last one (‡). "
-        f"{told}. What more epochs or other settings would do was not measured. Their numbers are shown, and nothing is claimed "
-        "of them, whatever it is and however many of the fits it were: what one fit did in its last epoch is in the mean, and no "
-        "number here says what the row has without it. See What was learned."
+        f"{told}. What more epochs or other settings would do was not measured. Their numbers are shown and nothing is claimed "
+        "of them, however large the number and however many of the fits did so: what one fit did in its last epoch is in the "
+        "mean, and no number here says what the row has without it. See What was learned."
     )
     ecg = any("physiological-ecg" in mark.stages for mark in results.marks.values())
     return f"{text} {WHY_ECG}" if ecg else text

@@ -143,7 +143,9 @@ def test_a_row_below_chance_is_explained_where_the_run_shows_it(
     wrong["y_true"] = (wrong["sample_name"].str[-1].astype(int) % 2).astype(int)
     wrong.to_parquet(folder / "predictions.parquet")
     balanced = read_results(folder).panels[0]
-    assert "as many trials of one class as of another: that is not why" in against_the_tested(balanced, "eda", folds=20)
+    assert "as many trials of one class as of another, so its balance is no reason" in against_the_tested(
+        balanced, "eda", folds=20
+    )
 
 
 def test_a_difference_that_cannot_be_is_not_named(make_folder: MakeFolder, predict: Predict, run_record: RunRecord) -> None:
