@@ -108,9 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _live(options: argparse.Namespace) -> int:
-    free_port(options.port, "--port")
-    free_port(options.prometheus_port, "--prometheus-port")
-    free_port(options.grafana_port, "--grafana-port")
+    options.port = free_port(options.port, "--port")
+    options.prometheus_port = free_port(options.prometheus_port, "--prometheus-port")
+    options.grafana_port = free_port(options.grafana_port, "--grafana-port")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was started here ends with it
     folder = (options.dir / "live").resolve()
     folder.mkdir(exist_ok=True)

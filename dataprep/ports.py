@@ -9,7 +9,7 @@ from dataprep.records import InputError
 
 
 def free_port(port: int, option: str = "--port") -> int:
-    """The same port, if this process may listen on it at 127.0.0.1 and nobody does; 0 asks for any. InputError otherwise."""
+    """The same port, if this process may listen on it at 127.0.0.1 and nobody does; for 0 a free one. Otherwise InputError."""
     if not 0 <= port <= 65535:
         raise InputError(f"{option}: found {port}, expected a port from 0 to 65535")
     with socket.socket() as probe:
@@ -21,4 +21,4 @@ def free_port(port: int, option: str = "--port") -> int:
                 raise
             why = "in use by another program" if error.errno == errno.EADDRINUSE else "not for this user"
             raise InputError(f"{option}: port {port} of 127.0.0.1 is {why}: choose another") from None
-    return port
+        return int(probe.getsockname()[1])

@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
     if options.adapt and not options.train_on:
         p.error("--adapt is for --train-on and --test-on; in an experiment file a scenario has it: [scenarios.NAME] adapt")
+    if options.cpus and (options.address or options.executor == "in-process"):
+        p.error(
+            "--cpus is for Ray on this machine: a cluster has what its nodes were started with, --in-process is one process"
+        )
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.status:
         return guarded(lambda: _status(options))
@@ -113,6 +117,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
         changes["trunk"] = {"random": options.random_trunk, **named}
     if options.detector:
         changes["faces"] = {"detector": options.detector}
+    if options.cpus:
+        changes["execution"] = {"cpus": options.cpus}
     if options.search is not None:
         changes["search"] = {"trials": options.search}
     asked = {"name": options.protocol, "repeats": options.repeats}

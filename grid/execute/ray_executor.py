@@ -117,6 +117,7 @@ class Cluster:
             options: dict[str, Any] = {"address": address or "local"}
             if not address:
                 options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **short_folder()}
+                options |= {"num_cpus": min(execution.cpus, os.cpu_count() or 1)} if execution.cpus else {}
                 # Ray would put this machine's outer address in place of 127.0.0.1, and listen on every interface
                 services.resolve_ip_for_localhost = lambda host: host
                 services.start_ray_process = partial(_start, services.start_ray_process)

@@ -216,7 +216,7 @@ class Execution(Table):
     `packed_fits`: how many physiological LSTMs of one shape a worker trains side by side as one computation. It gains nothing
     on a CPU, and was not measured on a GPU yet (tests/benchmarks/gpu.sh does it), so it is one. `*_memory_mb`: reserved for
     each of those that run at once.
-    `nodes_wait_s`: how long to wait for a first node.
+    `nodes_wait_s`: how long to wait for a first node. `cpus`: processors of this machine to work on at most, 0: all of them.
     """
 
     fits_per_gpu: int = Field(4, ge=1)
@@ -228,6 +228,7 @@ class Execution(Table):
     prepare_memory_mb: int = Field(1000, ge=0)
     fit_memory_mb: int = Field(1000, ge=0)
     nodes_wait_s: float = Field(1800, ge=0)
+    cpus: int = Field(0, ge=0)
 
 
 SHOWN = 3

@@ -113,6 +113,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--address", metavar="ADDR", help="an existing Ray cluster ('auto' on its head); default: Ray on this machine"
     )
+    run.add_argument(
+        "--cpus", type=_number, metavar="N", help="processors of this machine to work on at most; default: all (with Ray)"
+    )
     names = ", ".join(EXECUTORS)
     run.add_argument("--executor", choices=EXECUTORS, default="ray", metavar="NAME", help=f"who does the work: {names}")
     run.add_argument(
@@ -146,3 +149,9 @@ def _folder(text: str) -> Path:
             f"{shown(text)}: found a name that is not UTF-8, expected one that can be written down"
         )
     return at
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of processors from 1 on")
+    return int(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import tempfile
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from ssl import SSLCertVerificationError
@@ -14,6 +16,7 @@ from dataprep.storage import Place
 from grid.tracking.redact import redact
 
 ANSWER_S = 5.0
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # the machine's fault, not that of whoever named the folder
 SILENT = "no MLflow answers there now"
 
 
@@ -33,8 +36,15 @@ def folder(option: str, path: Path) -> str:
         there = there.parent
     if not there.is_dir():
         raise InputError(f"{option} {path}: {there} is a file, expected a folder")
+    refused = f"{option} {path}: nothing may be written into {there} by this user; expected another folder"
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {path}: nothing may be written into {there} by this user; expected another folder")
+        raise InputError(refused)
+    try:  # for root, /proc may be written to until it is tried
+        os.rmdir(tempfile.mkdtemp(prefix=".pain-grid-", dir=there))
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(f"{refused} ({error.strerror})") from None
     return f"{path} ({'there' if there == path.resolve() else 'new'})"
 
 

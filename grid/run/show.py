@@ -171,6 +171,7 @@ def _seconds(name: str, stored: set[str], store: Store, inventory: Inventory, fi
 def _needs(experiment: Experiment, plan: Plan, total_s: float, nodes: Collection[Node] | None) -> list[str]:
     """Memory and hours: of this machine or the cluster by its processors, of a GPU as far as it is known."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = min(here, experiment.execution.cpus or here)
     cores = here if nodes is None else sum(node.cpus for node in nodes)
     most, told = memory.of_largest_fit(plan, experiment.trunk.name), experiment.execution.fit_memory_mb
     room = f"memory      about {size(memory.WORKER)} for a worker that prepares, up to {size(most)} for one that fits"
@@ -180,7 +181,7 @@ def _needs(experiment: Experiment, plan: Plan, total_s: float, nodes: Collection
         room += f"; {size(cpus * most)} for the {cpus} at once of a node ({number} with {lent} for work)"
     if most > told * 1e6:
         room += f" (say [execution] fit_memory_mb = {-(-most // 10**8) * 100}, and fewer run at once where that is too much)"
-    where = f"this machine ({cores} processors)"
+    where = f"this machine ({cores} processor{'s' * (cores != 1)})"
     if nodes is not None:
         gpus = sum(node.gpus for node in nodes)
         where = f"the cluster as it is now ({len(nodes)} node{'s' * (len(nodes) != 1)}, {cores} processors, {gpus} GPUs)"

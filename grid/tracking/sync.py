@@ -87,7 +87,7 @@ def server_command(database_uri: str, port: int) -> tuple[list[str], dict[str, s
 
 def ui(out: Path, port: int) -> int:
     """Serve a result folder's runs on loopback until interrupted; gives the exit code. InputError: the port is in use."""
-    free_port(port)
+    port = free_port(port)
     mirror = Mirror(out, local_uri(out))
     mirror.sync()
     print(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/{mirror.runs.experiment}/runs?{VIEWED}   (Ctrl-C ends it)")

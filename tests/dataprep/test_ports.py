@@ -34,7 +34,13 @@ def test_a_port_in_use_is_bad_input(command, option: str, taken: int, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_port_may_be_any_or_must_be_one() -> None:
-    assert free_port(0) == 0
+def test_a_number_that_is_no_port() -> None:
     with pytest.raises(InputError, match="--port: found 70000, expected a port from 0 to 65535"):
         free_port(70000)
+
+
+def test_zero_is_a_port_that_is_free() -> None:
+    port = free_port(0)
+    assert port > 0
+    with socket.create_server(("127.0.0.1", port)):
+        assert free_port(0) != port

@@ -27,6 +27,31 @@ def test_nothing_asked_for(capsys: pytest.CaptureFixture) -> None:
     assert "say what to compute: --all" in err
 
 
+def test_a_limit_on_processors_is_for_ray_on_this_machine(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for wrong in (("--cpus", 0), ("--cpus", "two"), ("--cpus", 1, "--in-process"), ("--cpus", 1, "--address", "auto")):
+        code, _, err = launch(capsys, "--all", *wrong, "--out", tmp_path / "o")
+        assert code == 2
+        assert "--cpus" in err
+    wanted = (
+        "--modalities",
+        "eda",
+        "--data",
+        tiny_data,
+        "--experiment",
+        "demo",
+        "--protocol",
+        "loso",
+        "--out",
+        tmp_path / "o",
+    )
+    code, out, _ = launch(capsys, *wanted, "--plan", "--cpus", 1)
+    assert code == 0
+    assert "for the 1 at once of this machine" in out
+    assert "this machine (1 processor)" in out
+
+
 def test_data_path_missing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     code, _, err = launch(capsys, "--all", "--data", tmp_path / "nowhere", "--experiment", "demo", "--out", tmp_path / "o")
     assert code == 2

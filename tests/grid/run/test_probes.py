@@ -55,6 +55,16 @@ def test_a_plan_asks_each_place_once(
     assert f"tracking    sqlite:///{tmp_path}/x.db" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["--out", "--store"])
+def test_a_folder_that_nobody_may_make_is_a_wrong_option_of_a_run_too(
+    option: str, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    named = ["--modalities", "eda", "--data", str(tiny_data), "--experiment", str(tiny_experiment), "--in-process"]
+    places = {"--out": str(tmp_path / "out")} | {option: "/proc/of nobody/place"}
+    assert main([*named, *(part for pair in places.items() for part in pair)]) == 2
+    assert f"{option} /proc/of nobody/place: nothing may be written into /proc by this user" in capsys.readouterr().err
+
+
 def test_a_folder_that_may_not_be_written_to() -> None:
     with pytest.raises(InputError, match=r"--out .*(may be written|is a file)"):
         probes.folder("--out", Path("/proc/self/status/x"))
