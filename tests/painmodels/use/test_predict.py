@@ -174,7 +174,10 @@ def test_a_folder_gives_a_table_and_what_cannot_be_read_a_reason(
 
 @pytest.mark.parametrize(
     ("cell", "message"),
-    [("eda/all87/fold7", "found no cell 'eda/all87/fold7', expected one of 32"), ("eda", "found no cell 'eda'")],
+    [
+        ("eda/all87/fold7", "found no cell 'eda/all87/fold7', expected one of 32"),
+        ("eda", "found 'eda', a row without a scenario"),
+    ],
 )
 def test_an_unknown_cell_is_named(tiny_grid: Path, cell: str, message: str, capsys) -> None:
     assert main(["--run", str(tiny_grid), "--cell", cell, "--signals", "x_bio.csv"]) == 2
