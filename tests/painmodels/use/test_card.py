@@ -41,7 +41,7 @@ RUN: dict[str, Any] = {
 
 def test_a_card_has_the_numbers_of_the_run_and_the_limits_of_its_people() -> None:
     rng = np.random.default_rng(0)
-    people, y = np.repeat([f"p{i:02d}" for i in range(12)], 4), np.tile([0, 1], 24)
+    people, y = np.repeat([f"p{i:02d}" for i in range(24)], 2), np.tile([0, 1], 24)
     table = pd.DataFrame({"subject_name": people, "y_true": y, "p_pain": 0.2 * y + 0.7 * rng.random(48)})
     table = table.assign(**{name: CELL[name] for name in ("modality", "scenario", "protocol")}, frame=pd.NA)
     table["fold"] = pd.factorize(table["subject_name"])[0] % 4
@@ -57,7 +57,7 @@ def test_a_card_has_the_numbers_of_the_run_and_the_limits_of_its_people() -> Non
         "Intended use",
         "call PA4 above 0.5. This threshold was fixed beforehand",
         "recalibrated (platt)",
-        "Tested in this row: 12 people; trials: 24 of 0, 24 of 1.",
+        "Tested in this row: 24 people; trials: 24 of 0, 24 of 1.",
         "trained on 30 trials; 8 were held out",
         "physiological: lstm, epochs 800",
         "Slope (1 is right): ",
