@@ -10,7 +10,6 @@ worker that died is handed out again, up to the number of retries.
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ import ray
 from ray.exceptions import RayError
 
 from dataprep.faults import MACHINE, Failure
-from grid.execute.ray_mailbox import end
+from grid.execute.ray_mailbox import end, packed, unpacked
 from grid.execute.scheduler import Item, Scheduler
 from grid.experiment.config_tables import Execution
 from grid.plan.specs import Fit, Predict
@@ -144,7 +143,7 @@ class Dispatcher:
                 with self._lock:
                     answers: dict[str, Any] = {}
                     for worker, content in asked:
-                        said: Said = pickle.loads(content)
+                        said: Said = unpacked(content)
                         if said.broken:
                             self.expected.discard(worker)
                             self._not_started(said.broken)
@@ -163,7 +162,7 @@ class Dispatcher:
             self._reply(dict.fromkeys([*self.waiting, *self.tickets], ()))
 
     def _reply(self, answers: dict[str, Any]) -> None:
-        self.box.reply.remote({worker: pickle.dumps(answer) for worker, answer in answers.items()})
+        self.box.reply.remote({worker: packed(answer) for worker, answer in answers.items()})
 
     def _heard(self, worker: str, ticket: str, report: dict[str, Any]) -> bool:
         """A rung's report; False if the trial is to stop."""

@@ -6,11 +6,11 @@ It is started before recordings are prepared: the first worker would wait for it
 from __future__ import annotations
 
 import asyncio
-import pickle
 from contextlib import suppress
 from typing import Any
 
 import ray
+from ray import cloudpickle
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -55,7 +55,18 @@ def mailbox() -> Any:
 
 def ask(box: Any, worker: str, said: Any) -> Any:
     """The driver's answer to what a worker says; the worker waits for it."""
-    return pickle.loads(ray.get(box.ask.remote(worker, pickle.dumps(said))))
+    return unpacked(ray.get(box.ask.remote(worker, packed(said))))
+
+
+def packed(said: Any) -> bytes:
+    """A message as bytes, as Ray would pack it: a method may be made with functions that have no name."""
+    content: bytes = cloudpickle.dumps(said)
+    return content
+
+
+def unpacked(content: bytes) -> Any:
+    """The message that a process of this run packed."""
+    return cloudpickle.loads(content)
 
 
 def end(box: Any) -> None:

@@ -158,8 +158,8 @@ def test_a_pickle_given_as_weights_is_refused(tmp_path: Path, suffix: str, capsy
     assert not out.exists()
 
 
-BETWEEN_PROCESSES_OF_RAY = ["ray_dispatcher.py", "ray_mailbox.py"]
-"""One line each reads what the other wrote, sent as an argument of Ray, which itself pickles every argument and reads no file."""
+BETWEEN_PROCESSES_OF_RAY = ["ray_mailbox.py"]
+"""One line reads messages of processes of one run, sent as arguments of Ray, which pickles every argument; it reads no file."""
 
 
 def test_no_code_reads_pickles() -> None:
