@@ -68,12 +68,24 @@ def test_a_hung_fit_and_a_killed_one(tiny_data: Path, tiny_experiment: Path, pre
     assert "1 fits computed" in said
 
 
+WITHOUT_A_LOOK_AT_THE_DISK = """
+import sys
+from grid.launch import main
+from grid.run import session
+
+session.require = lambda *_: None
+sys.exit(main(sys.argv[1:]))
+"""
+"""A run: a network that no memory holds would be refused for want of room on the disk."""
+
+
 def test_out_of_memory_is_tried_again_alone_then_reported(
     tiny_data: Path, tiny_experiment: Path, prepared: Path, tiny_grid: Path
 ) -> None:
     """A first layer of terabytes, which no machine can allocate."""
     path = varied(tiny_experiment, prepared / "wide.toml", "retries = 0", width=10**10)
     arguments = command(tiny_data, path, prepared, "--modalities", "frame,video,eda", "--scenarios", "all87", "--folds", "0")
+    arguments = [arguments[0], "-c", WITHOUT_A_LOOK_AT_THE_DISK, *arguments[3:]]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=SECONDS, cwd=ROOT)
     assert done.returncode == 1, done.stderr
     assert "1 fits ran out of memory or died: once more, each with a machine to itself" in done.stdout
