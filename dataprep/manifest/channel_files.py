@@ -14,9 +14,10 @@ from pathlib import Path
 from dataprep.records import InputError
 
 WORDS: Mapping[str, str] = {
-    "eda": r"eda|gsr|scl|scr|skin(?: ?(?:conductance|cond|resistance))|(?:elektro|electro)dermal|haut ?leit\w*",
-    "ecg": r"ecg|ekg|electrocardiogram|elektrokardiogramm",
-    "emg": r"s?emg|electromyogram",
+    "eda": r"eda|gsr|scl|scr|galvanic(?: ?skin)?(?: ?resp\w*)?|skin(?: ?(?:conductance|cond|resistance))"
+    r"|ele[ck]tro ?dermal\w*|haut ?leit\w*",
+    "ecg": r"ecg|ekg|ele[ck]tro ?[ck]ardio ?gra\w*",
+    "emg": r"s?emg|ele[ck]tro ?myo ?gra\w*",
     "resp": r"resp|rsp|respiration|breath|breathing|atem|atmung",
     "bvp": r"bvp|ppg|pleth\w*|blood ?volume ?pulse",
     "spo2": r"spo2|sao2",

@@ -55,6 +55,8 @@ def files(root: Path, name: str, *, channel: str = "", rate_hz: int = 100, peopl
         ("{p}/{c} {n} skin conductance.txt", "{p}/{c} {n} ECG.txt"),
         ("{p}/{c}_{n}.csv", "{p}/{c}_{n}_ECG.csv"),
         ("{p}/{c}_{n}_eda.npy", "{p}/{c}_{n}_ecg.npy"),
+        ("{p}-{c}-{n}-GalvanicSkinResponse.csv", "{p}-{c}-{n}-Electrocardiography.csv"),
+        ("{p}/{c}_{n}_ElectrodermalActivity.csv", "{p}/{c}_{n}_ElektroKardiogramm.csv"),
         ("{p}/{c}_{n}_eda.parquet", "{p}/{c}_{n}_resp.parquet"),
         ("{p}/{c}_{n}_eda.csv", "{p}/{c}_{n}_acc.txt"),
     ],
