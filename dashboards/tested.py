@@ -9,13 +9,12 @@ from dashboards.claims import plural
 from dashboards.results import Results
 from dashboards.searches import read_searches
 from grid.experiment.cells import is_further
-from grid.protocols import has_one_partition
+from grid.protocols import has_one_partition, tested_people_train
 from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE, training_people
 
 OF_PROTOCOL = {
     "loso": "Where one person is left out at a time, differences of two rows take half as much again. ",
     "holdout": "The fixed split has one training side: what another choice of people for it would change is not measured. ",
-    "sample": "Under “sample” the new trials are of people whom the network has met. ",
 }
 
 
@@ -150,7 +149,9 @@ def _raised(repeats: int, protocols: Sequence[str], folds: int) -> str:
         )
     if folds == 1 and "holdout" not in protocols:
         text += "One fold has one training side: what another choice of people for it would change is not measured. "
-    return (text + "".join(OF_PROTOCOL.get(name, "") for name in protocols)).strip()
+    text += "".join(OF_PROTOCOL.get(name, "") for name in protocols)
+    met = ", ".join(f"“{name}”" for name in protocols if tested_people_train(name))
+    return f"{text}Under {met} the new trials are of people whom the network has met." if met else text.strip()
 
 
 def _counts(panels: Sequence[Mapping[str, Any]]) -> str:

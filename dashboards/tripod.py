@@ -19,6 +19,7 @@ from dashboards.results import Results
 from dataprep.outputs import drafted
 from dataprep.rounding import rounded
 from grid.experiment.families import learned_rows
+from grid.protocols import tested_people_train
 
 FILE = "tripod-ai.md"
 FILLED, NONE, AUTHOR = "filled", "not applicable", "to be written by the author"
@@ -184,9 +185,9 @@ def _performance(item: Item, r: Results, table: pd.DataFrame) -> tuple[str, str,
 
 def _sides(r: Results) -> str:
     protocols = set(r.scores["protocol"].astype(str))
-    if protocols <= {"subject", "loso", "holdout"}:
+    if not protocols & {"transfer"} and not any(map(tested_people_train, protocols)):
         return "The same data set, other people of it."
-    if protocols <= {"sample"}:
+    if all(map(tested_people_train, protocols)):
         return "The same data set and the same people, other trials of them."
     return "Different data sets: see Transfer in the report." if protocols == {"transfer"} else ""
 

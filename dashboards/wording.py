@@ -15,6 +15,7 @@ from dashboards.claims import plural
 from dashboards.results import Panel, Results
 from dataprep.rounding import rounded
 from grid.experiment.families import is_baseline, learned_rows
+from grid.protocols import caution, tested_people_train
 from grid.results import unfed
 from grid.results.learned import SYMBOLS, WHY_ECG
 from grid.results.tables import PAPER_METRICS
@@ -22,10 +23,6 @@ from painmodels.tasks import Task
 
 NOT_RECORDED = "not recorded"
 SYNTHETIC = "The recordings were made by a program. These numbers test the software and say nothing about pain."
-SAMPLE = (
-    "Protocol “sample” puts trials of one subject on both sides of a fold: a network can recognise the person instead of "
-    "the pain. These accuracies are too high for people it has never seen."
-)
 TRANSDUCTIVE = (
     "In {rows} a person's signals were scaled by minimum and maximum over several trials: those of a held-out person over "
     "the held-out trials, before they were predicted. A device that sees one trial at a time could not do that."
@@ -52,6 +49,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
     uses_video = any(name == "frame" or ("video" in name and ":" not in name) for name in scores["modality"].astype(str))
     empty = int(scores[results.task.main.name].isna().sum())
     synthetic, scaling = results.get("data", "synthetic"), scaling_text(results, protocols)
+    cautions = " ".join(text for name in sorted(protocols) if (text := caution(name)))
     adapted = [f"{name} ({facts['adapt']})" for name, facts in results.scenarios.items() if facts.get("adapt")]
     cases = (
         (synthetic is True, "Synthetic data", SYNTHETIC),
@@ -61,7 +59,7 @@ def banners(results: Results) -> list[tuple[str, str]]:
             "Origin not recorded",
             "Whether the data are real or synthetic is not recorded in run.json.",
         ),
-        ("sample" in protocols, "Identity leaks", SAMPLE),
+        (bool(cautions), "Identity leaks", cautions),
         (bool(scaling), "Transductive scaling", scaling),
         (bool(adapted), "Transductive adaptation", ADAPTED.format(scenarios=", ".join(adapted))),
         (results.get("trunk", "random") is True and uses_video, "Random face network", RANDOM_TRUNK),
@@ -122,7 +120,7 @@ def scaling_text(results: Results, protocols: set[str]) -> str:
     rows = results.get("signals", "sees_test_side")
     if not isinstance(rows, list):  # folders of older versions know what the experiment wanted, and no search's choice
         rows = ["every row with signals"] if results.get("signals", "normalise") == "subject" else []
-    text = SCALED_APART if "sample" in protocols else TRANSDUCTIVE
+    text = SCALED_APART if any(map(tested_people_train, protocols)) else TRANSDUCTIVE
     return text.format(rows=", ".join(map(str, rows))) if rows else ""
 
 

@@ -1,7 +1,8 @@
 """Cross-validation protocols: one file each, exporting `split(index, *, folds, seed, holdout) -> tuple[FoldSplit, ...]`.
 
 `seed` alone decides which partition it is. Where no seed changes who is held out together, it is not used, and the file says
-`ONE_PARTITION = True`; `IN_WORDS` is what the report says of it. A protocol is a pure function of the table
+`ONE_PARTITION = True`; `IN_WORDS` is what the report says of it. Where trials of tested people train, the file says
+`TESTED_PEOPLE_TRAIN = True`, and may word the report's warning by `CAUTION`. A protocol is a pure function of the table
 of trials: it sees no path and no array. Folds are decided on every trial of the scenario, before any trial is found to be
 broken, so that all rows of the grid share the same folds.
 """
@@ -20,11 +21,15 @@ from types import ModuleType
 from dataprep.records import InputError, SampleIndex
 
 Protocol = Callable[..., "tuple[FoldSplit, ...]"]
+LEAKS = (
+    "Protocol “{name}” puts trials of one subject on both sides of a fold: a network can recognise the person instead of "
+    "the pain. These accuracies are too high for people it has never seen."
+)
 
 
 @dataclass(frozen=True)
 class FoldSplit:
-    """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless `subjects_may_repeat`.
+    """One fold: the trial ids of each side. Refuses a trial on two sides, and a subject too unless the protocol's file has that.
 
     `repeat` is the number of the partition that it is a fold of. `calibration`: the training trials, by name, of people who are
     tested; no other training trial may be of these people. Each of them trains `calibration_copies` times.
@@ -35,7 +40,6 @@ class FoldSplit:
     train: tuple[str, ...]
     test: tuple[str, ...]
     subject_of: dict[str, str] = field(repr=False)
-    subjects_may_repeat: bool = False
     one_sided: bool = False
     repeat: int = 0
     calibration: tuple[str, ...] = ()
@@ -53,8 +57,9 @@ class FoldSplit:
         if not set(self.calibration) <= set(self.train):
             lost = sorted(set(self.calibration) - set(self.train))
             raise InputError(f"{self.protocol} fold {self.fold}: calibration trials that do not train: {lost[:3]}")
-        if not self.subjects_may_repeat:
-            others = set(self.train) - set(self.calibration)
+        meant = tested_people_train(self.protocol)
+        if self.calibration or not meant:
+            others = set(self.train) - (set(self.calibration) if meant else set())
             both = {self.subject_of[t] for t in self.test}.intersection(map(self.subject_of.__getitem__, others))
             if both:
                 raise InputError(f"{self.protocol} fold {self.fold}: subjects on both sides: {sorted(both)[:3]}")
@@ -106,6 +111,19 @@ def in_words(name: str) -> str:
     module = _module_of(name)
     told = getattr(module, "in_words", None)
     return told(name) if told else getattr(module, "IN_WORDS", f"protocol {name}")
+
+
+def tested_people_train(name: str) -> bool:
+    """Whether trials of tested people train under this protocol, named as in cells; False where nobody says so."""
+    module = _module_of(name)
+    told = getattr(module, "tested_people_train", None)
+    return bool(told(name) if told else getattr(module, "TESTED_PEOPLE_TRAIN", False))
+
+
+def caution(name: str) -> str:
+    """What the top of a report warns of under this protocol, named as in cells; empty if of nothing."""
+    usual = LEAKS.format(name=name) if tested_people_train(name) else ""
+    return str(getattr(_module_of(name), "CAUTION", usual))
 
 
 def has_one_partition(name: str) -> bool:

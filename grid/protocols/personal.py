@@ -22,6 +22,8 @@ from grid.protocols.subject import split as by_groups
 
 KS = (0, 2, 4, 8)
 """Calibration trials of each class."""
+CAUTION = ""
+"""A section of the report says what results with a person's own trials mean."""
 
 
 def in_words(protocol: str) -> str:
@@ -33,6 +35,11 @@ def in_words(protocol: str) -> str:
         else "the tested person's trials do not train"
     )
     return f"{own}; that person's others are tested"
+
+
+def tested_people_train(protocol: str) -> bool:
+    """Whether the tested person's own trials train; `personal-0` is without them."""
+    return protocol != "personal-0"
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:

@@ -9,6 +9,7 @@ from dataprep.records import InputError, SampleIndex
 from grid.protocols import FoldSplit, shuffled
 
 IN_WORDS = "trials of a subject may be on both sides of a fold"
+TESTED_PEOPLE_TRAIN = True
 
 
 def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] | None = None) -> tuple[FoldSplit, ...]:
@@ -30,7 +31,5 @@ def split(index: SampleIndex, *, folds: int, seed: int, holdout: frozenset[str] 
     for fold, ids_out in enumerate(tested):
         train = tuple(t for t in index.trial_ids if t not in ids_out)
         test = tuple(t for t in index.trial_ids if t in ids_out)
-        splits.append(
-            FoldSplit(protocol="sample", fold=fold, train=train, test=test, subject_of=subject_of, subjects_may_repeat=True)
-        )
+        splits.append(FoldSplit(protocol="sample", fold=fold, train=train, test=test, subject_of=subject_of))
     return tuple(splits)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from grid.experiment.cells import is_further
+from grid.protocols import tested_people_train
 from grid.results.axes import AXES, spread, with_axes
 from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE, WIDER, people_of
 from grid.results.learned import Mark
@@ -74,6 +75,7 @@ def card_facts(run: Mapping[str, Any], task: Task, scores: pd.DataFrame, part: p
         "p_rests_on": WIDER,
         "calibration": _calibration(task, part, found, people) if "calibration" in task.sections else None,
         "learned": _learned(mark),
+        "tested_people_train": tested_people_train(str(first["protocol"])),
         "selected": sentence(scenario, by) if by else "",
         "sees_test_side": f"{row} ({scenario})" in rows,
     }

@@ -13,9 +13,9 @@ import pandas as pd
 from grid.experiment.cells import channel_of, row
 from grid.experiment.departures import departures
 from grid.results import files, provenance
+from grid.results.overlap import count_overlap
 from grid.results.people_tables import folds_table, trials_table
 from grid.results.scaling import scaling_facts
-from grid.results.separation import separation
 from grid.results.unchanged import mark_of, note, unchanged
 from grid.run import show
 from grid.run.notes import notes
@@ -108,7 +108,7 @@ def facts(session: Session) -> dict[str, Any]:
             "channels": {w: channel_of(w, s.dataset.channels) for w in words},
             **scaling_facts(session.plan),
         },
-        "separation": separation(session.plan),
+        "separation": count_overlap(session.plan),
         "stages": provenance.stage_facts(stored, session.made),
         "versions": provenance.versions(makers, {name: version_of(name) for name in REPORTED_VERSIONS}),
         "made_with": makers,

@@ -122,7 +122,7 @@ def _metrics(cell: Facts, facts: Facts, chosen: str) -> list[str]:
         )
         title = m["title"][:1].upper() + m["title"][1:]
         lines.append(f"| {title} | {_n(m['mean'])} | {_n(m['sd'])} | {between} | {_n(own.get(m['name']))} |")
-    if cell["protocol"] == "sample":
+    if facts.get("tested_people_train", cell["protocol"] == "sample"):  # older folders do not say it
         lines[0] = f"Of the row, on new trials of {n} people who also trained it: too high for people it has never seen."
     if facts.get("above_chance"):
         difference, low, high, p = facts["above_chance"]

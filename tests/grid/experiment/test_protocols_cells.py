@@ -73,7 +73,7 @@ def test_a_subject_on_two_sides_is_refused() -> None:
     with pytest.raises(ValueError, match="subjects on both sides"):
         FoldSplit(protocol="mine", fold=0, train=("a1",), test=("a2",), subject_of={"a1": "a", "a2": "a"})
     with pytest.raises(ValueError, match="trials on both sides"):
-        FoldSplit(protocol="mine", fold=0, train=("a1",), test=("a1",), subject_of={"a1": "a"}, subjects_may_repeat=True)
+        FoldSplit(protocol="mine", fold=0, train=("a1",), test=("a1",), subject_of={"a1": "a"})
 
 
 def test_more_folds_than_subjects_is_refused() -> None:

@@ -90,14 +90,14 @@ def test_folds_are_people_with_k_trials_of_each_class_and_the_same_test_for_ever
 def test_a_trial_of_a_tested_person_trains_by_name_alone() -> None:
     who = {"a1": "a", "a2": "a", "a3": "a", "b1": "b"}
     assert FoldSplit(
-        protocol="mine", fold=0, train=("a1", "b1"), test=("a2",), subject_of=who, calibration=("a1",)
+        protocol="personal-2", fold=0, train=("a1", "b1"), test=("a2",), subject_of=who, calibration=("a1",)
     ).calibration == ("a1",)
     with pytest.raises(InputError, match="subjects on both sides"):
-        FoldSplit(protocol="mine", fold=0, train=("a1", "a3", "b1"), test=("a2",), subject_of=who, calibration=("a1",))
+        FoldSplit(protocol="personal-2", fold=0, train=("a1", "a3", "b1"), test=("a2",), subject_of=who, calibration=("a1",))
     with pytest.raises(InputError, match="calibration trials that do not train"):
-        FoldSplit(protocol="mine", fold=0, train=("b1",), test=("a2",), subject_of=who, calibration=("a1",))
+        FoldSplit(protocol="personal-2", fold=0, train=("b1",), test=("a2",), subject_of=who, calibration=("a1",))
     with pytest.raises(InputError, match="trials on both sides"):
-        FoldSplit(protocol="mine", fold=0, train=("a1", "b1"), test=("a1",), subject_of=who, calibration=("a1",))
+        FoldSplit(protocol="personal-2", fold=0, train=("a1", "b1"), test=("a1",), subject_of=who, calibration=("a1",))
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,13 @@ from dashboards.claims import plural
 from dashboards.results import Results
 from dashboards.searches import read_searches
 from grid.experiment.cells import is_further
-from grid.protocols import in_words
+from grid.protocols import in_words, tested_people_train
 from grid.results.axes import with_axes
 from grid.results.selection import needs_of
 from painmodels.training.normalise import BY_TRIAL, FITTED
 
-NOT_SEPARATE = ("sample",)
-"""Protocols under which a tested person trains, too."""
 
-
-def separation(results: Results) -> list[str]:
+def sentences_on_leakage(results: Results) -> list[str]:
     """Sentences for the section on leakage; what the folder does not say is left out, or said to be not recorded."""
     told = [_folds(results), _checked(results), _scaling(results), _choices(results), _epochs(results), _threshold(results)]
     return [text for text in [*told, _trunk(results), _adapted(results)] if text]
@@ -37,7 +34,7 @@ def _folds(results: Results) -> str:
 
 
 def _checked(results: Results) -> str:
-    """What was counted over the plan that was run (grid/results/separation.py)."""
+    """What was counted over the plan that was run (grid/results/overlap.py)."""
     found = results.get("separation")
     if not isinstance(found, Mapping):
         return "Whether tested people are in the training sets was not counted by the version that made this folder."
@@ -50,7 +47,7 @@ def _checked(results: Results) -> str:
         f"{what} both tested and trained with: in {n or 'no'} cell{'s' * (n != 1)}" for what, n in where.items()
     )
     protocols = set(results.scores["protocol"].astype(str))
-    if where["people"] and any(name in NOT_SEPARATE or name.startswith("personal") for name in protocols):
+    if where["people"] and any(map(tested_people_train, protocols)):
         text += ", as the protocol has it"
     return f"{text}."
 

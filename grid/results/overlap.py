@@ -1,4 +1,4 @@
-"""What separates the people who train from those who are tested, counted in the plan that was run; for run.json.
+"""How often people and trials are both trained with and tested, counted in the plan that was run; for run.json.
 
 Of every cell all fits behind its prediction are looked at, those that feed it among them, and the inner folds of a search that
 chose their settings. A fold refuses such an overlap when it is made (grid/protocols); this counts what the fits were given.
@@ -12,7 +12,7 @@ from typing import Any
 from grid.plan.specs import Fit, Plan, Search, TrainSet, all_fits_of
 
 
-def separation(plan: Plan) -> dict[str, Any]:
+def count_overlap(plan: Plan) -> dict[str, Any]:
     """`cells` and `training_sets` that were compared; `trials_on_both_sides` and `people_on_both_sides`: in how many cells a
     tested trial, or person, is in a training set behind the cell; `searched_on_tested`: in how many a search saw a tested person.
     """
