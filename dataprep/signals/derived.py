@@ -4,6 +4,9 @@
               neurokit2's at the recorder's own rate, on a lead of either polarity (`native_features.beats_s`).
 `eda_phasic`  the phasic part of `eda` in its unit: a causal high-pass of first order at 0.05 Hz that begins at rest. It is AC
               coupling, as recorders have it; a filter of first order does not ring, and what comes later changes nothing.
+`emg_envelope`  how strongly a muscle is active: the magnitude of the EMG above 20 Hz, which the low-pass of the clock makes the
+              linear envelope (of the EMG itself hardly anything is left on a clock of 25 Hz). Of `emg`, or of the muscle that is
+              recorded: trapezius, corrugator, zygomaticus, in this order.
 `NAME@RATE`   the channel NAME at RATE Hz instead of the clock's rate; all signals of such a row name the same rate.
 
 Each is made of the whole trial; a scenario that drops seconds at the start cuts afterwards. What comes after the trial's last
@@ -23,6 +26,8 @@ from dataprep.records import DataSet, RecordingError
 VERSION = 1  # raise when the same samples give other values
 
 PHASIC_HZ = 0.05  # corner of the high-pass: a time constant of 3.2 s
+MUSCLE_HZ = 20.0  # corner of the high-pass (De Luca et al. 2010: 20 Hz; SENIAM: 10 to 20 Hz)
+LEAST_EMG_HZ = 100.0
 REST_S = 0.25  # at the start: what is taken as the level before
 LEAST_INTERVALS = 2  # between beats: one alone would be a constant
 ODD_INTERVAL = (0.6, 1.6)  # of the median of those around it: a beat too many, or one that was missed
@@ -74,9 +79,21 @@ def phasic(values: np.ndarray, rate_hz: float, source: str, clock_hz: float) -> 
     return x - tonic_T, rate_hz
 
 
+def envelope(values: np.ndarray, rate_hz: float, source: str, clock_hz: float) -> tuple[np.ndarray, float]:
+    """The magnitude of what is above 20 Hz; below are motion and the heart. RecordingError if the rate leaves nothing above."""
+    from scipy.signal import butter, sosfiltfilt
+
+    x = np.asarray(values, dtype=np.float64)
+    if rate_hz < LEAST_EMG_HZ:
+        raise RecordingError(f"found an EMG of {rate_hz:g} Hz, expected {LEAST_EMG_HZ:g} Hz or more for its envelope")
+    high_pass = butter(4, MUSCLE_HZ, "highpass", fs=rate_hz, output="sos")
+    return np.abs(sosfiltfilt(high_pass, x, padlen=min(len(x) - 1, round(rate_hz / MUSCLE_HZ)))), rate_hz
+
+
 DERIVED = {
     "hr": Derived(("ecg", "bvp"), heart_rate, "beats/min"),
     "eda_phasic": Derived(("eda",), phasic),
+    "emg_envelope": Derived(("emg", "emg_trapezius", "emg_corrugator", "emg_zygomaticus"), envelope),
 }
 
 

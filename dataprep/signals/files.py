@@ -79,12 +79,23 @@ def clock_matrix(*, rate_hz: float, clock_hz: float, n_steps: int) -> np.ndarray
 
 
 def _low_pass(x: np.ndarray, *, corner_hz: float, rate_hz: float) -> np.ndarray:
-    """Zero-phase Butterworth along the last axis. The ends are continued by point reflection for two periods of the corner."""
+    """Zero-phase Butterworth along the last axis. The ends are continued for two periods of the corner.
+
+    They are reflected in the point where a parabola through the nearest period ends. Reflected in the last sample itself, the
+    filtered signal would end in that sample as it was recorded, with all that is above the corner.
+    """
     from scipy.signal import butter, sosfiltfilt  # here, as in derived.py
 
     sos = butter(FILTER_ORDER, corner_hz, fs=rate_hz, output="sos")
     n_pad = min(x.shape[-1] - 1, int(2 * rate_hz / corner_hz) + 1)
-    return sosfiltfilt(sos, x, padlen=n_pad)
+    if not n_pad:
+        return x
+    n_fit = min(x.shape[-1], round(rate_hz / corner_hz))
+    end_of_fit = np.linalg.pinv(np.vander(np.arange(n_fit) / n_fit, 3, increasing=True))[0]
+    first, last = x[..., :n_fit] @ end_of_fit, x[..., : -n_fit - 1 : -1] @ end_of_fit
+    before = 2 * first[..., None] - x[..., n_pad:0:-1]
+    after = 2 * last[..., None] - x[..., -2 : -n_pad - 2 : -1]
+    return sosfiltfilt(sos, np.concatenate([before, x, after], axis=-1), padtype=None)[..., n_pad:-n_pad]
 
 
 def prepare_signals(

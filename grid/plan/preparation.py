@@ -26,7 +26,7 @@ from painmodels.trunks.trunk import Shared, Trunk, load_trunk, trunk_fingerprint
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment
 
-SIGNALS_VERSION = 5
+SIGNALS_VERSION = 6
 QUARANTINE_VERSION = 1
 DECODER_VERSIONS = {"pyav": version_of("av"), "decord": version_of("decord")}
 CROP_SETTINGS = ("crop", "margin")

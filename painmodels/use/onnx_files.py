@@ -167,7 +167,8 @@ def metadata(model: Model, rates_hz: Mapping[str, float]) -> dict[str, str]:
                 "kind": "Butterworth, second-order sections, forwards and backwards, if the rate is above clock_hz",
                 "order": FILTER_ORDER,
                 "corner_hz": corner_hz,
-                "ends": "continued by point reflection for int(2 * rate / corner_hz) + 1 samples",
+                "ends": "continued for int(2 * rate / corner_hz) + 1 samples, reflected in the point where the least-squares "
+                "parabola through the nearest round(rate / corner_hz) samples ends",
                 "samples": "ceil((n_steps - 1) / clock_hz * rate) + 1, from the window's start",
                 "then": "linear interpolation at k / clock_hz; float32",
             }

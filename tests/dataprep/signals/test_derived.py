@@ -79,3 +79,17 @@ def test_a_channel_at_another_rate_is_what_the_clock_of_that_rate_would_give() -
     assert rate_hz == 128
     np.testing.assert_array_equal(values, to_clock(x, rate_hz=RATE_HZ, clock_hz=128, n_steps=703))
     assert values.max() > 1.5 * to_clock(x, rate_hz=RATE_HZ, clock_hz=25, n_steps=138).max()
+
+
+def test_the_envelope_follows_the_strength_of_a_muscle() -> None:
+    """Twice as strong in the second half, the envelope on the clock doubles there; the drift of the electrode does not show."""
+    made = np.random.default_rng(0)
+    strength = np.where(T_S < 2.75, 10.0, 20.0)
+    emg = strength * np.convolve(made.normal(size=len(T_S)), [1, -1], "same") + 300 * np.sin(2 * np.pi * 0.3 * T_S)
+    values, rate_hz = derived.made("emg_envelope", "emg_trapezius", emg, RATE_HZ, **CLOCK)
+    at_clock = to_clock(values, rate_hz=rate_hz, **CLOCK)
+    calm, active = np.median(at_clock[5:60]), np.median(at_clock[75:133])
+    assert active / calm == pytest.approx(2, rel=0.15)
+    assert at_clock.max() < 2 * active
+    with pytest.raises(RecordingError, match="found an EMG of 60 Hz, expected 100 Hz or more"):
+        derived.made("emg_envelope", "emg", emg[:331], 60.0, **CLOCK)

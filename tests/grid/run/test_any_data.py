@@ -81,7 +81,10 @@ def test_a_trained_row_reads_files_of_the_same_kind_whole(grid: Path, tmp_path: 
     ("rows", "words"),
     [
         ("eda+rsp", "unknown modality 'eda+rsp'"),
-        ("rsep", "did you mean 'resp'? A row is frame, or some of eda, ecg, emg, resp, hr, eda_phasic, video joined"),
+        (
+            "rsep",
+            "did you mean 'resp'? A row is frame, or some of eda, ecg, emg, resp, hr, eda_phasic, emg_envelope, video joined",
+        ),
         ("eda+Resp", "unknown modality 'eda+Resp'"),
     ],
 )

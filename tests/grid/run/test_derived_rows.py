@@ -15,7 +15,7 @@ from painmodels.stream import replay
 
 OPTIONS = 'filters = 4\nstride = 3\npooling = "mean"\nforget_bias = 1.0\n'
 """Of the network, beside the paper's."""
-ROWS = "eda+hr,ecg@128,eda_phasic:argmax,hr:logistic"
+ROWS = "eda+hr,ecg@128,eda_phasic:argmax,hr:logistic,emg_envelope"
 
 
 @pytest.mark.slow
