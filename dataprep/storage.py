@@ -137,6 +137,15 @@ class Remote:
                 if not missing_ok:
                     raise
 
+    def remove_tree(self) -> None:
+        """Remove all below this address, or the object; nothing to do if there is none."""
+        with self._asked() as s3:
+            kind = s3.get_file_info(self._key).type.name
+            if kind == "Directory":
+                s3.delete_dir(self._key)
+            elif kind == "File":
+                s3.delete_file(self._key)
+
 
 Place = Path | Remote
 
@@ -234,12 +243,7 @@ def remove_tree(folder: Place) -> None:
             with suppress(OSError):
                 folder.unlink()
         return
-    with folder._asked() as s3:
-        kind = s3.get_file_info(folder._key).type.name
-        if kind == "Directory":
-            s3.delete_dir(folder._key)
-        elif kind == "File":
-            s3.delete_file(folder._key)
+    folder.remove_tree()
 
 
 @lru_cache(maxsize=16)

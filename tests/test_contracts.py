@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("dataprep", "painmodels", "grid", "dashboards", "pain_grid")
+OWN = ("self", "cls", "other")
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
@@ -41,6 +42,22 @@ def test_no_class_is_longer_than_150_lines() -> None:
                     lines = node.end_lineno - node.lineno + 1
                     if lines > 150:
                         found[f"{file.relative_to(ROOT)}: {node.name}"] = lines
+    assert not found
+
+
+def test_nobody_reaches_for_a_private_name() -> None:
+    """Of another module, or of an object that is not itself: neither a test nor the code. argparse's have no other name."""
+    found, foreign = [], {"_actions"}
+    files = [file for package in (*PACKAGES, "tests") for file in (ROOT / package).rglob("*.py")]
+    defined = {
+        name for file in files for name in re.findall(r"(?:def |class |self\.|^)(_[a-z]\w*)", file.read_text("utf-8"), re.M)
+    }
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                found += [(file.name, node.lineno, a.name) for a in node.names if a.name in defined - foreign]
+            if isinstance(node, ast.Attribute) and node.attr in defined - foreign and ast.unparse(node.value) not in OWN:
+                found.append((file.name, node.lineno, node.attr))
     assert not found
 
 

@@ -116,7 +116,7 @@ def snapshot(out: Path) -> Snapshot:
             state = "done"
         else:
             state = "running" if names & running else "failed" if names & failed else "todo"
-        found.cells[_place(cell)] = state
+        found.cells[place_of(cell)] = state
     _add_costs(found, store, wanted, there)
     for cell in plan["cells"]:
         verdicts = [
@@ -124,13 +124,13 @@ def snapshot(out: Path) -> Snapshot:
             for fit in cell["fits"]
             if fit["key"] in there.get(fit["stage"], ())
         ]
-        found.marks[_place(cell)] = by_verdict(verdicts)
+        found.marks[place_of(cell)] = by_verdict(verdicts)
     found.quarantined = _lines(out / "quarantine.csv")
     found.store_bytes = store.size()
     return found
 
 
-def _place(cell: dict[str, Any]) -> tuple[str, str, int, int, int]:
+def place_of(cell: dict[str, Any]) -> tuple[str, str, int, int, int]:
     """Row, scenario, fold, partition and fit seed of a cell; plans written before there were several lack the last two."""
     calibrated = f" {cell['protocol']}" if str(cell.get("protocol", "")).startswith("personal-") else ""
     return cell["modality"], cell["scenario"] + calibrated, cell["fold"], cell.get("repeat", 0), cell.get("seed", 0)

@@ -85,15 +85,15 @@ class SignalCNN(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(n, settings.outputs) for _ in range(n_heads))
         self.weight = nn.Parameter(torch.zeros(n_heads)) if n_heads > 1 else None
 
-    def _branches(self, x_BTC: torch.Tensor) -> list[torch.Tensor]:
+    def streams(self, x_BTC: torch.Tensor) -> list[torch.Tensor]:
         return [branch(x_BTC[:, None, :, i]) for i, branch in enumerate(self.branches)]
 
     def features(self, x_BTC: torch.Tensor) -> torch.Tensor:
-        return torch.cat(self._branches(x_BTC), dim=1)
+        return torch.cat(self.streams(x_BTC), dim=1)
 
     def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
-        streams = self._branches(x_BTC) if self.late else [self.features(x_BTC)]
-        logits = [head(stream) for head, stream in zip(self.heads, streams, strict=True)]
+        seen = self.streams(x_BTC) if self.late else [self.features(x_BTC)]
+        logits = [head(stream) for head, stream in zip(self.heads, seen, strict=True)]
         if self.weight is None:
             return logits[0]
         if not self.softmax:

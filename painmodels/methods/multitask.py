@@ -137,7 +137,8 @@ def weights_of_heads(
     return out_NK
 
 
-def _rest(recordings: Recordings, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+def standardised_rest(recordings: Recordings, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Resting features (N, R), standardised by mean and SD of the training side."""
     return (resting_features(recordings) - weights["rest_mean"]) / weights["rest_sd"]
 
 
@@ -145,8 +146,8 @@ def fit(recordings: Recordings, labels: np.ndarray, settings: Settings, seed: in
     """The network's weights, the scaling of features, and whose each head is."""
     x_NF, rest_NR = feature_table(recordings), resting_features(recordings)
     own = standardisation(x_NF) | {f"rest_{name}": value for name, value in standardisation(rest_NR).items()}
-    own |= grouped(_rest(recordings, own), recordings.subjects, settings, seed)
-    weight_NK = weights_of_heads(own, _rest(recordings, own), recordings.subjects, settings)
+    own |= grouped(standardised_rest(recordings, own), recordings.subjects, settings, seed)
+    weight_NK = weights_of_heads(own, standardised_rest(recordings, own), recordings.subjects, settings)
     inputs = [standardised(x_NF, own).astype(np.float32), weight_NK]
     fitted = train(NETWORK, settings, inputs, labels, seed=seed, device=device)
     return Fitted({**fitted.weights, **own}, fitted.curve, fitted.learning)
@@ -156,7 +157,7 @@ def predict(weights: Mapping[str, np.ndarray], recordings: Recordings, settings:
     """What the task predicts."""
     inputs = [
         standardised(feature_table(recordings), weights).astype(np.float32),
-        weights_of_heads(weights, _rest(recordings, weights), recordings.subjects, settings),
+        weights_of_heads(weights, standardised_rest(recordings, weights), recordings.subjects, settings),
     ]
     network = {name: value for name, value in weights.items() if name not in OWN}
     return outputs(NETWORK, settings, network, inputs, what="prediction", device=device)

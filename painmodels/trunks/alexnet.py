@@ -43,11 +43,11 @@ class AlexNet(nn.Module):
             self.add_module(f"bn{k}", nn.BatchNorm2d(width) if norm else nn.Identity())
 
     def trunk(self, x: torch.Tensor) -> torch.Tensor:
-        x = _pool(self.bn1(self.conv1(x)))
-        x = _pool(self.bn2(self.conv2(x)))
+        x = pooled(self.bn1(self.conv1(x)))
+        x = pooled(self.bn2(self.conv2(x)))
         x = functional.relu_(self.bn3(self.conv3(x)))
         x = functional.relu_(self.bn4(self.conv4(x)))
-        x = _pool(self.bn5(self.conv5(x)))
+        x = pooled(self.bn5(self.conv5(x)))
         x = _whole_map(self.fc6, x) if not torch.compiler.is_exporting() and len(x) < FEW else self.fc6(x)
         return functional.relu_(self.bn6(x)).flatten(1)
 
@@ -56,7 +56,7 @@ class AlexNet(nn.Module):
         return self.fc8(functional.relu(self.bn7(self.fc7(h))).flatten(1))
 
 
-def _pool(x_BCYX: torch.Tensor) -> torch.Tensor:
+def pooled(x_BCYX: torch.Tensor) -> torch.Tensor:
     """Max-pool 3/2, then ReLU: the maximum of the ReLUs, at a quarter of the work.
 
     A frozen network on a CPU pools by rows, then by columns: PyTorch's own notes where each maximum was, twice the work. In

@@ -193,10 +193,12 @@ def _usable(steps: Steps | None, mask_NT: torch.Tensor | None, x_NTC: torch.Tens
 
 def _of_signals(node: Node, signals_NTC: torch.Tensor, limits: Sequence[torch.Tensor], rate_hz: float) -> torch.Tensor:
     """The channels of a part in its window, scaled."""
-    return _scaled(prepared(signals_NTC[..., list(node.channels)].double(), node.normalise, rate_hz), node.normalise, limits)
+    return scaled_tensor(
+        prepared(signals_NTC[..., list(node.channels)].double(), node.normalise, rate_hz), node.normalise, limits
+    )
 
 
-def _scaled(x: torch.Tensor, how: str, limits: Sequence[torch.Tensor]) -> torch.Tensor:
+def scaled_tensor(x: torch.Tensor, how: str, limits: Sequence[torch.Tensor]) -> torch.Tensor:
     """Scaling as `normalise.normalised` does it: between limits of the training side, or of one recording at a time."""
     if how == "trial-z":
         mean = x.mean(1, keepdim=True)

@@ -147,5 +147,5 @@ def test_the_outcome_keeps_every_number_of_calibration_trials_apart() -> None:
     assert lines[1].split() == ["all", "personal-0", "all", "personal-8"]
     assert lines[2].split()[:4] == ["eda", "50.0", "±", "0.0"]
     assert "90.0" in lines[2]
-    places = [status._place({**facts, "protocol": f"personal-{k}"}) for k in (0, 8)]
+    places = [status.place_of({**facts, "protocol": f"personal-{k}"}) for k in (0, 8)]
     assert places[0] != places[1]

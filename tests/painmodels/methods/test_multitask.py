@@ -50,11 +50,11 @@ def test_a_known_person_has_an_own_head_and_a_new_one_has_none() -> None:
     settings, weights = learned()
     assert weights["centres"].shape == (8, 3)
     tested = trials(SUBJECTS, seed=1)
-    own = multitask.weights_of_heads(weights, multitask._rest(tested, weights), tested.subjects, settings)
+    own = multitask.weights_of_heads(weights, multitask.standardised_rest(tested, weights), tested.subjects, settings)
     assert (own.argmax(1) == np.arange(160) // 20).all()
     assert ((own == 0) | (own == 1)).all()
     new = renamed(tested, "new-")
-    mean = multitask.weights_of_heads(weights, multitask._rest(new, weights), new.subjects, settings)
+    mean = multitask.weights_of_heads(weights, multitask.standardised_rest(new, weights), new.subjects, settings)
     np.testing.assert_allclose(mean, 1 / 8)
     assert accuracy(settings, weights, tested) > 0.9
 

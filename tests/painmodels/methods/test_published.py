@@ -143,7 +143,7 @@ def test_networks_at_the_recorders_rate_scale_each_window_themselves(name: str) 
 def test_late_fusion_averages_the_probabilities_of_the_signals() -> None:
     module = cnn.SignalCNN(cnn.Settings(), [2]).eval()
     x = torch.rand(4, STEPS, 2)
-    each = [head(y).softmax(-1) for head, y in zip(module.heads, module._branches(x), strict=True)]
+    each = [head(y).softmax(-1) for head, y in zip(module.heads, module.streams(x), strict=True)]
     torch.testing.assert_close(module(x).softmax(-1), (each[0] + each[1]) / 2)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from painmodels.training.normalise import FITTED, HOW, normalised, prepared
-from painmodels.use.pipeline import _scaled
+from painmodels.use.pipeline import scaled_tensor
 
 SUBJECTS = ("a", "a", "b", "b")
 SIGNALS = arrays(np.float32, (4, 6, 2), elements=st.floats(-1e6, 1e6, width=32))
@@ -36,7 +36,7 @@ def test_an_exported_row_scales_as_the_fit_did(how: str) -> None:
     x = np.random.default_rng(0).normal(3, 2, (4, 30, 2)).astype(np.float32)
     scaled, fitted = normalised(x, how=how, subjects=SUBJECTS, rate_hz=5)
     limits = [torch.from_numpy(v) for v in (fitted.low, fitted.high)] if fitted else []
-    of_export = _scaled(prepared(torch.from_numpy(x).double(), how, 5), how, limits)
+    of_export = scaled_tensor(prepared(torch.from_numpy(x).double(), how, 5), how, limits)
     np.testing.assert_allclose(of_export.numpy(), scaled, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ import torch
 from skimage import data
 from torchvision.models import VisionTransformer
 
-from painmodels.trunks.alexnet import FEW, _pool
+from painmodels.trunks.alexnet import FEW, pooled
 from painmodels.trunks.mini_xception import CLASSES, SHIPPED, MiniXception, read_hdf5
 from painmodels.trunks.pixels import PixelConv
 from painmodels.trunks.trunk import (
@@ -214,7 +214,7 @@ def test_pooling_of_a_frozen_network_is_that_of_any(dtype: torch.dtype, size: in
     x_BCYX = x_BCYX.contiguous(memory_format=torch.channels_last)
     before = x_BCYX.clone()
     expected = torch.relu(torch.nn.functional.max_pool2d(x_BCYX, 3, stride=2))
-    assert torch.equal(_pool(x_BCYX), expected)
+    assert torch.equal(pooled(x_BCYX), expected)
     assert torch.equal(x_BCYX, before)
 
 
