@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataprep.recordings.kind import SIGNALS, Facts, Recording, Samples
-from dataprep.signals.files import n_samples
+from dataprep.signals.resampling import n_samples
 
 
 def shape(facts: Facts) -> tuple[int]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dataprep.records import DataSet, RecordingError
+from dataprep.signals.resampling import n_samples, to_clock
 
 VERSION = 1  # raise when the same samples give other values
 
@@ -130,8 +131,6 @@ def made(
 
     Raises RecordingError for a signal that is unfit for `to_clock`, and where the channel cannot be made of it.
     """
-    from dataprep.signals.files import n_samples, to_clock  # here: that module uses this one
-
     if rate := rate_of(channel):
         fine = n_samples(rate_hz=rate, clock_hz=clock_hz, n_steps=n_steps)
         return to_clock(values, rate_hz=rate_hz, clock_hz=rate, n_steps=fine), rate

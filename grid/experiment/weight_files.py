@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataprep.records import InputError
 from painmodels.methods import method
 from painmodels.registry import RANDOM, Pretrained
-from painmodels.weights import content_mark
+from painmodels.trunks.weight_cache import content_mark
 
 if TYPE_CHECKING:
     from grid.experiment.config import Experiment

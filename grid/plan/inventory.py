@@ -31,7 +31,7 @@ from grid.store.content_hashes import fingerprints
 from grid.store.identity import Stage, digest
 from painmodels.tasks import Task, task
 from painmodels.trunks.backbones import backbone
-from painmodels.weights import WeightsMissing
+from painmodels.trunks.weight_cache import WeightsMissing
 
 
 @dataclass

@@ -8,7 +8,7 @@ from grid.experiment.weight_files import weight_files
 from grid.plan.inventory import Inventory
 from grid.plan.specs import Plan, fits_of
 from painmodels.registry import Pretrained
-from painmodels.weights import provenance
+from painmodels.trunks.weight_cache import provenance
 
 
 def notes(experiment: Experiment, inventory: Inventory, plan: Plan) -> list[str]:

@@ -32,7 +32,7 @@ from grid.work.blocks import FC7
 from grid.work.prepare import known_defects
 from painmodels.registry import Pretrained
 from painmodels.trunks.trunk import head_start
-from painmodels.weights import read_weights
+from painmodels.trunks.weight_cache import read_weights
 
 
 class Session:

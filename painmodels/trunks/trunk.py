@@ -29,7 +29,7 @@ from painmodels.trunks.alexnet import AlexNet
 from painmodels.trunks.backbones import BACKBONES, Backbone, State, backbone, skeleton, trunk_names
 from painmodels.trunks.mini_xception import MiniXception
 from painmodels.trunks.pixels import PixelConv
-from painmodels.weights import WeightsMissing, file_digest, find_weights, provenance, read_weights
+from painmodels.trunks.weight_cache import WeightsMissing, file_digest, find_weights, provenance, read_weights
 
 __all__ = ["BACKBONES", "SCALINGS", "SIZE", "Trunk", "WeightsMissing", "head_start", "load_trunk", "trunk_fingerprint"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataprep.records import InputError, RecordingError
 from dataprep.signals.derived import made
-from dataprep.signals.files import MAX_RATIO, n_samples, to_clock
+from dataprep.signals.resampling import MAX_RATIO, n_samples, to_clock
 from dataprep.video.decode import Frame, Video
 from painmodels.use.judgeable import NoEstimate, why_no_samples
 

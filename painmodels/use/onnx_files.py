@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from dataprep.records import InputError
-from dataprep.signals.files import FILTER_ORDER, FLOAT32_MAX, PASS_BAND, clock_matrix
+from dataprep.signals.resampling import FILTER_ORDER, FLOAT32_MAX, PASS_BAND, clock_matrix
 from painmodels.training.normalise import FITTED
 from painmodels.trunks.trunk import SIZE
 from painmodels.use.arrays import check_rate

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dataprep.records import InputError
-from dataprep.signals.files import n_samples
+from dataprep.signals.resampling import n_samples
 from painmodels.use.arrays import check_rate, signals_on_clock, window_samples
 
 

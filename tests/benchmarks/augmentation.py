@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataprep.signals.files import to_clock
+from dataprep.signals.resampling import to_clock
 from dataprep.synthetic import physiology
 from grid.experiment.cells import row
 from grid.experiment.config import load

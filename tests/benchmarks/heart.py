@@ -22,8 +22,8 @@ import torch
 
 from dataprep.signals import derived
 from dataprep.signals.domain_features import heart_beats_s
-from dataprep.signals.files import to_clock
 from dataprep.signals.native_features import beats_s
+from dataprep.signals.resampling import to_clock
 from dataprep.synthetic import physiology
 from dataprep.synthetic.dataset import draw_recordings, pick_subjects
 from grid.experiment.config import load

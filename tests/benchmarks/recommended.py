@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from dataprep.signals import derived
-from dataprep.signals.files import to_clock
+from dataprep.signals.resampling import to_clock
 from dataprep.synthetic import physiology
 from dataprep.synthetic.dataset import draw_recordings, pick_subjects
 from grid.experiment.config import load

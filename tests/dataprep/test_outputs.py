@@ -14,7 +14,7 @@ from dataprep.records import InputError
 from painmodels.export import from_run
 from painmodels.export import main as export
 from painmodels.predict import main as predict
-from painmodels.weights import find_weights
+from painmodels.trunks.weight_cache import find_weights
 from painmodels.weights import main as weights
 
 

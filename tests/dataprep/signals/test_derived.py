@@ -10,7 +10,8 @@ import pytest
 from dataprep.datasets.synthetic import DATASET
 from dataprep.records import RecordingError, Trial
 from dataprep.signals import derived
-from dataprep.signals.files import prepare_signals, to_clock
+from dataprep.signals.files import prepare_signals
+from dataprep.signals.resampling import to_clock
 
 RATE_HZ, CLOCK = 512.0, {"clock_hz": 25.0, "n_steps": 138}
 T_S = np.arange(2816) / RATE_HZ

@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import find_peaks
 
 from dataprep.signals.domain_features import ecg_features, eda_features, face_features, heart_beats_s
-from dataprep.signals.files import to_clock
+from dataprep.signals.resampling import to_clock
 from dataprep.synthetic import physiology as made_up
 
 RATE_HZ, STEPS = 25.0, 138

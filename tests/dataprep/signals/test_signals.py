@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dataprep.records import RecordingError
-from dataprep.signals.files import NoValueError, read_table, to_clock
+from dataprep.signals.files import NoValueError, read_table
+from dataprep.signals.resampling import to_clock
 
 BIOVID = {"rate_hz": 512.0, "clock_hz": 25.0, "n_steps": 138}
 TIME_S = np.arange(2816) / 512

@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from dataprep.recordings import key_columns, sources
-from dataprep.signals.files import to_clock
+from dataprep.signals.resampling import to_clock
 from dataprep.synthetic import physiology as made_up
 from painmodels.methods import default_rows, method, methods
 from painmodels.methods.graph import Estimator, Recordings, needs

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from dataprep.records import InputError
 from painmodels.trunks.backbones import backbone
-from painmodels.weights import import_weights, read_weights
+from painmodels.trunks.weight_cache import import_weights, read_weights
 
 NAME = "mini-xception-fer"
 State = dict[str, torch.Tensor]

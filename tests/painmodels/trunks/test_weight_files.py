@@ -18,7 +18,8 @@ from torch import nn
 from painmodels.registry import network as subnetwork
 from painmodels.training.loop import fit, outputs
 from painmodels.trunks.trunk import BACKBONES, head_start, load_trunk, scaled, trunk_fingerprint
-from painmodels.weights import import_weights, main, read_weights
+from painmodels.trunks.weight_cache import import_weights, read_weights
+from painmodels.weights import main
 
 pytestmark = pytest.mark.slow
 

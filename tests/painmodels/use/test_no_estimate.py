@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mlflow.pyfunc import PythonModelContext
 
-from dataprep.signals.files import read_table, to_clock
+from dataprep.signals.files import read_table
+from dataprep.signals.resampling import to_clock
 from dataprep.video.retinaface import onnx_session
 from grid.tracking.model_versions import example_inputs
 from grid.tracking.served_model import Served
