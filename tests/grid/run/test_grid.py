@@ -142,25 +142,6 @@ def test_held_out_subjects_cannot_be_seen_in_the_weights(
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_ray_and_this_process_give_the_same_bytes(
-    tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "ray"
-    command = [sys.executable, "-m", "grid.launch", "--all", "--data", str(tiny_data), "--experiment", str(tiny_experiment)]
-    run = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=400)
-    assert run.returncode == 0, run.stderr
-    assert "Ray: 1 node(s)" in run.stdout
-    assert (out / "predictions.parquet").read_bytes() == (tiny_grid / "predictions.parquet").read_bytes()
-    there, here = fits(out), fits(tiny_grid)
-    assert there.keys() == here.keys()
-    for key, weights in here.items():
-        for name, value in weights.items():
-            assert value.tobytes() == there[key][name].tobytes(), f"{key}: {name}"
-    assert not list((out / "store").glob(".tune-*"))
-
-
-@pytest.mark.ray
 @pytest.mark.long
 def test_packed_fits_are_those_of_the_plan(tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path) -> None:
     """Signals alone, trained side by side where their shapes allow: the same stages, the same predictions but for rounding."""

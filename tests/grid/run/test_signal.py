@@ -15,7 +15,7 @@ from dataprep.synthetic.dataset import write_synthetic
 from grid.launch import main
 
 TRIALS = 2
-SET = {"subjects": 20, "trials": TRIALS, "size": (320, 240)}
+SET = {"subjects": 20, "trials": TRIALS, "size": (160, 120)}
 
 
 @pytest.fixture(scope="module")
