@@ -36,7 +36,7 @@ from painmodels.methods.graph import OUT_OF_FOLD, Estimator, Part, needs
 from painmodels.registry import network
 from painmodels.tasks import task_of_run
 from painmodels.trunks.backbones import backbone
-from painmodels.trunks.trunk import trunk_fingerprint, whole_state
+from painmodels.trunks.trunk import Trunk, trunk_fingerprint, whole_state
 from painmodels.use.card import CARD, card
 from painmodels.use.graph import video_table
 from painmodels.use.model import Ensemble, Model
@@ -46,11 +46,11 @@ from painmodels.use.run_cells import folds_of, full_name, the_cell
 from painmodels.use.wheel import write_wheel
 
 
-def from_run(run: Path, cell: str, *, device: str = "cpu", ensembles: bool = False) -> Model:
+def from_run(run: Path, cell: str, *, device: str = "cpu", ensembles: bool = False, frozen: Trunk | None = None) -> Model:
     """The model of a finished cell, named `row/scenario/fold0`, or `row/scenario/subject/repeat1/seed2/fold0` in full.
 
     A name without them means the run's protocol, its first partition (repeat 0) and its first fit seed. `ensembles`: whether a
-    message about another name may suggest that of all folds.
+    message about another name may suggest that of all folds. `frozen`: the trunk of another model of the run, to hold it once.
 
     Raises ValueError if there is no such cell, it was not computed, or the trunk's weights are others now.
     """
@@ -120,12 +120,12 @@ def from_run(run: Path, cell: str, *, device: str = "cpu", ensembles: bool = Fal
         description["calibration"] = calibration["settings"]["network"]
     if reader.description:  # of a data set by a table
         description["reader_description"] = dict(reader.description)
-    return Model(description, tensors, device=device)
+    return Model(description, tensors, device=device, trunk=frozen)
 
 
 def write_card(run: Path, cell: str, about: Mapping[str, Any], folder: Path) -> None:
     """Write the model card of a cell into a folder. What a result folder of an older version does not say is not measured."""
-    record, known = the_cell(run, cell), run / "cards.json"
+    record, known = the_cell(run, (folds_of(run, cell) or [cell])[0]), run / "cards.json"
     facts = read_json(known) if known.is_file() else {}
     row = "/".join(str(record[name]) for name in ("modality", "scenario", "protocol"))
     described = read_json(run / "run.json")
@@ -176,7 +176,9 @@ def any_from_run(run: Path, name: str, *, device: str = "cpu") -> Model | Ensemb
     names = folds_of(run, name)
     if not names:
         return from_run(run, name, device=device, ensembles=True)
-    members = [from_run(run, each, device=device) for each in names]
+    members: list[Model] = []
+    for each in names:
+        members.append(from_run(run, each, device=device, frozen=members[0].trunk if members else None))
     return members[0] if len(members) == 1 else Ensemble(members, name=f"{name} ({len(members)} folds)")
 
 
@@ -208,7 +210,12 @@ def parser() -> argparse.ArgumentParser:
         prog=program("painmodels.export"), description="Export the model of a cell from a result folder."
     )
     p.add_argument("--run", type=Path, required=True, metavar="DIR", help="a result folder of grid.launch")
-    p.add_argument("--cell", required=True, metavar="ROW/SCENARIO/FOLD", help="such as eda+video/all87/fold0")
+    p.add_argument(
+        "--cell",
+        required=True,
+        metavar="ROW/SCENARIO[/FOLD]",
+        help="such as eda+video/all87/fold0, or eda+video/all87: all folds in one folder",
+    )
     p.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the folder to write")
     p.add_argument("--onnx", action="store_true", help="write ONNX files too")
     p.add_argument(
@@ -243,13 +250,18 @@ def _command(options: argparse.Namespace) -> int:
     if options.onnx and not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript")):
         raise InputError("--onnx: onnx and onnxscript are not installed: pip install onnx onnxscript")
     check_folder("--to", options.to, inputs=[options.run], mark="model.json")
-    model = from_run(options.run, options.cell)
+    model = any_from_run(options.run, options.cell)
+    if options.onnx and not isinstance(model, Model):
+        raise InputError(
+            f"--onnx: {options.cell} is an ensemble of {len(model.members)} models; export one of them: {options.cell}/fold0"
+        )
     if options.onnx and model.about.get("calibration"):
         raise InputError("--onnx: the row is recalibrated, which an ONNX file of it would not be; export it without --onnx")
     model.save(options.to)
-    write_card(options.run, options.cell, model.about, options.to)
+    members = {} if isinstance(model, Model) else {"members": [member.about["cell"] for member in model.members]}
+    write_card(options.run, options.cell, {**model.about, **members}, options.to)
     write_wheel(options.to)
-    if options.onnx:
+    if options.onnx and isinstance(model, Model):
         write_onnx(
             model,
             options.to,

@@ -31,9 +31,10 @@ from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
 from dataprep.video.decode import open_video
 from painmodels.export import given_rates
-from painmodels.use.model import Model, load
+from painmodels.use.model import load
 from painmodels.use.over_time import over_time
 from painmodels.use.predictions import Estimate
+from painmodels.use.predictor import Predictor
 from painmodels.use.running import Stream
 from painmodels.use.sources import Frames, Source, is_running, lsl_source, pipe_source, together, video_source
 
@@ -119,7 +120,7 @@ def told(estimate: Estimate, *, as_json: bool, beside: Estimate | None = None) -
     return line if found.learns.thresholded else f"{line}  {found.called()}"
 
 
-def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: float = 1.0) -> Iterator[Estimate]:
+def replay(model: Predictor, *, video: Path | None, signals: Path | None, every_s: float = 1.0) -> Iterator[Estimate]:
     """The estimates of a recording that is fed as a stream, signals and frames side by side; each as soon as it is made.
 
     Raises RecordingError for a bad file, InputError for a missing one and for a recording that ends before the first window does.
@@ -160,7 +161,7 @@ def replay(model: Model, *, video: Path | None, signals: Path | None, every_s: f
         raise InputError(f"the recording ended at {ended_s:.2f} s, before the first window of {model.window_s:.2f} s")
 
 
-def _live(model: Model, options: argparse.Namespace) -> Iterator[Estimate]:
+def _live(model: Predictor, options: argparse.Namespace) -> Iterator[Estimate]:
     """The estimates from live sources."""
     sources: dict[str, Source] = {}
     rates_hz: dict[str, float] = {}

@@ -31,7 +31,7 @@ def card(about: Facts, run: Facts, cell: Facts, facts: Facts | None, *, gives: s
         "Intended use": _use(about, run, gives),
         "Data and people": _data(about, run, cell, facts),
         "How it was made": _made(about, run, cell, facts),
-        "Held-out metrics": _metrics(cell, facts, chosen),
+        "Held-out metrics": _metrics(about, cell, facts, chosen),
         "Calibration": _calibration(about, facts.get("calibration")),
         "Limits": _limits(about, run, cell, facts),
         "What it must not be used for": [f"- {sentence}" for sentence in NEVER],
@@ -78,10 +78,17 @@ def _data(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
         *([f"- Source: {data['source']}"] if data.get("source") else []),
         *([f"- A trial is {data['trial']}."] if data.get("trial") else []),
         f"- Tested in this row: {facts.get('people', 'not recorded')} people; trials: {trials}.",
-        f"- This model was trained on {cell.get('n_train', 'an unrecorded number of')} trials; "
-        f"{cell.get('n_test', 'an unrecorded number')} were held out. Sex and age of its people: folds.csv and Subjects in the "
-        "report, where the data set tells them.",
+        f"- {_trained(about, cell)} Sex and age of its people: folds.csv and Subjects in the report, where the data set tells "
+        "them.",
     ]
+
+
+def _trained(about: Facts, cell: Facts) -> str:
+    """On how many trials, and how many were held out."""
+    n_train, n_test = cell.get("n_train", "an unrecorded number of"), cell.get("n_test", "an unrecorded number")
+    if members := about.get("members"):
+        return f"This is the mean of {len(members)} models, one of each fold; the first was trained on {n_train} trials."
+    return f"This model was trained on {n_train} trials; {n_test} were held out."
 
 
 def _made(about: Facts, run: Facts, cell: Facts, facts: Facts) -> list[str]:
@@ -104,10 +111,12 @@ def _settings(table: Facts) -> str:
     return ", ".join(f"{name} {value}" for name, value in table.items()) or "nothing to set"
 
 
-def _metrics(cell: Facts, facts: Facts, chosen: str) -> list[str]:
+def _metrics(about: Facts, cell: Facts, facts: Facts, chosen: str) -> list[str]:
     if not facts.get("metrics"):
         return ["Not measured: the result folder has no predictions, or an older version wrote it."]
     own = facts["own"].get("/".join(str(cell.get(a, 0)) for a in ("fold", "repeat", "seed")), {})
+    if about.get("members"):
+        own = {}
     n = facts["people"]
     lines = [
         f"Of the row, on {n} people who trained no model that judged them: mean and SD over folds, and the 95 % interval over "
@@ -130,6 +139,8 @@ def _metrics(cell: Facts, facts: Facts, chosen: str) -> list[str]:
         told = f"{_n(difference)} ({_n(low)} to {_n(high)}"
         told += f"); nothing is claimed: {why}." if p is None else f"; p = {_n(p)} for this row by itself{rests})."
         lines += ["", f"Against chance: {told}"]
+    if about.get("members"):
+        lines += ["", "The figures are of its members. The ensemble was tested on nobody: each person trained some of them."]
     return lines + (["", chosen] if chosen else [])
 
 

@@ -35,7 +35,15 @@ from painmodels.use.predictor import EachStep, Predictor
 class Model(Predictor):
     """A pipeline with what prepares its inputs. `about` is the content of model.json, `tensors` that of model.safetensors."""
 
-    def __init__(self, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        about: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        *,
+        device: str = "cpu",
+        trunk: Trunk | None = None,
+    ) -> None:
+        """`trunk`: that of another model with the same frozen layers, to hold them in memory once."""
         check_description(about)
         self.tensors = dict(tensors)
         broken = [name for name, v in self.tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()]
@@ -45,19 +53,18 @@ class Model(Predictor):
             face_settings = faces.FaceSettings(**about["faces"])
         except TypeError as error:
             raise InputError(f"model: faces: {error}, expected the settings of this version") from None
-        trunk: Trunk | None = None
-        if about["trunk"]:
+        if about["trunk"] and trunk is None:
             t = about["trunk"]
             trunk = trunk_from_state(
                 t["name"],
-                {name.removeprefix("trunk."): v for name, v in tensors.items() if name.startswith("trunk.")},
+                {name.removeprefix(TRUNK): v for name, v in tensors.items() if name.startswith(TRUNK)},
                 scaling=t["scaling"],
                 precision=t["precision"],
                 origin=(t["fingerprint"], t["provenance"]),
             )
         super().__init__(about, face_settings=face_settings, trunk=trunk, device=chosen_device(device))
         self.columns = Columns(about["video"])
-        apart = ("trunk.", f"{calibrate.ROLE}.")
+        apart = (TRUNK, f"{calibrate.ROLE}.")
         self.pipeline = self._pipeline({name: v for name, v in tensors.items() if not name.startswith(apart)})
         self.members = (self,)
 
@@ -136,6 +143,7 @@ class Model(Predictor):
         )
 
 
+TRUNK = "trunk."
 SHARED = ("clock_hz", "n_steps", "classes", "task", "channels", "faces", "trunk", "reader")
 
 
@@ -152,13 +160,31 @@ class Ensemble(Predictor):
         )
         self.members = tuple(members)
 
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the files of all members into one `folder`, made if it is not there; the trunk is stored once."""
+        tensors = {name: value for name, value in self.members[0].tensors.items() if name.startswith(TRUNK)}
+        for k, member in enumerate(self.members):
+            tensors |= {f"member{k}.{n}": value for n, value in member.tensors.items() if not n.startswith(TRUNK)}
+        abouts = [{"calibration": "", **member.about} for member in self.members]
+        told = [{key: about[key] for key in ("cell", "networks", "calibration")} for about in abouts]
+        write_model(Path(folder), {**self.about, "calibration": "", "members": told}, tensors)
 
-def load(folder: str | os.PathLike[str], *, device: str = "cpu") -> Model:
-    """The model in `folder`. `device`: "cpu", "cuda", "cuda:1" …, or "auto" for the first GPU there is.
+
+def load(folder: str | os.PathLike[str], *, device: str = "cpu") -> Model | Ensemble:
+    """The model in `folder`, or the ensemble. `device`: "cpu", "cuda", "cuda:1" …, or "auto" for the first GPU there is.
 
     Raises InputError that names the file that is absent, damaged or of another format, or a device that is not there.
     """
-    return Model(*read_model(Path(folder)), device=device)
+    about, tensors = read_model(Path(folder))
+    if not (told := about.pop("members", [])):
+        return Model(about, tensors, device=device)
+    frozen = {name: value for name, value in tensors.items() if name.startswith(TRUNK)}
+    members: list[Model] = []
+    for k, own in enumerate(told):
+        mine = {n.removeprefix(f"member{k}."): value for n, value in tensors.items() if n.startswith(f"member{k}.")}
+        trunk = members[0].trunk if members else None
+        members.append(Model({**about, **own}, frozen | mine, device=device, trunk=trunk))
+    return Ensemble(members, name=about["cell"])
 
 
 def chosen_device(name: str) -> torch.device:

@@ -47,6 +47,14 @@ class Node(_Part):
     normalise: How | Literal[""]
 
 
+class Member(_Part):
+    """What is an ensemble's member's own: its tensors are named `member0.…`; the trunk is all members'."""
+
+    cell: str
+    networks: list[Node] = Field(min_length=1)
+    calibration: str = ""
+
+
 class Description(_Part):
     """All that model.json says. An unknown key is refused: it may change what the tensors mean."""
 
@@ -69,6 +77,7 @@ class Description(_Part):
     video: list[dict[str, Any]]
     networks: list[Node] = Field(min_length=1)
     calibration: str = ""
+    members: list[Member] = []
 
 
 def write_model(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
@@ -102,6 +111,8 @@ def readme(about: Mapping[str, Any]) -> str:
     inputs = [*about["channels"], *(["a video of the face"] if about["video"] else [])]
     files = [*(['video="v.mp4"'] if about["video"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
     made_up = f"{said}\n\n" if (said := of_no_pain(about)) else ""
+    if members := about.get("members"):
+        made_up += f"The mean of {len(members)} models, one of each fold: each person of the data trained some of them.\n\n"
     return f"""# {about["cell"]}
 
 Research software, not a medical device: no output may guide the care of a person.

@@ -27,9 +27,8 @@ from painmodels.training.loop import one_thread
 from painmodels.use.arrays import check_rgb
 from painmodels.use.judgeable import NoEstimate
 from painmodels.use.live_face import LiveFace, Seen
-from painmodels.use.model import Model
 from painmodels.use.predictions import Estimate
-from painmodels.use.predictor import EachStep
+from painmodels.use.predictor import EachStep, Predictor
 from painmodels.use.recent_samples import RecentSamples
 
 
@@ -37,7 +36,7 @@ from painmodels.use.recent_samples import RecentSamples
 class _Step:
     """What is known of a step by itself; whether a face was seen, and a frame came."""
 
-    known: EachStep
+    known: Sequence[EachStep]
     seen: bool
     came: bool
 
@@ -51,7 +50,7 @@ class Stream:
 
     def __init__(
         self,
-        model: Model,
+        model: Predictor,
         *,
         rates_hz: Mapping[str, float] | None = None,
         every_s: float = 1.0,
@@ -66,7 +65,7 @@ class Stream:
         self.end = model.n_steps  # the step before which the next estimate's window ends
         self.face: LiveFace | None = None
         if model.uses_video:
-            self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz, frames=model.columns.frames)
+            self.face = LiveFace(model.face_settings, rate_hz=model.clock_hz, frames=model.members[0].columns.frames)
             self.columns_of = model.columns_of()
         self.frame_clock = FrameClock(model.clock_hz)
         self.came: deque[bool] = deque()  # of the steps whose face is not known yet: whether they have a frame
@@ -110,17 +109,17 @@ class Stream:
         """What is known of the next steps by themselves, now that their faces are known."""
         if not faces:
             return
-        of = self.model.columns
+        of = self.model.members[0].columns
         video_BF = np.zeros((len(faces), of.width), of.dtype)
         seen = [face is not None for face in faces]
         with one_thread():
             if any(seen):
                 video_BF[seen] = self.columns_of(together([f for f in faces if f is not None], self.model.face_settings))
             # FC-7 now, some frames at a time: the estimate of a second is left with the recurrent part
-            known = self.model.each_step(video_BF)
-        self.steps += [
-            _Step({name: x[k] for name, x in known.items()}, seen[k], self.came.popleft()) for k in range(len(faces))
-        ]
+            known = [member.each_step(video_BF) for member in self.model.members]
+        for k in range(len(faces)):
+            of_step = [{name: x[k] for name, x in of_member.items()} for of_member in known]
+            self.steps.append(_Step(of_step, seen[k], self.came.popleft()))
 
     def samples(self, values: Mapping[str, np.ndarray], *, at_s: float | None = None) -> list[Estimate]:
         """The next samples of some channels, (n,) each, in the unit of the training data; gives the estimates that are due.
@@ -163,16 +162,17 @@ class Stream:
 
     def _estimate(self, time_s: float) -> Estimate:
         model = self.model
-        known: EachStep | None = None
+        known: list[EachStep | None] = [None for _ in model.members]
         seen_T = None
         window = self.steps[self.end - model.n_steps - self.first : self.end - self.first]
         if model.uses_video:
             seen_T = np.array([step.seen for step in window])
-            known = {name: torch.stack([step.known[name] for step in window]) for name in window[0].known}
+            for m, of_member in enumerate(window[0].known):
+                known[m] = {name: torch.stack([step.known[m][name] for step in window]) for name in of_member}
         try:
             signals_TC = self.recent.on_clock(self.end, steps=model.signal_steps)
             with one_thread():
-                return Estimate(time_s, model.of_steps([known], seen_T, signals_TC))
+                return Estimate(time_s, model.of_steps(known, seen_T, signals_TC))
         except NoEstimate as reason:
             lost = sum(not step.came for step in window)
             told = f"; no frame came for {lost / model.clock_hz:.2f} s of the window" if lost else ""
