@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataprep.rounding import rounded
+from painmodels.use.model_files import taken
 
 CARD = "model_card.md"
 NEVER = (
@@ -47,7 +48,7 @@ def card(about: Facts, run: Facts, cell: Facts, facts: Facts | None, *, gives: s
 
 
 def _use(about: Facts, run: Facts, gives: str) -> list[str]:
-    takes = ", ".join([*about["channels"], *(["a video of the face"] if about["video"] else [])]) or "nothing"
+    takes = ", ".join(taken(about)) or "nothing"
     seconds = about["n_steps"] / about["clock_hz"]
     no_pain = run["data"].get("pain") is False
     what = f"telling {' from '.join(about['classes'][:2])}" if no_pain else "automatic pain recognition"

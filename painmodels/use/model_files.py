@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from dataprep.datasets import dataset
 from dataprep.records import InputError
+from dataprep.signals.derived import source
 from dataprep.storage import Place, write_whole
 from painmodels.tasks import task_of_table
 from painmodels.training.normalise import How
@@ -106,9 +108,16 @@ def of_no_pain(about: Mapping[str, Any]) -> str:
     return ""
 
 
+def taken(about: Mapping[str, Any]) -> list[str]:
+    """What a recording has to have: the recorded channels, such as `ecg` where the row sees `hr`, and the face."""
+    recorded = dataset(about["reader"], about.get("reader_description")).channels
+    inputs = dict.fromkeys(source(channel, recorded) or channel for channel in about["channels"])
+    return [*inputs, *(["a video of the face"] if about["video"] else [])]
+
+
 def readme(about: Mapping[str, Any]) -> str:
     """What the folder holds, takes, gives and needs."""
-    inputs = [*about["channels"], *(["a video of the face"] if about["video"] else [])]
+    inputs = taken(about)
     files = [*(['video="v.mp4"'] if about["video"] else []), *(['signals="x_bio.csv"'] if about["channels"] else [])]
     made_up = f"{said}\n\n" if (said := of_no_pain(about)) else ""
     if members := about.get("members"):

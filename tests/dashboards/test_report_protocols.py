@@ -70,7 +70,7 @@ def test_a_new_protocol_says_itself_that_tested_people_train(
     assert "Under “mine” the new trials are of people whom the network has met." in text
     assert "the same people, other trials of them" in (folder / "tripod-ai.md").read_text()
     about = {"cell": "", "synthetic": False, "channels": ["eda"], "video": [], "n_steps": 138, "clock_hz": 25.0}
-    about |= {"classes": ["BL1", "PA4"], "method": "hybrid", "networks": [], "trunk": {}}
+    about |= {"reader": "biovid", "classes": ["BL1", "PA4"], "method": "hybrid", "networks": [], "trunk": {}}
     results = read_results(folder)
     facts = cards(run, PAIN, results.scores, results.predictions, {})["eda/all87/mine"]
     of_model = card(about, run, results.scores.iloc[0].to_dict(), facts, gives=PAIN.gives)

@@ -32,6 +32,8 @@ def test_they_are_rows_like_any_other(tiny_data: Path, tiny_experiment: Path, tm
     told = pd.read_parquet(tmp_path / "predictions.parquet").set_index(["modality", "sample_name"]).p_pain
     model = from_run(tmp_path, "eda+hr/expressive67/fold0")
     assert model.inputs == ("eda", "ecg")
+    model.save(tmp_path / "model")
+    assert "Takes eda, ecg, 5.52 s" in (tmp_path / "model" / "README.md").read_text()
     for name in told["eda+hr"].index:
         file = next((tiny_data / "biosignals_filtered").rglob(f"{name}_bio.csv"))
         assert model.predict(signals=file).p_pain == pytest.approx(told["eda+hr", name], abs=1e-6)

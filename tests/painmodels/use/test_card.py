@@ -17,6 +17,7 @@ from painmodels.use.card import card
 from painmodels.use.model_files import of_no_pain, readme
 
 ABOUT: dict[str, Any] = {
+    "reader": "biovid",
     "cell": "eda/expressive67/subject/fold1",
     "synthetic": False,
     "channels": ["eda"],
