@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # workers share the processors: threads of one would wait, turning, for those of another
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers of xdist share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of one would wait, turning, for those of another
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own would stand back for the other worker's test
 
 TINY = """
 name = "tiny"

@@ -79,6 +79,8 @@ def test_a_worker_starts_without_what_most_work_does_not_need() -> None:
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
 
     assert loaded("grid.execute.ray_tune", "scipy.stats scipy.signal scipy.interpolate mlflow sklearn") == "set()"
+    preparing = "grid.execute.ray_preparer, grid.execute.ray_blocks"
+    assert loaded(preparing, "ray.tune pandas scipy mlflow sklearn") == "set()"
     assert loaded("grid.execute.ray_mailbox", "torch numpy pandas scipy grid.plan ray.tune") == "set()"
 
 

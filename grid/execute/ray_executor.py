@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 # Decided when Ray is imported or starts its workers. Without the second, workers without a GPU share would see every GPU.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
@@ -33,9 +31,10 @@ from dataprep.video.retinaface import weights_to_carry
 from grid.execute.executor import Node, Prepared, Tick, Where
 from grid.execute.interrupts import held_back, take_sigterm_back, unless_noted
 from grid.execute.ray_addresses import probe, short_folder
+from grid.execute.ray_blocks import RayBlocks
 from grid.execute.ray_mailbox import mailbox
 from grid.execute.ray_pool import Pool, say_if_full
-from grid.execute.ray_preparer import Preparer, log_of
+from grid.execute.ray_preparer import Preparer, ask_for_a_node, log_of, prepare_alone, prepare_signals
 from grid.execute.ray_tune import run_work
 from grid.execute.scheduler import Scheduler
 from grid.experiment.config_tables import Execution
@@ -43,56 +42,11 @@ from grid.plan.preparation import SignalsJob, VideoJob, of_trials
 from grid.results.files import write_json
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
-from grid.work.attempts import in_own_process, tried
-from grid.work.blocks import Starts, StoreBlocks
-from grid.work.limits import crash_reason, hung, time_limit
-from grid.work.prepare import run_signals
+from grid.work.blocks import Starts
+from grid.work.limits import crash_reason, hung
 
 ASK_AHEAD = 100
 """On a cluster, which may grow: how many workers wait for a place at most. An autoscaler sees them; they end with the driver."""
-
-
-class RayBlocks(StoreBlocks):
-    """Features by reference into the object store, from the durable store where a reference is lost; all else as elsewhere."""
-
-    def __init__(self, store: Store, prepared: Prepared, starts: Starts) -> None:
-        super().__init__(store, prepared.stages, dict(prepared.signals))
-        # put by the driver: a worker's node may not have the file
-        self.start_refs: dict[str, Any] = {name: ray.put(dict(x)) for name, x in starts.items()}
-        self.refs = dict(prepared.refs)
-
-    def of_video(self, kind: str, trial_ids: Iterable[str]) -> list[np.ndarray]:
-        """A recording that is made of the video, zero-copy and read-only where it is in this node's object store."""
-        wanted = list(trial_ids)
-        here = [t for t in wanted if t in self.refs] if kind == "features" else []
-        try:
-            blocks = dict(zip(here, ray.get([self.refs[t] for t in here], timeout=300), strict=True))
-        except RayError:
-            blocks = {}
-        missing = [t for t in wanted if blocks.get(t) is None]
-        blocks |= dict(zip(missing, super().of_video(kind, missing), strict=True))
-        return [blocks[t] for t in wanted]
-
-    def start(self, name: str) -> Mapping[str, np.ndarray]:
-        """Weights that a network starts from, which a node holds once, however many workers it runs."""
-        return ray.get(self.start_refs[name]) if name in self.start_refs else super().start(name)
-
-
-@ray.remote
-def _signals(job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int) -> Any:
-    with time_limit(limit_s, log_of(logs, job.stage)):
-        return tried(lambda: run_signals(job, store), retries=retries)
-
-
-@ray.remote(num_cpus=1)
-def _nothing() -> None:
-    """Ask for a node."""
-
-
-@ray.remote
-def prepare_alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
-    """Prepare a video in a process of its own, without other work beside it."""
-    return in_own_process(job, store, limit_s=limit_s, detector=detector)
 
 
 def _start(start: Callable[..., Any], command: Any, process_type: str, *rest: Any, **options: Any) -> Any:
@@ -140,7 +94,7 @@ class Cluster:
         while not ray.cluster_resources().get("CPU", 0):
             if asked is None:
                 print("no node takes work yet: asking for one and waiting …", flush=True)
-                asked = _nothing.remote()  # what waits is what an autoscaler starts nodes for
+                asked = ask_for_a_node.remote()  # what waits is what an autoscaler starts nodes for
             if time.monotonic() > until:
                 raise TimeoutError(
                     f"no node that takes work came within execution.nodes_wait_s = {self.execution.nodes_wait_s:g}"
@@ -172,7 +126,7 @@ class Cluster:
             say_if_full({"CPU": 1.0} if signals or not self.gpus else {"CPU": 1.0, "GPU": 1 / e.prepares_per_gpu})
         asked = {}
         for job in signals:
-            task = _signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
+            task = prepare_signals.options(max_retries=e.retries, memory=self._memory(e.prepare_memory_mb))
             asked[job] = task.remote(job, self.store, e.prepare_limit_s, self.logs, e.retries)
         for job, answer in asked.items():
             try:

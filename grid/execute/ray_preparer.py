@@ -1,4 +1,5 @@
-"""The Ray actor that prepares videos. It imports little: on a machine with many processors there are many of them.
+"""What prepares recordings on Ray: an actor for videos, a task for signals. They import little: a machine with many
+processors runs many of them.
 
 The weights of the trunk, and of a detector that does not ship, arrive through the object store: a node holds them once,
 however many actors it runs, and needs no file of its own.
@@ -13,11 +14,12 @@ import ray
 
 from dataprep.faults import Failure, failure
 from dataprep.video.retinaface import adopt_weights
-from grid.plan.preparation import TrunkSpec, VideoJob
+from grid.plan.preparation import SignalsJob, TrunkSpec, VideoJob
 from grid.store.artefacts import Store
 from grid.store.identity import Stage
+from grid.work.attempts import in_own_process, tried
 from grid.work.limits import time_limit
-from grid.work.prepare import run_video
+from grid.work.prepare import SignalsBlock, run_signals, run_video
 from painmodels.trunks.trunk import Shared
 
 
@@ -55,3 +57,23 @@ class Preparer:
 def log_of(logs: Path, stage: Stage) -> Path:
     """Where it is written how far a piece of preparation was when it took too long."""
     return logs / f"{stage.name}-{stage.key}.hung.txt"
+
+
+@ray.remote
+def prepare_signals(
+    job: SignalsJob, store: Store, limit_s: float, logs: Path, retries: int
+) -> tuple[Failure, SignalsBlock | None]:
+    """No failure and the signals of a subject, or what went wrong."""
+    with time_limit(limit_s, log_of(logs, job.stage)):
+        return tried(lambda: run_signals(job, store), retries=retries)
+
+
+@ray.remote(num_cpus=1)
+def ask_for_a_node() -> None:
+    """Do nothing, on a node that takes work."""
+
+
+@ray.remote
+def prepare_alone(job: VideoJob, store: Store, limit_s: float, detector: bytes | None) -> Failure:
+    """Prepare a video in a process of its own, without other work beside it."""
+    return in_own_process(job, store, limit_s=limit_s, detector=detector)
