@@ -28,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dataprep import file_names
 from dataprep.check import overview, recordings
 from dataprep.check.recordings import Finding, TrialFacts
-from dataprep.check.tables import of_channel_files
+from dataprep.check.tables import of_channel_files, of_values
 from dataprep.datasets import dataset as dataset_named
 from dataprep.datasets import opened
 from dataprep.faces import FaceSettings
@@ -66,7 +66,7 @@ def take(path: Place, dataset: DataSet, settings: FaceSettings, *, jobs: int, al
         )
     findings += [f for m in measured for f in m.findings]
     findings += recordings.of_files(trials, wanted, defects, within=path)
-    findings += of_channel_files(trials, dataset, within=path)
+    findings += of_channel_files(trials, dataset, within=path) or of_values(measured, dataset, within=path)
     verdict = _verdict(measured, findings, dataset)
     return {
         "path": str(path),

@@ -22,6 +22,7 @@ import numpy as np
 
 from dataprep import faces, file_names, storage
 from dataprep.check import oddities
+from dataprep.manifest.other_signals import Look, look
 from dataprep.manifest.table import NAMES as TABLES
 from dataprep.records import DataSet, Defect, RecordingError, Trial
 from dataprep.signals.files import NoValueError, on_clock
@@ -74,7 +75,8 @@ class ChannelFacts:
 
 @dataclass(frozen=True)
 class TrialFacts:
-    """A trial measured. `thumbnail_HWC` is the face in the middle of the clip, `x_TC` the signals on the clock."""
+    """A trial measured. `thumbnail_HWC` is the face in the middle of the clip, `x_TC` the signals on the clock, `looks` what each
+    channel looks like."""
 
     trial: Trial
     video: VideoFacts | None = None
@@ -82,6 +84,7 @@ class TrialFacts:
     findings: tuple[Finding, ...] = ()
     thumbnail_HWC: np.ndarray | None = None
     x_TC: np.ndarray | None = None
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     def usable(self, part: str) -> bool:
         """Whether the grid could use this part ('video' or 'signals') of the trial."""
@@ -194,7 +197,8 @@ def _with_signals(facts: TrialFacts, file: str, dataset: DataSet) -> TrialFacts:
         if c.clipped >= CLIPPED_SHARE and not any(f.unusable for f in found):
             reason = f"{file}: channel {name!r}: found {c.clipped:.0%} of the samples stuck at the minimum or maximum"
             found.append(_finding(facts.trial, "signals", "clipped", file, reason, unusable=False))
-    return replace(facts, channels=channels, findings=(*facts.findings, *found), x_TC=x_TC)
+    looks = {name: look(values, rate_hz) for name, (values, rate_hz) in read.items()} if x_TC is not None else {}
+    return replace(facts, channels=channels, findings=(*facts.findings, *found), x_TC=x_TC, looks=looks)
 
 
 def channel_facts(values: np.ndarray, rate_hz: float) -> ChannelFacts:

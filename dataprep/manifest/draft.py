@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order
@@ -10,6 +11,8 @@ from dataprep.manifest.guess_files import FileGuess, guess_file
 from dataprep.manifest.guess_videos import FRAMES_HZ, VideoGuess, look
 from dataprep.manifest.guess_window import signal_lengths, window
 from dataprep.manifest.layout import SETTINGS, Channel, Layout, layout_of
+from dataprep.manifest.other_signals import Look, paired
+from dataprep.manifest.other_signals import said as said_of
 from dataprep.manifest.table import Rows, manifest_of, read_rows, seconds
 from dataprep.outputs import drafted
 from dataprep.records import InputError, RecordingError
@@ -17,6 +20,7 @@ from dataprep.records import InputError, RecordingError
 CLOCK_HZ = 25.0
 OF_ONE, OF_OTHERS = 6, 2  # files that are held against the first one: of its person, and of others
 SAME_RATE = 0.01
+LOOKED_AT = 60  # files whose values are held against each other
 
 
 def draft(folder: Path) -> list[str]:
@@ -42,6 +46,7 @@ def draft(folder: Path) -> list[str]:
 
 def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
     """The text of dataset.toml and what to look at in it."""
+    refuse_other_signals(folder, rows)
     guess, unsure = _look(folder, rows)
     starts = {c: [seconds(r[c]) for _, r in rows.rows if r.get(c)] for c in ("start_s", "end_s", "onset_s")}
     begin = "onset" if starts["onset_s"] and not starts["start_s"] else "start"
@@ -102,6 +107,19 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
     text = "\n".join(lines) + "\n"
     _check(text, folder, rows)
     return text, unsure
+
+
+def refuse_other_signals(folder: Path, rows: Rows) -> None:
+    """Raises InputError if files of one person hold other signals by a part of their names that says nothing of it."""
+    named = {r["signals"]: r for _, r in rows.rows if r.get("signals")}
+    looks: dict[str, Look] = {}
+    for name in sorted(named)[:LOOKED_AT]:
+        with suppress(RecordingError, OSError):  # what is wrong with a file is told where it is read
+            looks[name] = guess_file(folder / name).look or Look("", 0.0)
+    of = {key: {name: named[name].get(key, "") for name in looks} for key in ("subject", "label")}
+    if pair := paired(looks, subjects=of["subject"], labels=of["label"]):
+        same = of["label"][pair.first] == of["label"][pair.second]
+        raise InputError(f"{rows.path}: column 'signals': {said_of(pair, one_label=same)}")
 
 
 def _look(folder: Path, rows: Rows) -> tuple[FileGuess | None, list[str]]:

@@ -14,6 +14,7 @@ from dataprep.manifest import guess_channels
 from dataprep.manifest.formats import HDF5, header_of, kind_of
 from dataprep.manifest.guess_text import guess_text, time_unit, with_time
 from dataprep.manifest.layout import TIME_UNITS, Channel, Files
+from dataprep.manifest.other_signals import Look, look
 from dataprep.records import RecordingError
 from dataprep.storage import Place
 
@@ -33,7 +34,8 @@ class Column:
 class FileGuess:
     """What a file seems to hold. `why`: key of [files] or channel -> what it was guessed from; `left_out`: column and why.
 
-    `samples`: channel -> how many samples the file has and their rate, where a rate is known; `rate_hz`: of the first of them.
+    `look`: of the first channel. `samples`: channel -> how many samples the file has and their rate, where a rate is known;
+    `rate_hz`: of the first of them.
     """
 
     files: Files
@@ -44,6 +46,7 @@ class FileGuess:
     rate_hz: float = 0.0
     n_rows: int = 0  # of a text file
     time_s: tuple[float, float] | None = None
+    look: Look | None = None
 
     @property
     def fastest_hz(self) -> float:
@@ -92,6 +95,7 @@ def guess_file(path: Place) -> FileGuess:
         name = _free(channel, column.name, guess.channels)
         guess.channels[name] = column.where.model_copy(update={"unit": column.unit})
         guess.why[name] = why
+        guess.look = guess.look or look(column.x, rate_hz or 100.0)
         guess.rate_hz = guess.rate_hz or column.rate_hz
         if rate_hz:
             guess.samples[name] = (guess.n_rows or len(column.x), rate_hz)
