@@ -67,7 +67,7 @@ def test_the_mirror_and_the_card_say_why_nothing_is_claimed() -> None:
     assert told["above_chance"][3] is None
     assert "fewer than 20 people" in told["no_claim"]
     about = {"cell": "eda/s/fold0", "synthetic": False, "classes": ["a", "b"], "channels": ["eda"], "video": False}
-    about |= {"n_steps": 138, "clock_hz": 25.0, "method": "hybrid", "networks": [], "trunk": None}
+    about |= {"n_steps": 138, "clock_hz": 25.0, "method": "hybrid", "networks": [], "trunk": None, "reader": "biovid"}
     cell = {"scenario": "s", "protocol": "loso"}
     text = card(about, {**run, "experiment": {"name": "e"}}, cell, told, gives="p")
     line = next(line for line in text.splitlines() if line.startswith("Against chance"))
