@@ -10,6 +10,13 @@ from pathlib import Path
 from dataprep.records import InputError
 
 
+def check_there(**given: Path | None) -> None:
+    """Raises InputError that names the option, for a file of the command line that is not there."""
+    for name, path in given.items():
+        if path is not None and not path.exists():
+            raise InputError(f"--{name}: {path}: no such file")
+
+
 def check_output(option: str, path: Path, *, endings: Iterable[str] = (), inputs: Iterable[Path | None] = ()) -> None:
     """Raises InputError if the file that `option` names cannot be an output.
 

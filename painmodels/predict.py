@@ -32,7 +32,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from dataprep.faults import guarded
-from dataprep.outputs import check_output, drafted
+from dataprep.outputs import check_output, check_there, drafted
 from dataprep.program import program
 from dataprep.records import InputError, RecordingError
 from dataprep.video.decode import open_video
@@ -209,6 +209,7 @@ def _command(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and not used:
             print(f"{model.about['cell']} uses no {name}: {getattr(options, name)} is not read", file=sys.stderr)
             setattr(options, name, None)
+    check_there(video=options.video, signals=options.signals)
     if options.hop is not None:
         return _over_time(model, options)
     failed = 0

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from dataprep.faults import guarded
+from dataprep.outputs import check_there
 from dataprep.program import program
 from dataprep.records import InputError
 from dataprep.signals.clock import on_clock
@@ -89,6 +90,7 @@ def _command(options: argparse.Namespace) -> int:
         estimates = _live(model, options)
     else:
         files = {name: Path(x) for name in ("video", "signals") if (x := getattr(options, name)) is not None}
+        check_there(**files)
         if options.compare:
             found = over_time(model, video=files.get("video"), signals=files.get("signals"), hop_s=options.every)
             offline = {round(e.time_s, 3): e for e in found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order
+from dataprep.manifest.folder_guess import CALM, draft_manifest, label_order, order_is_told
 from dataprep.manifest.formats import require_readers
 from dataprep.manifest.guess_files import FileGuess, guess_file
 from dataprep.manifest.guess_videos import FRAMES_HZ, VideoGuess, look
@@ -20,6 +20,7 @@ from dataprep.records import InputError, RecordingError
 CLOCK_HZ = 25.0
 OF_ONE, OF_OTHERS = 6, 2  # files that are held against the first one: of its person, and of others
 SAME_RATE = 0.01
+NO_ORDER = "# "
 LOOKED_AT = 60  # files whose values are held against each other
 
 
@@ -89,10 +90,15 @@ def toml(folder: Path, rows: Rows) -> tuple[str, list[str]]:
     lines += [
         "",
         "[classes]",
-        f"order = [{', '.join(map(_string, order))}]  # guess: no pain first; by their words and numbers",
     ]
-    if not any(CALM.match(label) for label in order[:1]):
-        unsure.append(f"classes.order: no label says that it is without pain; {order[0]!r} is taken for it")
+    listed = f"order = [{', '.join(map(_string, order))}]"
+    if order_is_told(order):
+        lines.append(f"{listed}  # guess: no pain first; by their words and numbers")
+        if not any(CALM.match(label) for label in order[:1]):
+            unsure.append(f"classes.order: no label says that it is without pain; {order[0]!r} is taken for it")
+    else:
+        lines.append(f"{NO_ORDER}{listed}  # NOT FOUND: which label is without pain? Put it first, and the strongest last")
+        unsure.append(f"classes.order: nothing says which of {', '.join(order)} is without pain. FILL IT IN, that one first")
     for column in ("start_s", "end_s"):
         if column in rows.columns and not starts[column]:
             unsure.append(f"{column} is empty in {rows.path.name}: fill it in, or take the column out")
@@ -199,7 +205,8 @@ def _check(text: str, folder: Path, rows: Rows) -> Layout:
     """The draft read back: one that cannot be read is a bug, said at once."""
     import tomllib
 
-    return layout_of(tomllib.loads(text), f"{folder / SETTINGS} as drafted from {rows.path}")
+    ordered = text.replace(f"{NO_ORDER}order = ", "order = ")
+    return layout_of(tomllib.loads(ordered), f"{folder / SETTINGS} as drafted from {rows.path}")
 
 
 def _name(folder: Path) -> str:

@@ -111,6 +111,20 @@ def label_order(labels: Sequence[str]) -> list[str]:
     return sorted(set(labels), key=rank)
 
 
+def order_is_told(labels: Sequence[str]) -> bool:
+    """Whether the words or numbers of the labels say which comes first: one is without pain, or all are levels or numbered."""
+    if any(CALM.match(label) for label in labels):
+        return True
+    levels = [next((n for n, word in enumerate(LEVELS) if word in label.lower()), 0) for label in labels]
+    if all(levels) and len(set(levels)) == len(labels):
+        return True
+    stems, numbers = (
+        {re.sub(r"\d+", "#", label.lower()) for label in labels},
+        {re.sub(r"\D+", " ", label) for label in labels},
+    )
+    return len(stems) == 1 and len(numbers) == len(labels)
+
+
 def _words(stem: str) -> list[str]:
     """The parts of a name: folders, and what stands between the signs of a file's name."""
     *folders, name = stem.split("/")

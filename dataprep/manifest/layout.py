@@ -213,6 +213,10 @@ def _explained(error: ValidationError) -> str:
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
         meant = f": did you mean {near[0]!r}?" if near else ""
         return f"unknown key {where!r}{meant}; there are: {', '.join(known)}{more}"
+    if where == "classes.order" and first["type"] == "missing":
+        return (
+            f"{where}: found no such key, expected the labels in their order: without pain first, the strongest last{more}"
+        )
     if first["type"] == "missing":
         return f"{where}: found no such key, expected one{more}"
     if first["type"] == "value_error":

@@ -108,7 +108,9 @@ def video_table(parts: Sequence[Part], facts: Facts) -> list[dict[str, Any]]:
         if not kind.of:
             continue
         if kind.of_channel or kind.along != "steps":
-            raise InputError(f"the row takes the recording {name}, which is made by the grid alone: it cannot be exported")
+            raise InputError(
+                f"the row takes the recording kind {name!r}, which only a run makes of whole trials: it cannot be exported"
+            )
         if kind.of == "video" and name != "mask":
             if kind.of_track and name != "faces":
                 raise InputError(f"the row takes the recording {name} of a whole face track: it cannot be exported")

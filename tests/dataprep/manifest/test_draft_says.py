@@ -182,3 +182,35 @@ def test_no_file_is_lost_where_videos_are_joined_to_signals(tmp_path):
     named = [r[part] for r in rows_of(tmp_path) for part in ("video", "signals") if r[part]]
     assert len(named) == len(set(named)) == 12
     assert "signals: 4 of 12 trials name none: no file's name is that of their other one" in said
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (("warm", "heat"), None),  # in the order of the alphabet, heat would be called no pain
+        (("A", "B"), None),
+        (("stim", "control"), ["control", "stim"]),
+        (("high", "low"), ["low", "high"]),
+        (("T2", "T1", "T10"), ["T1", "T2", "T10"]),
+        (("1", "0"), ["0", "1"]),
+    ],
+)
+def test_which_label_is_without_pain_is_never_guessed_by_the_alphabet(tmp_path, capsys, labels, order) -> None:
+    rows = []
+    for p, label in itertools.product(("P1", "P2"), labels):
+        written(tmp_path / f"{p}_{label}.csv", [np.arange(600) / 100, eda(600, 100)], head="time,EDA\n")
+        rows.append(f"{p}-{label},{p},{label},{p}_{label}.csv")
+    (tmp_path / "manifest.csv").write_text("\n".join(["trial,subject,label,signals", *rows]) + "\n")
+    assert draft([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    settings = tmp_path / "dataset.toml"
+    if order:
+        assert tomllib.loads(settings.read_text())["classes"]["order"] == order
+        return
+    assert f"nothing says which of {', '.join(sorted(labels))} is without pain. FILL IT IN" in said
+    assert check([str(tmp_path)]) == 2
+    assert (
+        "classes.order: found no such key, expected the labels in their order: without pain first" in capsys.readouterr().err
+    )
+    settings.write_text(settings.read_text().replace("# order", "order"))
+    assert check([str(tmp_path)]) in (0, 1)

@@ -205,3 +205,10 @@ def test_nothing_is_written_before_all_is_done(
     assert main([*arguments, "--out", str(out), "--plot", str(plot)]) == 1
     assert out.read_text() == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p.json"]
+
+
+def test_a_file_that_is_not_there_is_a_wrong_option(tiny_grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    asked = ["--run", str(tiny_grid), "--cell", "eda/all87/fold0", "--signals", str(tmp_path / "no.csv")]
+    for more in ([], ["--hop", "1"]):
+        assert main([*asked, *more]) == 2
+        assert f"--signals: {tmp_path / 'no.csv'}: no such file" in capsys.readouterr().err
