@@ -15,10 +15,15 @@ RECENT = 64
 
 
 class Display:
-    """One bar at a time. Use as a context manager around a phase; `advance` after each finished piece of work."""
+    """One bar at a time. Use as a context manager around a phase; `advance` after each finished piece of work.
 
-    def __init__(self, title: str, total: int, *, unit: str) -> None:
+    `there`: so many of the pieces are stored, and only read.
+    """
+
+    def __init__(self, title: str, total: int, *, unit: str, there: int = 0) -> None:
         self.title, self.total, self.unit = title, total, unit
+        self.there = f"{there} there already" if there else ""
+        self.to_do = total - there
         self.done = self.failed = self.running = 0
         self.console = Console(soft_wrap=True, highlight=False)
         self.live = self.console.is_terminal
@@ -39,9 +44,12 @@ class Display:
     def __enter__(self) -> Display:
         if self.live:
             self.bars.start()
-            self.task = self.bars.add_task(self.title, total=self.total, state="", eta="")
+            self.task = self.bars.add_task(
+                f"{self.title} ({self.there})" if self.there else self.title, total=self.total, state="", eta=""
+            )
         else:
-            self.console.print(f"{self.title}: {self.total} {self.unit} to do")
+            there = f", {self.there}" if self.there else ""
+            self.console.print(f"{self.title}: {self.to_do} {self.unit} to do{there}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

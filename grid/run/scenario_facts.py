@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataprep.datasets.biovid import LOW_EXPRESSIVE, SUBJECTS
+from dataprep.records import SampleIndex
 from grid.experiment.cells import Scenario
 from grid.experiment.config import Experiment
 from grid.experiment.partitions import splits_of
@@ -41,13 +42,19 @@ def scenario_facts(experiment: Experiment, inventory: Inventory, name: str) -> d
     except ValueError:
         return facts
     people = set(index.subjects)
-    facts |= {"subjects": len(people), "trials": len(index), "frames": len(index) * (last - first), "folds": folds}
+    facts |= {"subjects": len(people), "trials": len(index), "folds": folds}
+    facts["frames"] = (last - first) * trials_with_video(inventory, index)
     if name in PAPER_SCENARIOS and inventory.dataset.name in ("biovid", "synthetic"):
         facts["subset_size"] = len(PAPER_SCENARIOS[name][1])
     if experiment.protocol.name == "personal":
         facts["training_people"] = training_people_of(splits)
         return facts | {"not_the_papers": "trials of the tested people train, the paper's do not"}
     return facts | {"not_the_papers": _differs(inventory, scenario, people)}
+
+
+def trials_with_video(inventory: Inventory, index: SampleIndex) -> int:
+    """How many of these trials have a video that the wanted rows take."""
+    return len({v.trial.trial_id for v in inventory.videos}.intersection(index.trial_ids))
 
 
 def training_people_of(splits: Iterable[FoldSplit]) -> dict[str, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dataprep.faces import load_detector
 from dataprep.faults import Failure
@@ -33,6 +33,8 @@ from grid.work.prepare import known_defects
 from painmodels.registry import Pretrained
 from painmodels.trunks.trunk import head_start
 from painmodels.trunks.weight_cache import read_weights
+
+Job = TypeVar("Job", VideoJob, SignalsJob)
 
 
 class Session:
@@ -104,7 +106,7 @@ class Session:
         stored = {name: self.store.keys(name) for name in self.inventory.prepared}
         aside = {(d.part, d.trial_id) for d in self.defects}
         videos = [v for v in self.inventory.videos if ("video", v.trial.trial_id) not in aside]
-        new_videos = [v for v in videos if any(stage.key not in stored[stage.name] for stage in v.stages)]
+        new_videos = unstored(videos, self.store)
         parts = todo.parts | ({"video"} if new_videos else set())
         if not (todo.total or new_videos):
             print("everything is there already: nothing was computed again")
@@ -112,7 +114,7 @@ class Session:
         require(self.store.root, sum(needed(self.inventory, self.plan, self.store, parts).values()))
         videos = videos if "video" in parts else []
         signals = self.inventory.signals if "signals" in parts else []
-        new_signals = [s for s in signals if any(stage.key not in stored[stage.name] for stage in s.stages)]
+        new_signals = unstored(signals, self.store)
         executor = start(
             name,
             Where(store=self.store, execution=self.experiment.execution, out=self.out, address=address, suspects=suspects),
@@ -163,15 +165,15 @@ class Session:
             load_detector(self.experiment.face_settings)  # a trunk or a detector that cannot be loaded stops here
         if videos and self.inventory.trunk:
             self.inventory.trunk.load()
-            if not executor.gpus and (slower := self.inventory.trunk.slower()):
+            if unstored(videos, self.store) and not executor.gpus and (slower := self.inventory.trunk.slower()):
                 print(slower)
-        with Display("preparing", len(videos) + len(signals), unit="recordings") as display:
+        with of_preparation(videos, signals, self.store) as display:
             prepared = executor.prepare(videos, signals, display.advance)
         known = {(d.part, d.trial_id) for d in self.defects}
-        new = [d for d in prepared.defects if (d.part, d.trial_id) not in known]
-        for defect in new[:5]:
+        found = [d for d in prepared.defects if (d.part, d.trial_id) not in known]
+        for defect in found[:5]:
             print(f"left out: {defect.reason}")
-        self.defects += new
+        self.defects += found
         self.failures = prepared.failures
         self.kinds |= {said.kind for said in prepared.failures.values()}
         for (part, trial_id), said in list(prepared.failures.items())[:5]:
@@ -197,3 +199,15 @@ def first_weights(experiment: Experiment, settings: Iterable[Any], *, trunk: boo
         if mark in marks:
             found[mark] = {name: x.numpy() for name, x in read_weights(backbone, path).items()}
     return found
+
+
+def of_preparation(videos: Sequence[VideoJob], signals: Sequence[SignalsJob], store: Store) -> Display:
+    """The display of a preparation, which says how many recordings are stored and are only read."""
+    total, new = len(videos) + len(signals), len(unstored(videos, store)) + len(unstored(signals, store))
+    return Display("preparing" if new else "reading", total, unit="recordings", there=total - new)
+
+
+def unstored(jobs: Sequence[Job], store: Store) -> list[Job]:
+    """The jobs of which an artefact is not in the store."""
+    stored = {name: store.keys(name) for name in {stage.name for job in jobs for stage in job.stages}}
+    return [job for job in jobs if any(stage.key not in stored[stage.name] for stage in job.stages)]

@@ -28,6 +28,7 @@ from grid.plan.specs import Fit, Plan
 from grid.results import learned, unfed
 from grid.results.axes import spread
 from grid.results.inference import FEW_PEOPLE, SIMULATED_PEOPLE
+from grid.run.scenario_facts import trials_with_video
 from grid.store.artefacts import Store
 from grid.tracking.redact import redact
 from painmodels.tasks import PAIN, Task
@@ -39,14 +40,14 @@ OF_KIND = {"cells": "", "derived": " of derived signals", "baselines": " of base
 
 
 def frames(experiment: Experiment, inventory: Inventory, name: str) -> tuple[int, int, int] | None:
-    """Subjects, trials and frames (steps) that a scenario uses of this data set, or None if it cannot be made."""
+    """Subjects, trials, and frames of the videos that the rows take, which a scenario uses; None if it cannot be made."""
     scenario = experiment.scenario(name)
     try:
         index = scenario_index(inventory.dataset, inventory.index, scenario)
         first, last = window(inventory.dataset, scenario)
     except ValueError:
         return None
-    return len(set(index.subjects)), len(index), len(index) * (last - first)
+    return len(set(index.subjects)), len(index), trials_with_video(inventory, index) * (last - first)
 
 
 def plan_text(
@@ -63,7 +64,8 @@ def plan_text(
     for name in dict.fromkeys(c.scenario for c in plan.cells):
         counts = frames(experiment, inventory, name)
         if counts:
-            lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials, {counts[2]:,} frames")
+            of_videos = f", {counts[2]:,} frames" if counts[2] else ""
+            lines.append(f"scenario    {name}: {counts[0]} subjects, {counts[1]:,} trials{of_videos}")
     repeats, seeds = (sorted({getattr(c, axis) for c in plan.cells}) for axis in ("repeat", "seed"))
     partitions = f", {len(repeats)} partitions" if len(repeats) > 1 else ""
     lines.append(f"protocol    {experiment.protocol.name}, {len({c.fold for c in plan.cells})} folds{partitions}")

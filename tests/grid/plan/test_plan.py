@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from dataprep.datasets.biovid import SUBJECTS
+from dataprep.manifest.command import EXAMPLE
 from dataprep.synthetic.dataset import write_layout
 from grid.launch import main
+
+TRUNK = ("--trunk", "mini-xception-fer")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,25 @@ def test_180_fits_serve_160_cells_and_neither_ray_nor_mlflow_is_imported(full_in
     assert "180 fits serve 160 cells; " in run.stdout
     assert "baselines   160 (8 baselines x 2 scenarios x folds): 0 done, 160 to do" in run.stdout
     assert not (tmp_path / "out" / "store").exists()
+
+
+def test_the_plan_speaks_of_frames_only_where_rows_take_videos(
+    every_subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    small = tmp_path / "small.toml"  # the example has too few people for ten folds
+    small.write_text('base = "paper"\n[protocol]\nfolds = 2\n')
+    told = {}
+    for rows, scenario, data in (
+        ("eda", "all87", every_subject),
+        ("eda,eda+video", "all87", every_subject),
+        ("eda", "all", EXAMPLE),
+    ):
+        asked = ["--modalities", rows, "--scenarios", scenario, "--data", str(data), "--out", str(tmp_path / data.name)]
+        assert main(["--plan", "--experiment", str(small), *asked, *TRUNK]) == 0
+        (told[rows, data],) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("scenario "))
+    assert told["eda", every_subject].endswith("87 subjects, 174 trials")
+    assert told["eda,eda+video", every_subject].endswith("87 subjects, 174 trials, 24,012 frames")
+    assert told["eda", EXAMPLE].endswith(" trials")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,24 @@ def test_the_same_command_again_computes_nothing_and_says_so(
     assert {p: p.stat().st_mtime_ns for p in (out / "store").rglob("*") if p.is_file()} == before
 
 
+def test_a_second_start_says_which_recordings_are_there(
+    tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """As after a kill in the middle of preparation, and after one among the fits."""
+    asked = ["--modalities", "eda", "--scenarios", "all87", "--no-baselines", "--in-process", "--data", str(tiny_data)]
+    asked += ["--experiment", str(tiny_experiment), "--out", str(tmp_path / "out")]
+    store = tmp_path / "out" / "store"
+    assert main(asked) == 0
+    blocks = sorted((store / "signals").iterdir())
+    assert f"preparing: {len(blocks)} recordings to do\n" in capsys.readouterr().out
+    for lost in (1, 0):
+        for folder in (*blocks[:lost], *store.glob("fit-*"), store / "predict"):
+            shutil.rmtree(folder)
+        assert main(asked) == 0
+        title, there = "preparing" if lost else "reading", len(blocks) - lost
+        assert f"{title}: {lost} recordings to do, {there} there already\n" in capsys.readouterr().out
+
+
 def test_held_out_subjects_cannot_be_seen_in_the_weights(
     tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path
 ) -> None:
