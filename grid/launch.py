@@ -137,7 +137,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
     from grid.experiment import cells
     from grid.experiment.partitions import splits_of
     from grid.experiment.scenarios import named_for, with_onsets
-    from grid.monitor.progress import Hashing
+    from grid.monitor.progress import Hashing, tell_first
     from grid.plan.inventory import open_data, read_inventory
     from grid.run import show
     from grid.run.earlier import Earlier
@@ -197,8 +197,7 @@ def _run(options: argparse.Namespace, experiment: Experiment, out: Path, places:
         if found.missing:
             raise InputError(f"before it can run: {found.missing}")
         return 0
-    for defect in found.defects[:5]:
-        print(f"left out: {defect.reason}")
+    tell_first([f"left out: {defect.reason}" for defect in found.defects], "quarantine.csv")
     if options.strict and found.defects:
         raise InputError(f"{len(found.defects)} recordings cannot be used, and --strict was given")
     earlier = Earlier.beyond(out, session.plan.cells)

@@ -30,7 +30,7 @@ def is_events(path: Path) -> bool:
     """Whether a text file is a table of events, by its name or by what its first rows hold; a file with a body signal is none."""
     rows = _rows(path)
     head = rows[0] if rows else []
-    if any(guess_channels.by_name(name)[0] for name in head):
+    if any(guess_channels.by_name(name)[0] not in ("", "temp") for name in head):  # a temperature may be the stimulus's
         return False
     words = [word for word in re.split(r"[_\-. ]+", path.stem) if word]
     if words and (BY_NAME.match(words[-1]) or FIRST.match(words[0])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -12,6 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 QUIET_SECONDS = 15.0
 RECENT = 64
 """So many pieces of work, the latest ones, say how fast it goes: costly fits come first, and cheap ones follow."""
+
+
+def tell_first(lines: Sequence[str], file: str) -> None:
+    """Print the first five, and how many more the result folder's `file` lists when the run ends."""
+    for line in lines[:5]:
+        print(line)
+    if len(lines) > 5:
+        print(f"… and {len(lines) - 5} more: {file} lists all of them when the run has ended")
 
 
 class Display:

@@ -18,7 +18,7 @@ from grid.experiment.cells import Cell
 from grid.experiment.config import Experiment
 from grid.experiment.weight_files import weight_files
 from grid.monitor import status
-from grid.monitor.progress import Display
+from grid.monitor.progress import Display, tell_first
 from grid.plan.disk import needed, require
 from grid.plan.inventory import Inventory
 from grid.plan.planner import Planner
@@ -171,13 +171,12 @@ class Session:
             prepared = executor.prepare(videos, signals, display.advance)
         known = {(d.part, d.trial_id) for d in self.defects}
         found = [d for d in prepared.defects if (d.part, d.trial_id) not in known]
-        for defect in found[:5]:
-            print(f"left out: {defect.reason}")
+        tell_first([f"left out: {defect.reason}" for defect in found], "quarantine.csv")
         self.defects += found
         self.failures = prepared.failures
         self.kinds |= {said.kind for said in prepared.failures.values()}
-        for (part, trial_id), said in list(prepared.failures.items())[:5]:
-            print(f"failed: preparation of {trial_id} ({part}): {said.reason}")
+        failed = [f"failed: preparation of {t} ({part}): {said.reason}" for (part, t), said in prepared.failures.items()]
+        tell_first(failed, "failures.csv")
         if strict and prepared.defects:
             raise InputError(f"{len(prepared.defects)} recordings cannot be used, and --strict was given")
         return prepared

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,10 @@ def artefacts(out: Path) -> dict[str, bytes]:
 def test_killed_at_twenty_random_moments(
     tiny_grid: Path, tiny_data: Path, tiny_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """Moments are spread over the time that a removal takes, and the command that goes on is killed now and then, too."""
+    """Moments are spread over the time that a removal takes, or come when some of the subject's artefacts are gone.
+
+    The command that goes on is killed now and then, too.
+    """
     subject = str(pd.read_parquet(tiny_grid / "predictions.parquet").subject_name.iloc[0])
 
     def start(out: Path) -> subprocess.Popen:
@@ -58,6 +62,13 @@ def test_killed_at_twenty_random_moments(
         held = f"process {run.pid} on"
         while run.poll() is None and held not in (out / ".lock").read_text():
             time.sleep(0.001)
+
+    def until_gone(out: Path, run: subprocess.Popen, least: int) -> None:
+        """Until so few files of artefacts are left: removing them takes a small part of the time."""
+        while run.poll() is None:
+            with suppress(FileNotFoundError):  # a folder went while it was listed
+                if sum(1 for _ in (out / "store").glob("[!.]*/*/*")) <= least:
+                    return
 
     out = Path(shutil.copytree(tiny_grid, tmp_path / "whole"))
     (out / ".lock").touch()
@@ -78,7 +89,10 @@ def test_killed_at_twenty_random_moments(
         for _ in range(1 + (chance.random() < 1 / 3)):
             run = start(out)
             begun(out, run)
-            time.sleep(chance.random() * takes_s)
+            if moment % 2:
+                time.sleep(chance.random() * takes_s)
+            else:
+                until_gone(out, run, before - chance.randrange(1, before - len(others)))
             os.kill(run.pid, signal.SIGKILL)
             run.communicate()
             killed += run.returncode == -signal.SIGKILL

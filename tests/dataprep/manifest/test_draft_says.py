@@ -214,3 +214,13 @@ def test_which_label_is_without_pain_is_never_guessed_by_the_alphabet(tmp_path, 
     )
     settings.write_text(settings.read_text().replace("# order", "order"))
     assert check([str(tmp_path)]) in (0, 1)
+
+
+def test_a_table_of_events_with_the_temperature_of_the_stimulus_is_no_recording(tmp_path, capsys) -> None:
+    for p in ("P01", "P02", "P03"):
+        written(tmp_path / f"{p}.csv", [np.arange(6000) / 100, eda(6000, 100)], head="time,EDA\n")
+    table = "Proband;Beginn_s;Bedingung;Temperatur\nP01;5,0;warm;38\nP01;20,0;heiss;46\nP02;5,0;warm;38\n"
+    (tmp_path / "events.csv").write_text(table)
+    assert draft([str(tmp_path)]) == 0
+    assert "left out   events.csv: a table of events, no recording" in capsys.readouterr().out
+    assert "events" not in (tmp_path / "manifest.csv").read_text()

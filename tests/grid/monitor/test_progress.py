@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grid.monitor import progress
-from grid.monitor.progress import Display
+from grid.monitor.progress import Display, tell_first
 
 
 class Clock:
@@ -37,3 +37,12 @@ def test_the_estimate_leaves_the_start_of_workers_out_and_follows_what_is_done_n
         display.advance(running=2)
     told = capsys.readouterr().out
     assert "2 running" in told
+
+
+def test_the_first_of_many_lines_end_with_how_many_more_there_are(capsys: pytest.CaptureFixture) -> None:
+    tell_first([f"left out: {n}" for n in range(7)], "quarantine.csv")
+    said = capsys.readouterr().out.splitlines()
+    assert said[4] == "left out: 4"
+    assert said[5] == "… and 2 more: quarantine.csv lists all of them when the run has ended"
+    tell_first(["one"], "quarantine.csv")
+    assert capsys.readouterr().out == "one\n"
